@@ -1,0 +1,1 @@
+//! The built-in test author: acceptance criteria become a pytest-playwright test.

@@ -1,0 +1,1 @@
+//! The demo coder: makes static pages meet acceptance criteria.

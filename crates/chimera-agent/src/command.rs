@@ -1,0 +1,1 @@
+//! The command protocol: any program as an agent.

@@ -1,0 +1,1 @@
+//! Carries out the five phases of a delivery.

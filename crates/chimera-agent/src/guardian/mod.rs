@@ -1,0 +1,1 @@
+//! The built-in reviewer: deterministic checks of a change.

@@ -1,0 +1,1 @@
+//! Runs the frozen test in a clean process and reads its report.

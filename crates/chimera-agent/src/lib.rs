@@ -1,0 +1,23 @@
+//! Everything Chimera does to the outside: agents, processes, git, browsers, staging.
+//!
+//! This crate cannot reach the database, by construction: it takes an [`runner::Attempt`], works, and gives
+//! back a [`runner::Report`]. Map: [`runner`] is the seam to the engine; [`delivery`] carries out the five
+//! phases with the rooms below it: [`command`] and the built-ins ([`author`], [`coder`], [`guardian`]) are
+//! the agents, [`criteria`] their language, [`judge`] decides red and green, [`staging`] serves commits,
+//! [`workspace`] keeps git, [`process`] supervises every subprocess, [`vault`] keeps evidence,
+//! [`toolchain`] finds and installs the browser and Python.
+
+pub mod author;
+pub mod coder;
+pub mod command;
+pub mod criteria;
+pub mod delivery;
+pub mod guardian;
+pub mod judge;
+pub mod process;
+pub mod runner;
+pub mod spec;
+pub mod staging;
+pub mod toolchain;
+pub mod vault;
+pub mod workspace;

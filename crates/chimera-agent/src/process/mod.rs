@@ -1,0 +1,78 @@
+//! Every subprocess, supervised.
+//!
+//! One entry, [`run`]: a fresh environment, a process group of its own, a spooled and capped log, wall clock
+//! and silence limits, and an end that leaves nothing behind.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// A process to run.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Program and arguments; a relative program with a `/` is relative to `cwd`.
+    pub argv: Vec<String>,
+    /// Working directory.
+    pub cwd: PathBuf,
+    /// The whole environment; nothing is inherited.
+    pub env: BTreeMap<String, String>,
+    /// What it reads on standard input before the end of file.
+    pub stdin: Vec<u8>,
+    /// The file that its standard output and standard error are written to, in order of arrival.
+    pub log: PathBuf,
+    /// Wall clock limit.
+    pub timeout: Duration,
+    /// Longest silence.
+    pub stall: Option<Duration>,
+    /// Time between TERM and KILL.
+    pub grace: Duration,
+    /// Most bytes kept in the log; more ends the process.
+    pub output_cap: u64,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with a code.
+    Code(i32),
+    /// By a signal that was not ours.
+    Signal(i32),
+    /// By us: the wall clock limit.
+    TimedOut,
+    /// By us: too long silent.
+    Stalled,
+    /// By us: too much output.
+    Flooded,
+    /// By us: the attempt was stopped.
+    Stopped,
+}
+
+/// The process could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// There is no such program.
+    #[error("cannot start `{program}`: {source}")]
+    Program {
+        /// The program.
+        program: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The log cannot be written.
+    #[error("cannot write the log {path}: {source}")]
+    Log {
+        /// The log.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Runs a process to its end, or ends it; afterwards nothing of its process group is left.
+///
+/// # Errors
+/// [`SpawnError`] if it could not be started.
+pub async fn run(_spec: &Spec, _stop: &CancellationToken) -> Result<Exit, SpawnError> {
+    std::future::pending().await
+}

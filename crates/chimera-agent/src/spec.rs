@@ -1,0 +1,81 @@
+//! What the configuration says of agents and projects.
+
+use serde::Deserialize;
+use std::time::Duration;
+
+/// A configured agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// Its name in `[roles]`.
+    pub name: String,
+    /// How the daemon talks to it.
+    pub protocol: Protocol,
+    /// Names of the daemon's environment variables that it may see.
+    pub env: Vec<String>,
+    /// Wall clock limit; absent: that of the phase.
+    pub timeout: Option<Duration>,
+    /// Longest silence on its output before it counts as hanging; absent: no limit of its own.
+    pub stall: Option<Duration>,
+}
+
+/// How the daemon talks to an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Protocol {
+    /// Built into the daemon.
+    Builtin,
+    /// A program; `{prompt}` and `{prompt_file}` in its arguments are filled in, else the prompt is on stdin.
+    Command {
+        /// The program and its arguments.
+        argv: Vec<String>,
+    },
+}
+
+/// An application that the daemon can work on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Its name.
+    pub name: String,
+    /// Path or URL of the repository.
+    pub repo: String,
+    /// The branch that changes start from.
+    pub base_branch: String,
+    /// URL prefixes; the longest one that a `target_url` starts with decides for this project.
+    pub urls: Vec<String>,
+    /// Commands that the built-in guardian runs in a copy of the change, by `sh -c`.
+    pub checks: Vec<String>,
+    /// Paths (a file, or a directory with everything in it) that no change may touch.
+    pub protected: Vec<String>,
+    /// Most changed lines that the built-in guardian lets through.
+    pub max_diff_lines: u32,
+    /// How to serve a commit.
+    pub staging: Staging,
+    /// Whether the proven branch is pushed to `repo`.
+    pub push: bool,
+}
+
+/// How a commit of a project is served for the judge.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Staging {
+    /// Static files.
+    Static {
+        /// The directory in the repository that is the root of the site.
+        static_dir: String,
+    },
+    /// A server of the project's own, which listens on `$PORT` on loopback.
+    Start {
+        /// The command, run by `sh -c` in the exported commit.
+        start: String,
+        /// A command that prepares the exported commit first, such as `npm ci`.
+        build: Option<String>,
+        /// The path that answers 2xx once it is ready.
+        ready: String,
+        /// A path that answers with the commit in `$CHIMERA_REVISION`, if the application can.
+        revision: Option<String>,
+    },
+    /// An agent deploys and answers with `deployment_url` and `revision`.
+    Agent {
+        /// Its name.
+        agent: String,
+    },
+}

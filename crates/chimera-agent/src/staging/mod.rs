@@ -1,0 +1,1 @@
+//! Serves commits on loopback until their time is up.

@@ -1,0 +1,1 @@
+//! Keeps evidence files by content hash.

@@ -1,0 +1,1 @@
+//! Git: one clone per project, one worktree and branch per task.

@@ -1,0 +1,68 @@
+//! Task ids.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The name of a task: `chimera-` and 12 to 32 lower-case hexadecimal digits.
+///
+/// It names branches, directories and files, so nothing else is ever let in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TaskId(String);
+
+/// The text does not have the form of a task id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no task id: `chimera-` and at least 12 hexadecimal digits are expected")]
+pub struct InvalidTaskId(String);
+
+const PREFIX: &str = "chimera-";
+
+impl TaskId {
+    /// An id from 48 random bits; the caller supplies the randomness.
+    pub fn from_bits(bits: u64) -> Self {
+        Self(format!("{PREFIX}{:012x}", bits & 0xffff_ffff_ffff))
+    }
+
+    /// Checks the form.
+    ///
+    /// # Errors
+    /// [`InvalidTaskId`] unless the text is the prefix and 12 to 32 lower-case hexadecimal digits.
+    pub fn parse(text: &str) -> Result<Self, InvalidTaskId> {
+        let digits = text.strip_prefix(PREFIX).unwrap_or("");
+        let hex = digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if hex && (12..=32).contains(&digits.len()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidTaskId(text.chars().take(80).collect()))
+        }
+    }
+
+    /// The whole id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The branch that the task's change grows on.
+    pub fn branch(&self) -> String {
+        format!("chimera/{}", self.0)
+    }
+}
+
+impl TryFrom<String> for TaskId {
+    type Error = InvalidTaskId;
+    fn try_from(text: String) -> Result<Self, InvalidTaskId> {
+        Self::parse(&text)
+    }
+}
+
+impl From<TaskId> for String {
+    fn from(id: TaskId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

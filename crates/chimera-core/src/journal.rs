@@ -1,0 +1,79 @@
+//! The append-only journal of a task.
+
+use crate::{Outcome, Phase, Reason, UnixMillis};
+use serde::{Deserialize, Serialize};
+
+/// One entry of a task's journal: what happened, where it led.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When it was written.
+    pub at: UnixMillis,
+    /// The phase in which it happened.
+    pub phase: Phase,
+    /// The phase that follows; the same if nothing moved.
+    pub to: Phase,
+    /// The attempt that it is about; 0 before the first.
+    pub attempt: u32,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EntryKind,
+}
+
+/// What a journal entry tells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EntryKind {
+    /// The task was accepted.
+    Accepted,
+    /// A worker took the task; an attempt of `phase` begins.
+    Claimed {
+        /// The daemon incarnation.
+        worker: String,
+        /// The fencing token.
+        epoch: i64,
+    },
+    /// An attempt ended. If the next phase is not an end and nothing is waited for, its attempt begins.
+    Settled {
+        /// What came of it.
+        result: Outcome,
+        /// Set if this ended the task.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Reason>,
+        /// Set if the phase is to be tried again at that time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_at: Option<UnixMillis>,
+    },
+    /// The daemon that worked on it vanished; the task waits for another worker.
+    Rescued {
+        /// Set if this was once too often.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Reason>,
+    },
+    /// Somebody asked to stop the running task.
+    CancelRequested,
+    /// The task was stopped.
+    Cancelled,
+    /// A person sent it back into the queue.
+    Requeued,
+    /// A person changed its priority.
+    PriorityChanged {
+        /// The new priority.
+        priority: crate::Priority,
+    },
+}
+
+impl EntryKind {
+    /// The name in the API and the database.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Claimed { .. } => "claimed",
+            Self::Settled { .. } => "settled",
+            Self::Rescued { .. } => "rescued",
+            Self::CancelRequested => "cancel_requested",
+            Self::Cancelled => "cancelled",
+            Self::Requeued => "requeued",
+            Self::PriorityChanged { .. } => "priority_changed",
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The pure heart of Chimera: its words, its limits and the state machine that decides.
+//!
+//! Nothing here does IO, reads a clock or rolls a die: time and jitter come in as arguments, so that
+//! every decision can be replayed. Map: [`task`] and [`phase`] are the vocabulary, [`workflow`] the durable
+//! state of a delivery, [`outcome`] what an attempt came to, [`proof`] what counts as red and green,
+//! [`machine`] the one place that turns an event into the next state.
+
+pub mod digest;
+pub mod evidence;
+pub mod ids;
+pub mod journal;
+pub mod limits;
+pub mod machine;
+pub mod outcome;
+pub mod phase;
+pub mod proof;
+pub mod rank;
+pub mod reason;
+pub mod retry;
+pub mod slug;
+pub mod task;
+pub mod time;
+pub mod workflow;
+
+pub use digest::Digest;
+pub use evidence::{Evidence, EvidenceKind};
+pub use ids::TaskId;
+pub use journal::{Entry, EntryKind};
+pub use machine::{Event, IllegalEvent, Next, Policy, State, Transition, step};
+pub use outcome::{Finding, Outcome, PhaseOutput, Setback, Severity, Usage};
+pub use phase::{Phase, Role};
+pub use proof::{GreenProof, NotGreen, NotRed, RedProof, TestReport, TestResult, TestStatus};
+pub use rank::Rank;
+pub use reason::Reason;
+pub use retry::RetryPolicy;
+pub use task::{Lease, Priority, Request, Status, Task};
+pub use time::{Tick, UnixMillis};
+pub use workflow::{Artifacts, Feedback, Workflow};

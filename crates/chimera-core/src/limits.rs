@@ -1,0 +1,36 @@
+//! Every limit of the vocabulary, with a name.
+
+/// Longest feature text, in bytes: a few pages; more belongs into the repository.
+pub const FEATURE_BYTES: usize = 16 * 1024;
+/// Longest URL, in bytes.
+pub const URL_BYTES: usize = 2048;
+/// Most acceptance criteria of a request.
+pub const CRITERIA: usize = 50;
+/// Longest acceptance criterion, in bytes.
+pub const CRITERION_BYTES: usize = 1024;
+/// Most labels of a request.
+pub const LABELS: usize = 32;
+/// Longest label key or value, in bytes.
+pub const LABEL_BYTES: usize = 256;
+/// Longest project name, in bytes.
+pub const PROJECT_BYTES: usize = 64;
+/// Longest summary kept of an attempt, in bytes.
+pub const SUMMARY_BYTES: usize = 4 * 1024;
+/// Most findings kept of one attempt.
+pub const FINDINGS: usize = 100;
+/// Most tests in one frozen test file.
+pub const TESTS_PER_FILE: usize = 100;
+
+/// Cuts a text to at most `max` bytes at a character boundary, marking the cut with an ellipsis.
+pub fn truncate(text: &mut String, max: usize) {
+    const MARK: &str = "…";
+    if text.len() <= max {
+        return;
+    }
+    let mut end = max.saturating_sub(MARK.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text.push_str(MARK);
+}

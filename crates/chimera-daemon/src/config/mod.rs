@@ -1,0 +1,1 @@
+//! The configuration: `chimera.toml`, then `CHIMERA_*` variables, then flags.

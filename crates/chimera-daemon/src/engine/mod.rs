@@ -1,0 +1,1 @@
+//! Claims tasks and has them carried out.

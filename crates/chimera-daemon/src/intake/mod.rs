@@ -1,0 +1,1 @@
+//! Checks requests before they are accepted.

@@ -1,0 +1,11 @@
+//! The daemon: configuration, intake, engine, web and command line.
+//!
+//! Data flows one way: [`intake`] checks a request and queues it, [`engine`] claims it and has it carried
+//! out, [`web`] and [`cli`] show what the store knows. [`wiring`] puts them together.
+
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod intake;
+pub mod web;
+pub mod wiring;

@@ -1,0 +1,1 @@
+//! All of Chimera's SQL: the durable queue, its leases and its journal.
