@@ -7,5 +7,6 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod intake;
+pub mod seams;
 pub mod web;
 pub mod wiring;

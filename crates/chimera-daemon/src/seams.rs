@@ -1,0 +1,72 @@
+//! The seams through which time, randomness and ids come in; nothing else in the daemon reads them.
+
+use chimera_core::{TaskId, Tick, UnixMillis};
+use std::sync::{Arc, Mutex};
+
+/// Reads the time.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> UnixMillis + Send + Sync>);
+
+impl Clock {
+    /// The system's clock.
+    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
+    pub fn system() -> Self {
+        Self::new(|| {
+            let since =
+                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        })
+    }
+
+    /// A clock of one's own.
+    pub fn new(read: impl Fn() -> UnixMillis + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// The time now.
+    pub fn now(&self) -> UnixMillis {
+        (self.0)()
+    }
+}
+
+/// Makes ids and jitter.
+#[derive(Clone)]
+pub struct Dice(Arc<Mutex<fastrand::Rng>>);
+
+impl Dice {
+    /// Dice seeded by the operating system.
+    pub fn system() -> Self {
+        Self(Arc::new(Mutex::new(fastrand::Rng::new())))
+    }
+
+    /// Dice that always roll the same.
+    pub fn seeded(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))))
+    }
+
+    fn roll<T>(&self, f: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// A new task id.
+    pub fn task_id(&self) -> TaskId {
+        TaskId::from_bits(self.roll(|rng| rng.u64(..)))
+    }
+
+    /// The time of a clock with a roll for the backoff.
+    pub fn tick(&self, now: UnixMillis) -> Tick {
+        Tick { now, jitter: self.roll(fastrand::Rng::f64) }
+    }
+}
+
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+impl std::fmt::Debug for Dice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Dice")
+    }
+}
