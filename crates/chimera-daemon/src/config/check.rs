@@ -1,0 +1,195 @@
+//! Lays the layers over each other and checks the result.
+
+use super::file::{self, File};
+use super::{Api, Config, ConfigError, Executor, Flags, duration, nearest, parties};
+use chimera_core::{Phase, Policy, RetryPolicy, Role};
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Most workers of one daemon: each may hold a browser of several hundred megabytes.
+const MOST_WORKERS: u32 = 1024;
+
+type Environment = BTreeMap<String, String>;
+
+pub(super) fn resolve(
+    file: File,
+    flags: &Flags,
+    environment: Environment,
+    cwd: &Path,
+    home: &Path,
+) -> Result<Config, ConfigError> {
+    let data_dir = path_setting(flags.data_dir.as_deref(), &environment, "CHIMERA_DATA_DIR", cwd)
+        .or_else(|| file.data_dir.map(|dir| home.join(dir)))
+        .unwrap_or_else(|| home.join("chimera-data"));
+    let tools_dir = path_setting(flags.tools_dir.as_deref(), &environment, "CHIMERA_TOOLS_DIR", cwd)
+        .or_else(|| file.tools_dir.map(|dir| home.join(dir)))
+        .unwrap_or_else(|| data_dir.join("tools"));
+    let database = database(file.database.url.as_deref(), &environment, cwd, home)?
+        .unwrap_or_else(|| data_dir.join("tasks.db"));
+    let agents = parties::agents(file.agent)?;
+    let projects = parties::projects(file.project, &agents, home)?;
+    Ok(Config {
+        api: api(file.api, flags, &environment)?,
+        policy: policy(&file.executor),
+        executor: executor(&file.executor, flags, &environment)?,
+        timeouts: timeouts(&file.timeouts)?,
+        green_runs: at_least_one("delivery.green_runs", file.delivery.green_runs.unwrap_or(2))?,
+        staging_ttl: file.delivery.staging_ttl.map_or(Duration::from_secs(24 * 3600), |span| span.0),
+        trace: file.delivery.trace.unwrap_or(false),
+        roles: parties::roles(file.roles, &agents)?,
+        data_dir,
+        tools_dir,
+        database,
+        agents,
+        projects,
+        environment,
+    })
+}
+
+fn path_setting(flag: Option<&Path>, environment: &Environment, name: &str, cwd: &Path) -> Option<PathBuf> {
+    flag.or_else(|| environment.get(name).map(Path::new)).map(|path| cwd.join(path))
+}
+
+fn database(
+    url: Option<&str>,
+    environment: &Environment,
+    cwd: &Path,
+    home: &Path,
+) -> Result<Option<PathBuf>, ConfigError> {
+    if let Some(path) = environment.get("CHIMERA_DB_PATH") {
+        return Ok(Some(cwd.join(path)));
+    }
+    let (key, url, base) = match (environment.get("CHIMERA_DATABASE_URL"), url) {
+        (Some(url), _) => ("CHIMERA_DATABASE_URL", url.as_str(), cwd),
+        (None, Some(url)) => ("database.url", url, home),
+        (None, None) => return Ok(None),
+    };
+    match url.strip_prefix("sqlite:") {
+        Some(path) if !path.is_empty() => Ok(Some(base.join(path.strip_prefix("//").unwrap_or(path)))),
+        _ => Err(ConfigError::value(key, "only `sqlite:PATH` is supported by this version")),
+    }
+}
+
+fn api(file: file::Api, flags: &Flags, environment: &Environment) -> Result<Api, ConfigError> {
+    let port = match (flags.port, environment.get("CHIMERA_API_PORT")) {
+        (Some(port), _) => port,
+        (None, Some(text)) => number("CHIMERA_API_PORT", text, 0..=u16::MAX)?,
+        (None, None) => file.port.unwrap_or(8000),
+    };
+    let host = flags.host.clone().or_else(|| environment.get("CHIMERA_API_HOST").cloned()).or(file.host);
+    Ok(Api { host: host.unwrap_or_else(|| "127.0.0.1".to_owned()), port, allowed_hosts: file.allowed_hosts })
+}
+
+fn executor(
+    file: &file::Executor,
+    flags: &Flags,
+    environment: &Environment,
+) -> Result<Executor, ConfigError> {
+    let max_workers = match (flags.workers, environment.get("CHIMERA_MAX_WORKERS")) {
+        (Some(workers), _) => workers,
+        (None, Some(text)) => number("CHIMERA_MAX_WORKERS", text, 1..=MOST_WORKERS)?,
+        (None, None) => file.max_workers.unwrap_or(5),
+    };
+    if !(1..=MOST_WORKERS).contains(&max_workers) {
+        let detail = format!("{max_workers} workers are not possible: give 1 to {MOST_WORKERS}");
+        return Err(ConfigError::value("executor.max_workers", detail));
+    }
+    let poll_interval = match environment.get("CHIMERA_POLL_INTERVAL") {
+        Some(text) => {
+            duration::parse(text).map_err(|why| ConfigError::value("CHIMERA_POLL_INTERVAL", why))?
+        }
+        None => file.poll_interval.map_or(Duration::from_secs(1), |span| span.0),
+    };
+    let lease = file.lease.map_or(Duration::from_secs(30), |span| span.0);
+    at_least("executor.poll_interval", poll_interval, Duration::from_millis(10))?;
+    at_least("executor.lease", lease, Duration::from_secs(3))?;
+    let mut limits = BTreeMap::new();
+    for (name, limit) in &file.limits {
+        limits.insert(
+            role(name, "executor.limits")?,
+            at_least_one(&format!("executor.limits.{name}"), *limit)?,
+        );
+    }
+    let shutdown_grace = file.shutdown_grace.map_or(Duration::from_secs(10), |span| span.0);
+    Ok(Executor { max_workers, poll_interval, lease, shutdown_grace, limits })
+}
+
+fn policy(file: &file::Executor) -> Policy {
+    let default = Policy::default();
+    Policy {
+        retry: RetryPolicy {
+            max_retries: file.max_retries.unwrap_or(default.retry.max_retries),
+            base: file.retry_base.map_or(default.retry.base, |span| span.0),
+            cap: file.retry_cap.map_or(default.retry.cap, |span| span.0),
+        },
+        max_iterations: file.max_iterations.unwrap_or(default.max_iterations),
+        max_review_rounds: file.max_review_rounds.unwrap_or(default.max_review_rounds),
+        max_validation_rounds: file.max_validation_rounds.unwrap_or(default.max_validation_rounds),
+        max_crashes: file.max_crashes.unwrap_or(default.max_crashes).max(1),
+    }
+}
+
+fn timeouts(file: &BTreeMap<String, duration::Span>) -> Result<BTreeMap<Phase, Duration>, ConfigError> {
+    let minutes = |m: u64| Duration::from_secs(m * 60);
+    let mut timeouts = BTreeMap::from([
+        (Phase::E2eTestGeneration, minutes(5)),
+        (Phase::CodeImplementation, minutes(30)),
+        (Phase::GuardianReview, minutes(10)),
+        (Phase::StagingDeployment, minutes(15)),
+        (Phase::E2eValidation, minutes(10)),
+    ]);
+    for (name, span) in file {
+        let phase = Phase::parse(name).filter(|phase| !phase.is_end()).ok_or_else(|| {
+            unknown("timeouts", name, Phase::WORKING.into_iter().map(Phase::as_str), "is no phase that runs")
+        })?;
+        at_least(&format!("timeouts.{name}"), span.0, Duration::from_secs(1))?;
+        timeouts.insert(phase, span.0);
+    }
+    Ok(timeouts)
+}
+
+pub(super) fn role(name: &str, key: &str) -> Result<Role, ConfigError> {
+    Role::ALL
+        .into_iter()
+        .find(|role| role.as_str() == name)
+        .ok_or_else(|| unknown(key, name, Role::ALL.into_iter().map(Role::as_str), "is no role"))
+}
+
+pub(super) fn unknown<'a>(
+    key: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+    what: &str,
+) -> ConfigError {
+    let hint = match nearest(name, known.clone()) {
+        Some(hint) => format!("did you mean `{hint}`?"),
+        None => format!("known are {}", known.collect::<Vec<_>>().join(", ")),
+    };
+    ConfigError::value(key, format!("`{name}` {what}: {hint}"))
+}
+
+fn number<T>(key: &str, text: &str, range: RangeInclusive<T>) -> Result<T, ConfigError>
+where
+    T: std::str::FromStr + PartialOrd + std::fmt::Display,
+{
+    match text.trim().parse::<T>() {
+        Ok(value) if range.contains(&value) => Ok(value),
+        _ => {
+            let detail = format!("`{text}` is not a whole number from {} to {}", range.start(), range.end());
+            Err(ConfigError::value(key, detail))
+        }
+    }
+}
+
+fn at_least_one(key: &str, value: u32) -> Result<u32, ConfigError> {
+    if value == 0 { Err(ConfigError::value(key, "must be at least 1")) } else { Ok(value) }
+}
+
+fn at_least(key: &str, value: Duration, least: Duration) -> Result<(), ConfigError> {
+    if value >= least {
+        return Ok(());
+    }
+    Err(ConfigError::value(key, format!("{value:?} is too short: give at least {least:?}")))
+}

@@ -1,0 +1,117 @@
+//! The shape of `chimera.toml`. Every key is optional; an unknown one is an error.
+
+use super::duration::Span;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    pub(super) data_dir: Option<PathBuf>,
+    pub(super) tools_dir: Option<PathBuf>,
+    pub(super) database: Database,
+    pub(super) api: Api,
+    pub(super) executor: Executor,
+    pub(super) delivery: Delivery,
+    pub(super) timeouts: BTreeMap<String, Span>,
+    pub(super) roles: BTreeMap<String, OneOrMany>,
+    pub(super) agent: BTreeMap<String, Agent>,
+    pub(super) project: Vec<Project>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Database {
+    pub(super) url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Api {
+    pub(super) host: Option<String>,
+    pub(super) port: Option<u16>,
+    pub(super) allowed_hosts: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Executor {
+    pub(super) max_workers: Option<u32>,
+    pub(super) poll_interval: Option<Span>,
+    pub(super) lease: Option<Span>,
+    pub(super) shutdown_grace: Option<Span>,
+    pub(super) max_retries: Option<u32>,
+    pub(super) retry_base: Option<Span>,
+    pub(super) retry_cap: Option<Span>,
+    pub(super) max_iterations: Option<u32>,
+    pub(super) max_review_rounds: Option<u32>,
+    pub(super) max_validation_rounds: Option<u32>,
+    pub(super) max_crashes: Option<u32>,
+    pub(super) limits: BTreeMap<String, u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Delivery {
+    pub(super) green_runs: Option<u32>,
+    pub(super) staging_ttl: Option<Span>,
+    pub(super) trace: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    pub(super) fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(name) => vec![name],
+            Self::Many(names) => names,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Agent {
+    pub(super) protocol: String,
+    #[serde(default)]
+    pub(super) command: Vec<String>,
+    #[serde(default)]
+    pub(super) env: Vec<String>,
+    pub(super) timeout: Option<Span>,
+    pub(super) stall: Option<Span>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Project {
+    pub(super) name: String,
+    pub(super) repo: String,
+    pub(super) base_branch: Option<String>,
+    #[serde(default)]
+    pub(super) urls: Vec<String>,
+    pub(super) e2e: Option<String>,
+    #[serde(default)]
+    pub(super) checks: Vec<String>,
+    #[serde(default)]
+    pub(super) protected: Vec<String>,
+    pub(super) max_diff_lines: Option<u32>,
+    pub(super) push: Option<bool>,
+    pub(super) staging: Option<Staging>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Staging {
+    pub(super) static_dir: Option<String>,
+    pub(super) start: Option<String>,
+    pub(super) build: Option<String>,
+    pub(super) ready: Option<String>,
+    pub(super) revision: Option<String>,
+    pub(super) agent: Option<String>,
+}

@@ -1,0 +1,153 @@
+//! Agents, roles and projects: who works, and on what.
+
+use super::check::{role, unknown};
+use super::{ConfigError, file};
+use chimera_agent::spec::{Agent, Project, Protocol, Staging};
+use chimera_core::Role;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Most changed lines the built-in guardian lets through unless the project says otherwise.
+const DIFF_LINES: u32 = 2_000;
+
+pub(super) fn agents(file: BTreeMap<String, file::Agent>) -> Result<BTreeMap<String, Agent>, ConfigError> {
+    let mut agents = BTreeMap::from([("builtin".to_owned(), builtin())]);
+    for (name, agent) in file {
+        let key = format!("agent.{name}");
+        if name == "builtin" {
+            return Err(ConfigError::value(key, "this name is taken by the built-in agents"));
+        }
+        let protocol = match agent.protocol.as_str() {
+            "builtin" => Protocol::Builtin,
+            "command" if agent.command.is_empty() => {
+                let detail = "a command agent needs `command = [\"program\", \"argument\", ...]`";
+                return Err(ConfigError::value(key, detail));
+            }
+            "command" => Protocol::Command { argv: agent.command },
+            other => {
+                let detail = format!("protocol `{other}` is not supported: use `builtin` or `command`");
+                return Err(ConfigError::value(key, detail));
+            }
+        };
+        let (timeout, stall) = (agent.timeout.map(|span| span.0), agent.stall.map(|span| span.0));
+        agents.insert(name.clone(), Agent { name, protocol, env: agent.env, timeout, stall });
+    }
+    Ok(agents)
+}
+
+fn builtin() -> Agent {
+    Agent {
+        name: "builtin".to_owned(),
+        protocol: Protocol::Builtin,
+        env: Vec::new(),
+        timeout: None,
+        stall: None,
+    }
+}
+
+pub(super) fn roles(
+    file: BTreeMap<String, file::OneOrMany>,
+    agents: &BTreeMap<String, Agent>,
+) -> Result<BTreeMap<Role, Vec<Agent>>, ConfigError> {
+    let mut roles: BTreeMap<Role, Vec<Agent>> =
+        Role::ALL.into_iter().map(|role| (role, vec![builtin()])).collect();
+    for (name, names) in file {
+        let role = role(&name, "roles")?;
+        let names = names.into_vec();
+        if names.is_empty() || (names.len() > 1 && role != Role::Guardian) {
+            let detail = "name one agent (only guardian-agent takes several, who all must approve)";
+            return Err(ConfigError::value(format!("roles.{name}"), detail));
+        }
+        let found = names.iter().map(|agent| self::agent(agents, agent, &format!("roles.{name}")).cloned());
+        roles.insert(role, found.collect::<Result<_, _>>()?);
+    }
+    Ok(roles)
+}
+
+fn agent<'a>(agents: &'a BTreeMap<String, Agent>, name: &str, key: &str) -> Result<&'a Agent, ConfigError> {
+    let known = agents.keys().map(String::as_str);
+    agents.get(name).ok_or_else(|| unknown(key, name, known, "is no configured agent"))
+}
+
+pub(super) fn projects(
+    file: Vec<file::Project>,
+    agents: &BTreeMap<String, Agent>,
+    home: &Path,
+) -> Result<Vec<Project>, ConfigError> {
+    let mut names = BTreeSet::new();
+    let mut projects = Vec::with_capacity(file.len());
+    for project in file {
+        let key = format!("project.{}", project.name);
+        check_name(&key, &project.name)?;
+        if !names.insert(project.name.clone()) {
+            return Err(ConfigError::value(key, "this name is used twice"));
+        }
+        projects.push(checked_project(project, &key, agents, home)?);
+    }
+    Ok(projects)
+}
+
+fn checked_project(
+    project: file::Project,
+    key: &str,
+    agents: &BTreeMap<String, Agent>,
+    home: &Path,
+) -> Result<Project, ConfigError> {
+    if let Some(e2e) = project.e2e.as_deref().filter(|e2e| *e2e != "pytest-playwright") {
+        let detail = format!("`{e2e}` is not supported by this version: use \"pytest-playwright\"");
+        return Err(ConfigError::value(format!("{key}.e2e"), detail));
+    }
+    for prefix in &project.urls {
+        if url::Url::parse(prefix).is_err() {
+            let detail =
+                format!("`{prefix}` is no URL: write it with its scheme, as in \"http://127.0.0.1:9000\"");
+            return Err(ConfigError::value(format!("{key}.urls"), detail));
+        }
+    }
+    let is_url = project.repo.contains("://") || project.repo.starts_with("git@");
+    let repo = if is_url { project.repo } else { home.join(project.repo).to_string_lossy().into_owned() };
+    Ok(Project {
+        staging: staging(project.staging.unwrap_or_default(), key, agents)?,
+        name: project.name,
+        repo,
+        base_branch: project.base_branch.unwrap_or_else(|| "main".to_owned()),
+        urls: project.urls,
+        checks: project.checks,
+        protected: project.protected,
+        max_diff_lines: project.max_diff_lines.unwrap_or(DIFF_LINES),
+        push: project.push.unwrap_or(true),
+    })
+}
+
+fn staging(file: file::Staging, key: &str, agents: &BTreeMap<String, Agent>) -> Result<Staging, ConfigError> {
+    let key = format!("{key}.staging");
+    let only_with_start = file.build.is_some() || file.ready.is_some() || file.revision.is_some();
+    match (file.static_dir, file.start, file.agent) {
+        (_, None, _) if only_with_start => {
+            Err(ConfigError::value(key, "`build`, `ready` and `revision` go with `start`"))
+        }
+        (None, Some(start), None) => {
+            let ready = file.ready.unwrap_or_else(|| "/".to_owned());
+            Ok(Staging::Start { start, build: file.build, ready, revision: file.revision })
+        }
+        (None, None, Some(agent)) => {
+            self::agent(agents, &agent, &key)?;
+            Ok(Staging::Agent { agent })
+        }
+        (Some(static_dir), None, None) => Ok(Staging::Static { static_dir }),
+        (None, None, None) => Ok(Staging::Static { static_dir: ".".to_owned() }),
+        _ => Err(ConfigError::value(key, "give one of `static_dir`, `start` and `agent`")),
+    }
+}
+
+/// Project names are directory names.
+fn check_name(key: &str, name: &str) -> Result<(), ConfigError> {
+    let fits = (1..=chimera_core::limits::PROJECT_BYTES).contains(&name.len());
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    if fits && plain && !name.starts_with(['.', '-']) && !name.starts_with("scratch-") {
+        return Ok(());
+    }
+    let detail =
+        "a project name has 1 to 64 letters, digits, `-`, `_` or `.`, and does not start with `scratch-`";
+    Err(ConfigError::value(key, detail))
+}
