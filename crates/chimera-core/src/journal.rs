@@ -32,7 +32,8 @@ pub enum EntryKind {
         /// The fencing token.
         epoch: i64,
     },
-    /// An attempt ended. If the next phase is not an end and nothing is waited for, its attempt begins.
+    /// An attempt ended. Unless it was interrupted, ended the task or waits for a retry, the attempt of
+    /// the phase `to` begins with it.
     Settled {
         /// What came of it.
         result: Outcome,

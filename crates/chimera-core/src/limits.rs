@@ -1,5 +1,7 @@
 //! Every limit of the vocabulary, with a name.
 
+use std::time::Duration;
+
 /// Longest feature text, in bytes: a few pages; more belongs into the repository.
 pub const FEATURE_BYTES: usize = 16 * 1024;
 /// Longest URL, in bytes.
@@ -20,17 +22,20 @@ pub const SUMMARY_BYTES: usize = 4 * 1024;
 pub const FINDINGS: usize = 100;
 /// Most tests in one frozen test file.
 pub const TESTS_PER_FILE: usize = 100;
+/// Longest wait that another side may ask for before a retry: a day, after which it can ask again.
+pub const RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Cuts a text to at most `max` bytes at a character boundary, marking the cut with an ellipsis.
+/// Cuts a text to at most `max` bytes at a character boundary, marking the cut with an ellipsis if there is room for it.
 pub fn truncate(text: &mut String, max: usize) {
     const MARK: &str = "…";
     if text.len() <= max {
         return;
     }
-    let mut end = max.saturating_sub(MARK.len());
+    let mark = if max < MARK.len() { "" } else { MARK };
+    let mut end = max - mark.len();
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     text.truncate(end);
-    text.push_str(MARK);
+    text.push_str(mark);
 }

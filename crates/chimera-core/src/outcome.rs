@@ -23,7 +23,14 @@ pub enum Outcome {
         /// What happened; its reason is shown if the retries run out.
         #[serde(flatten)]
         setback: Setback,
-        /// The earliest time the other side wants to hear from us again, if it said so.
+        /// How long the other side wants to be left alone, if it said so; in the journal in milliseconds. At
+        /// most [`crate::limits::RETRY_AFTER`] of it is granted.
+        #[serde(
+            default,
+            with = "millis",
+            rename = "retry_after_ms",
+            skip_serializing_if = "Option::is_none"
+        )]
         retry_after: Option<Duration>,
     },
     /// No readable answer. Retried like a transient trouble, never taken for success.
@@ -161,13 +168,29 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// The sum; saturates.
+    /// The sum; saturates. What an agent claims is not trusted: money that is negative or no number counts
+    /// as none, so that a sum is never lowered and can always be written down.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
             input_tokens: self.input_tokens.saturating_add(other.input_tokens),
             output_tokens: self.output_tokens.saturating_add(other.output_tokens),
-            cost_usd: self.cost_usd + other.cost_usd,
+            cost_usd: (self.cost_usd.max(0.0) + other.cost_usd.max(0.0)).min(f64::MAX),
         }
+    }
+}
+
+/// An optional duration as a whole number of milliseconds.
+mod millis {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::time::Duration;
+
+    #[expect(clippy::ref_option, reason = "serde hands it over so")]
+    pub(super) fn serialize<S: Serializer>(value: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        value.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(from)?.map(Duration::from_millis))
     }
 }

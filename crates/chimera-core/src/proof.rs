@@ -97,7 +97,8 @@ pub enum NotGreen {
 impl RedProof {
     /// Judges a run of the test with the hash `test_sha256` against `revision`.
     ///
-    /// Red is: at least one test ran, none was skipped or broke, at least one failed by its own assertion.
+    /// Red is: at least one test ran, none was skipped or broke, none passed without asserting anything, at
+    /// least one failed by its own assertion.
     ///
     /// # Errors
     /// [`NotRed`] with the reason.
@@ -110,6 +111,9 @@ impl RedProof {
         sound(report).map_err(NotRed::NotProvable)?;
         for test in &report.tests {
             match test.status {
+                TestStatus::Passed if test.assertions == 0 => {
+                    return Err(NotRed::NotProvable(told(test, "asserted nothing")));
+                }
                 TestStatus::Passed | TestStatus::AssertionFailed => {}
                 TestStatus::Unreachable => {
                     return Err(NotRed::NotProvable(told(test, "could not reach the page")));

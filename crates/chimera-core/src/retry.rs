@@ -31,6 +31,8 @@ impl RetryPolicy {
         }
         let doublings = failures.saturating_sub(1).min(31);
         let full = self.base.saturating_mul(1 << doublings).min(self.cap);
-        Some(full.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0))
+        let jitter = if jitter.is_nan() { 0.0 } else { jitter.clamp(0.0, 1.0) };
+        // Half of any duration is one again; the whole, times 1.0, may be rounded to more than the longest.
+        Some(full.saturating_sub(full.mul_f64(jitter / 2.0)))
     }
 }

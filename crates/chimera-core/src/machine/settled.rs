@@ -1,0 +1,150 @@
+//! What follows when an attempt has ended.
+
+use super::{Move, Policy, State, product};
+use crate::workflow::Feedback;
+use crate::{
+    EntryKind, Next, Outcome, Phase, Reason, Setback, Status, Tick, UnixMillis, Usage, Workflow, limits,
+};
+use std::time::Duration;
+
+/// Where an outcome leads.
+pub(super) enum Verdict {
+    /// On to the next phase, or to the end.
+    GoTo(Phase),
+    /// Back to the coder.
+    SendBack,
+    /// The same phase again, not before that time.
+    RetryAt(UnixMillis),
+    /// The end without proof.
+    Fail(Reason, String),
+}
+
+/// `None` if the outcome is the product of another phase.
+pub(super) fn settled(
+    before: &Workflow,
+    outcome: Outcome,
+    usage: Usage,
+    tick: Tick,
+    policy: &Policy,
+) -> Option<Move> {
+    let mut workflow = before.clone();
+    workflow.usage = workflow.usage.plus(usage);
+    let result = outcome.clone();
+    let verdict = match outcome {
+        Outcome::Interrupted => {
+            return Some(Move {
+                state: State { status: Status::Queued, workflow },
+                kind: EntryKind::Settled { result, reason: None, retry_at: None },
+                next: Next::Wait(tick.now),
+            });
+        }
+        Outcome::Passed { output } if output.phase() != before.phase => return None,
+        Outcome::Passed { output } => product::passed(&mut workflow, output),
+        Outcome::Rejected(setback) => rejected(&mut workflow, setback, policy),
+        Outcome::Failed(setback) => Verdict::Fail(setback.reason, setback.summary),
+        Outcome::Transient { setback, retry_after } => {
+            again(&mut workflow, setback, retry_after, tick, policy)
+        }
+        Outcome::Unknown(setback) => again(&mut workflow, setback, None, tick, policy),
+    };
+    workflow.crashes = 0;
+    Some(conclude(workflow, result, verdict, policy))
+}
+
+fn conclude(mut workflow: Workflow, result: Outcome, verdict: Verdict, policy: &Policy) -> Move {
+    let (mut reason, mut retry_at) = (None, None);
+    let (status, next) = match follow(&mut workflow, verdict, policy) {
+        Ok(Next::End) => (Status::Completed, Next::End),
+        Ok(Next::Run) => (Status::Running, Next::Run),
+        Ok(Next::Wait(at)) => {
+            retry_at = Some(at);
+            (Status::Queued, Next::Wait(at))
+        }
+        Err((why, summary)) => {
+            fail(&mut workflow, why, summary);
+            reason = Some(why);
+            (Status::Failed, Next::End)
+        }
+    };
+    let kind = EntryKind::Settled { result, reason, retry_at };
+    Move { state: State { status, workflow }, kind, next }
+}
+
+fn follow(workflow: &mut Workflow, verdict: Verdict, policy: &Policy) -> Result<Next, (Reason, String)> {
+    match verdict {
+        Verdict::GoTo(Phase::Complete) => {
+            workflow.phase = Phase::Complete;
+            Ok(Next::End)
+        }
+        Verdict::GoTo(phase) => enter(workflow, phase, policy).map(|()| Next::Run),
+        Verdict::SendBack => {
+            enter(workflow, Phase::CodeImplementation, policy)?;
+            // Not before: a task that ends here may be retried from the phase that said no.
+            workflow.artifacts.forget_verdicts();
+            Ok(Next::Run)
+        }
+        Verdict::RetryAt(at) => Ok(Next::Wait(at)),
+        Verdict::Fail(reason, summary) => Err((reason, summary)),
+    }
+}
+
+/// Begins the next attempt, counting it as an iteration once the task has been sent back.
+fn enter(workflow: &mut Workflow, phase: Phase, policy: &Policy) -> Result<(), (Reason, String)> {
+    let sent_back = workflow.review_rounds + workflow.validation_rounds > 0;
+    if sent_back && workflow.iteration >= policy.max_iterations {
+        let done = workflow.iteration;
+        let why = format!("{done} phase executions after the first pass did not lead to a proof");
+        return Err((Reason::MaxIterations, why));
+    }
+    workflow.iteration += u32::from(sent_back);
+    workflow.phase = phase;
+    workflow.attempt += 1;
+    workflow.failures = 0;
+    Ok(())
+}
+
+/// Ends the task in the phase where it stands.
+pub(super) fn fail(workflow: &mut Workflow, reason: Reason, summary: String) {
+    workflow.failed_in = Some(workflow.phase);
+    workflow.phase = Phase::Failed;
+    workflow.reason = Some(reason);
+    workflow.error = Some(summary);
+}
+
+fn again(
+    workflow: &mut Workflow,
+    setback: Setback,
+    retry_after: Option<Duration>,
+    tick: Tick,
+    policy: &Policy,
+) -> Verdict {
+    workflow.failures += 1;
+    match policy.retry.delay(workflow.failures, tick.jitter) {
+        None => Verdict::Fail(setback.reason, setback.summary),
+        Some(delay) => {
+            workflow.error = Some(setback.summary);
+            let asked = retry_after.unwrap_or_default().min(limits::RETRY_AFTER);
+            Verdict::RetryAt(tick.now.plus(delay.max(asked)))
+        }
+    }
+}
+
+fn rejected(workflow: &mut Workflow, setback: Setback, policy: &Policy) -> Verdict {
+    let rounds_left = match workflow.phase {
+        Phase::GuardianReview => {
+            workflow.review_rounds += 1;
+            workflow.review_rounds <= policy.max_review_rounds
+        }
+        Phase::E2eValidation => {
+            workflow.validation_rounds += 1;
+            let same = setback.fingerprint.is_some() && setback.fingerprint == workflow.last_failure;
+            workflow.last_failure.clone_from(&setback.fingerprint);
+            workflow.validation_rounds <= policy.max_validation_rounds && !same
+        }
+        _ => return Verdict::Fail(setback.reason, setback.summary),
+    };
+    let (reason, summary) = (setback.reason, setback.summary.clone());
+    workflow.feedback =
+        Some(Feedback { from: workflow.phase, summary: setback.summary, findings: setback.findings });
+    if rounds_left { Verdict::SendBack } else { Verdict::Fail(reason, summary) }
+}
