@@ -1,0 +1,64 @@
+//! What a person calls.
+
+use crate::run::{Place, Stopwatch, found, root, seconds, step};
+use crate::tidy;
+use anyhow::{Result, bail};
+
+/// Sets up, builds and shows one delivery; `args` go to `chimera-daemon demo`.
+///
+/// A debug build: it is there in less than half the time of a release build, and the demo waits for a
+/// browser, not for the daemon.
+pub(crate) fn demo(args: &[String]) -> Result<()> {
+    let place = Place::find()?;
+    set_up(&place)?;
+    step("demo", place.command(&place.daemon).arg("demo").args(args))
+}
+
+/// Sets up, then runs the unit, integration and documentation tests of the whole workspace.
+pub(crate) fn test(filters: &[String]) -> Result<()> {
+    let watch = Stopwatch::start();
+    let place = Place::find()?;
+    set_up(&place)?;
+    step("tests", place.cargo().args(["test", "--workspace", "--no-fail-fast", "--"]).args(filters))?;
+    eprintln!("xtask: every test passed; set-up, build and tests took {}", seconds(watch.elapsed()));
+    Ok(())
+}
+
+/// What must hold before a merge.
+pub(crate) fn ci() -> Result<()> {
+    let place = Place::find()?;
+    step("formatting", place.cargo().args(["fmt", "--all", "--check"]))?;
+    tidy()?;
+    let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    step("lints", place.cargo().args(lints))?;
+    test(&[])
+}
+
+/// Checks the rules of [`crate::tidy`].
+pub(crate) fn tidy() -> Result<()> {
+    let tree = tidy::Tree::read(&root())?;
+    let complaints = tidy::check(&tree);
+    for complaint in &complaints {
+        eprintln!("{complaint}");
+    }
+    if !complaints.is_empty() {
+        bail!("tidy: {} to mend, see above", complaints.len());
+    }
+    eprintln!("xtask: tidy: {} files keep the rules", tree.sources().count());
+    Ok(())
+}
+
+/// Builds the daemon and lets it fetch what the tests and the demo need.
+fn set_up(place: &Place) -> Result<()> {
+    basics()?;
+    step("build", place.cargo().args(["build", "--package", "chimera-daemon"]))?;
+    step("set-up", place.command(&place.daemon).args(["setup", "--yes", "--tools-dir"]).arg(&place.tools))
+}
+
+/// What has to be there before anything can be built; the daemon's own `setup` fetches the rest.
+fn basics() -> Result<()> {
+    if std::env::var_os("CC").is_none() && !["cc", "gcc", "clang"].into_iter().any(found) {
+        bail!("a C compiler is missing, which builds the embedded SQLite: `apt-get install gcc libc6-dev`");
+    }
+    Ok(())
+}
