@@ -1,0 +1,3 @@
+//! The tests of the rooms, with real processes, git and browsers.
+
+mod criteria;
