@@ -1,0 +1,122 @@
+//! What can go wrong, by what the caller does next.
+
+use chimera_core::{IllegalEvent, Status, TaskId};
+use std::path::PathBuf;
+
+/// The store refused. Nothing of the closure's writes has happened.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such task.
+    #[error("there is no task {id}")]
+    NotFound {
+        /// The id asked for.
+        id: TaskId,
+    },
+    /// The idempotency key belongs to another request.
+    #[error("the idempotency key was used for another request, which is task {task}: use a new key")]
+    IdempotencyConflict {
+        /// The task of the other request.
+        task: TaskId,
+    },
+    /// The worker's lease is gone: it must write nothing more.
+    #[error("the lease of task {id} is gone")]
+    LeaseLost {
+        /// The task.
+        id: TaskId,
+    },
+    /// The state machine does not allow it.
+    #[error(transparent)]
+    Illegal(#[from] IllegalEvent),
+    /// The task has ended.
+    #[error("task {id} is {status} already")]
+    Ended {
+        /// The task.
+        id: TaskId,
+        /// How it ended.
+        status: Status,
+    },
+    /// The cursor is not one of ours.
+    #[error("the cursor is not valid: start again without one")]
+    BadCursor,
+    /// The database file was made by a newer version.
+    #[error("{path} has schema {found}, this version knows up to {known}: use a newer chimera-daemon")]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest one known here.
+        known: i64,
+    },
+    /// The database has to be migrated first.
+    #[error("{path} has schema {found}, this version needs {known}: run `chimera-daemon migrate`")]
+    Outdated {
+        /// The database.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The one needed.
+        known: i64,
+    },
+    /// A migration that was applied is not the one of this version.
+    #[error("{path}: migration {version} differs from the one that was applied; restore the original binary")]
+    Checksum {
+        /// The database.
+        path: PathBuf,
+        /// The migration.
+        version: i64,
+    },
+    /// Another process holds the database; the same again may work.
+    #[error("the database is busy; try again")]
+    Busy,
+    /// The disk is full; make room and try again.
+    #[error("the disk is full: make room for the database")]
+    Full,
+    /// The database cannot be opened or written.
+    #[error("{path} cannot be opened for writing: {detail}")]
+    Open {
+        /// The database.
+        path: PathBuf,
+        /// What the system said.
+        detail: String,
+    },
+    /// The database is damaged or its files vanished; the daemon must be restarted.
+    #[error("the database is damaged or its files are gone: {0}")]
+    Fatal(String),
+    /// Anything else of the database.
+    #[error("the database failed: {0}")]
+    Database(String),
+    /// A stored value cannot be read.
+    #[error("the database holds a value that cannot be read: {0}")]
+    Corrupt(String),
+    /// The closure panicked.
+    #[error("a database operation broke inside the daemon")]
+    Panicked,
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(err: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        /// The extended code for a `-wal` file that vanished under open connections.
+        const IOERR_SHORT_READ: i32 = 522;
+        match &err {
+            rusqlite::Error::SqliteFailure(code, _) => match code.code {
+                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
+                ErrorCode::DiskFull => Self::Full,
+                ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Fatal(err.to_string()),
+                _ if code.extended_code == IOERR_SHORT_READ => Self::Fatal(err.to_string()),
+                _ => Self::Database(err.to_string()),
+            },
+            _ => Self::Database(err.to_string()),
+        }
+    }
+}
+
+impl From<serde_json::Error> for StoreError {
+    fn from(err: serde_json::Error) -> Self {
+        Self::Corrupt(err.to_string())
+    }
+}

@@ -1,0 +1,318 @@
+//! The queue: who may work on what, and what became of it.
+//!
+//! Every write of a worker names the epoch of its lease. A write that finds no row changes nothing and says
+//! [`StoreError::LeaseLost`]. What follows from an event is decided by [`chimera_core::step`], never here.
+//!
+//! Queued tasks that may not start yet are *parked*: outside of the index that the claim walks, so a claim
+//! costs the same whatever waits for later.
+
+use crate::task_row::{columns, task as read_task};
+use crate::{StoreError, Tx, journal, read};
+use chimera_core::{
+    Entry, EntryKind, Event, Evidence, Next, Phase, Policy, Priority, Rank, State, Status, Task, TaskId,
+    Tick, Transition, UnixMillis, step,
+};
+use std::time::Duration;
+
+const UNPARK: &str = "UPDATE tasks SET parked = 0 WHERE status = 'queued' AND parked = 1 AND ready_at <= $1";
+const READY: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM tasks WHERE status = 'queued' AND parked = 0 ORDER BY rank, task_id LIMIT $1"
+);
+const TAKE: &str = "UPDATE tasks SET status = 'running', lease_owner = $1, lease_epoch = lease_epoch + 1, lease_expires_at = $2, \
+    started_at = COALESCE(started_at, $3), workflow_state = $4, seq = $5 WHERE task_id = $6 AND status = 'queued'";
+const SETTLE: &str = "UPDATE tasks SET status = $1, phase = $2, workflow_state = $3, seq = seq + 1, ready_at = $4, parked = $5, \
+    lease_owner = CASE WHEN $1 = 'running' THEN lease_owner END, \
+    lease_expires_at = CASE WHEN $1 = 'running' THEN lease_expires_at END, \
+    completed_at = $6, cancel_requested = CASE WHEN $1 = 'running' THEN cancel_requested ELSE 0 END \
+    WHERE task_id = $7 AND lease_epoch = $8 AND status = 'running' RETURNING seq";
+const CHANGE: &str = "UPDATE tasks SET status = $1, phase = $2, workflow_state = $3, seq = $4, ready_at = $5, parked = 0, \
+    lease_owner = NULL, lease_expires_at = NULL, completed_at = $6, cancel_requested = $7 WHERE task_id = $8 AND seq = $9";
+const HEARTBEAT: &str = "UPDATE tasks SET lease_expires_at = $1 WHERE lease_owner = $2 AND status = 'running' \
+    RETURNING task_id, lease_epoch, cancel_requested";
+const EXPIRED: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM tasks WHERE status = 'running' AND (lease_expires_at < $1 OR lease_owner = $2)"
+);
+const OWNERS: &str = "SELECT DISTINCT lease_owner FROM tasks WHERE status = 'running'";
+const CANCELLATIONS: &str =
+    "SELECT task_id FROM tasks WHERE status = 'running' AND lease_owner = $1 AND cancel_requested = 1";
+const WISH: &str = "UPDATE tasks SET cancel_requested = 1, seq = seq + 1 WHERE task_id = $1 AND cancel_requested = 0 RETURNING seq";
+const PRIORITY: &str =
+    "UPDATE tasks SET priority = $1, rank = $2, request = $3, seq = seq + 1 WHERE task_id = $4 RETURNING seq";
+const NEXT_READY: &str = "SELECT MIN(ready_at) FROM tasks WHERE status = 'queued' AND parked = 1";
+
+/// Who wants how many tasks.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The daemon incarnation.
+    pub owner: &'a str,
+    /// The time now.
+    pub now: UnixMillis,
+    /// How long the leases last without a heartbeat.
+    pub lease: Duration,
+    /// Most tasks to take.
+    pub limit: u32,
+}
+
+/// A task that a daemon still holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The task.
+    pub id: TaskId,
+    /// The epoch of its lease.
+    pub epoch: i64,
+    /// Somebody asked to cancel it.
+    pub cancel_requested: bool,
+}
+
+/// What became of a wish to cancel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancel {
+    /// The task was waiting and is cancelled.
+    Cancelled,
+    /// The task is running; its worker will stop it.
+    Requested,
+}
+
+/// Takes ready tasks by ascending rank, each under a new epoch.
+///
+/// # Errors
+/// The database's.
+pub fn claim(tx: &mut Tx<'_>, claim: &Claim<'_>) -> Result<Vec<Task>, StoreError> {
+    tx.execute(UNPARK, &[claim.now.0.into()])?;
+    let rows = tx.query(READY, &[i64::from(claim.limit).into()])?;
+    rows.iter().map(|row| take(tx, read_task(row)?, claim)).collect()
+}
+
+fn take(tx: &mut Tx<'_>, task: Task, claim: &Claim<'_>) -> Result<Task, StoreError> {
+    let epoch = read::epoch(tx, &task.id)? + 1;
+    let event = Event::Claimed { worker: claim.owner.to_owned(), epoch };
+    let transition = decide(&task, event, claim.now, &Policy::default())?;
+    let expires_at = claim.now.plus(claim.lease);
+    let params = [
+        claim.owner.into(),
+        expires_at.0.into(),
+        claim.now.0.into(),
+        serde_json::to_string(&transition.state.workflow)?.into(),
+        (task.seq + 1).into(),
+        task.id.as_str().into(),
+    ];
+    if tx.execute(TAKE, &params)? != 1 {
+        return Err(StoreError::Database(format!("task {} changed while it was claimed", task.id)));
+    }
+    journal::append(tx, &task.id, task.seq + 1, &transition.entry)?;
+    read::task(tx, &task.id)?.ok_or(StoreError::NotFound { id: task.id })
+}
+
+/// Records what came of an attempt, as long as the lease of that epoch holds.
+///
+/// # Errors
+/// [`StoreError::LeaseLost`] if it does not; nothing is written then.
+pub fn settle(
+    tx: &mut Tx<'_>,
+    id: &TaskId,
+    epoch: i64,
+    transition: &Transition,
+    evidence: &[Evidence],
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let State { status, workflow } = &transition.state;
+    let ready_at = match transition.next {
+        Next::Wait(until) => until,
+        Next::Run | Next::End => now,
+    };
+    let params = [
+        status.as_str().into(),
+        workflow.phase.as_str().into(),
+        serde_json::to_string(workflow)?.into(),
+        ready_at.0.into(),
+        (*status == Status::Queued && ready_at > now).into(),
+        status.is_end().then_some(now.0).into(),
+        id.as_str().into(),
+        epoch.into(),
+    ];
+    let Some(row) = tx.first(SETTLE, &params)? else {
+        return Err(StoreError::LeaseLost { id: id.clone() });
+    };
+    journal::append(tx, id, row.int(0)?, &transition.entry)?;
+    journal::index(tx, id, evidence)
+}
+
+/// Extends every lease of an owner, and tells which tasks it still holds.
+///
+/// # Errors
+/// The database's.
+pub fn heartbeat(
+    tx: &mut Tx<'_>,
+    owner: &str,
+    now: UnixMillis,
+    lease: Duration,
+) -> Result<Vec<Held>, StoreError> {
+    let rows = tx.query(HEARTBEAT, &[now.plus(lease).0.into(), owner.into()])?;
+    rows.iter()
+        .map(|row| {
+            let id = crate::task_row::id(row.text(0)?)?;
+            Ok(Held { id, epoch: row.int(1)?, cancel_requested: row.int(2)? != 0 })
+        })
+        .collect()
+}
+
+/// Takes tasks from owners whose lease ran out, or who are known to be gone. A task whose cancellation was
+/// wished for ends as cancelled.
+///
+/// # Errors
+/// The database's.
+pub fn rescue(
+    tx: &mut Tx<'_>,
+    now: UnixMillis,
+    gone: &[String],
+    policy: &Policy,
+) -> Result<Vec<TaskId>, StoreError> {
+    let mut rescued = Vec::new();
+    let owners = if gone.is_empty() { &[String::new()][..] } else { gone };
+    for owner in owners {
+        for row in tx.query(EXPIRED, &[now.0.into(), owner.as_str().into()])? {
+            let task = read_task(&row)?;
+            let event = if task.cancel_requested { Event::Cancelled } else { Event::Rescued };
+            let transition = decide(&task, event, now, policy)?;
+            change(tx, &task, &transition, now)?;
+            rescued.push(task.id);
+        }
+    }
+    Ok(rescued)
+}
+
+/// The owners of running tasks.
+///
+/// # Errors
+/// The database's.
+pub fn owners(tx: &read::Reading<'_>) -> Result<Vec<String>, StoreError> {
+    tx.query(OWNERS, &[])?.iter().map(|row| row.text(0).map(str::to_owned)).collect()
+}
+
+/// The running tasks of an owner that somebody asked to cancel.
+///
+/// # Errors
+/// The database's.
+pub fn cancellations(tx: &read::Reading<'_>, owner: &str) -> Result<Vec<TaskId>, StoreError> {
+    tx.query(CANCELLATIONS, &[owner.into()])?.iter().map(|row| crate::task_row::id(row.text(0)?)).collect()
+}
+
+/// Cancels a waiting task, or asks the worker of a running one to stop it.
+///
+/// # Errors
+/// [`StoreError::NotFound`]; [`StoreError::Ended`] if it has ended.
+pub fn cancel(tx: &mut Tx<'_>, id: &TaskId, now: UnixMillis, policy: &Policy) -> Result<Cancel, StoreError> {
+    let task = known(tx, id)?;
+    match task.status {
+        Status::Queued => {
+            let transition = decide(&task, Event::Cancelled, now, policy)?;
+            change(tx, &task, &transition, now)?;
+            Ok(Cancel::Cancelled)
+        }
+        Status::Running => {
+            if let Some(row) = tx.first(WISH, &[id.as_str().into()])? {
+                let entry = remark(&task, now, EntryKind::CancelRequested);
+                journal::append(tx, id, row.int(0)?, &entry)?;
+            }
+            Ok(Cancel::Requested)
+        }
+        status => Err(StoreError::Ended { id: id.clone(), status }),
+    }
+}
+
+/// Sends an ended task back into the queue.
+///
+/// # Errors
+/// [`StoreError::NotFound`]; [`StoreError::Illegal`] if the task has not ended, is completed, or has not
+/// reached that phase.
+pub fn requeue(
+    tx: &mut Tx<'_>,
+    id: &TaskId,
+    from: Phase,
+    now: UnixMillis,
+    policy: &Policy,
+) -> Result<Task, StoreError> {
+    let task = known(tx, id)?;
+    let transition = decide(&task, Event::Requeued { from }, now, policy)?;
+    change(tx, &task, &transition, now)?;
+    known(tx, id)
+}
+
+/// Changes the priority of a task that has not ended; one that waits gets its new place at once.
+///
+/// # Errors
+/// [`StoreError::NotFound`]; [`StoreError::Ended`] if it has ended.
+pub fn set_priority(
+    tx: &mut Tx<'_>,
+    id: &TaskId,
+    priority: Priority,
+    now: UnixMillis,
+) -> Result<Task, StoreError> {
+    let mut task = known(tx, id)?;
+    if task.status.is_end() {
+        return Err(StoreError::Ended { id: id.clone(), status: task.status });
+    }
+    task.request.priority = priority;
+    let params = [
+        i64::from(priority).into(),
+        Rank::new(task.created_at, priority).0.into(),
+        serde_json::to_string(&task.request)?.into(),
+        id.as_str().into(),
+    ];
+    if let Some(row) = tx.first(PRIORITY, &params)? {
+        let entry = remark(&task, now, EntryKind::PriorityChanged { priority });
+        journal::append(tx, id, row.int(0)?, &entry)?;
+    }
+    known(tx, id)
+}
+
+/// The earliest time at which a parked task becomes ready.
+///
+/// # Errors
+/// The database's.
+pub fn next_ready_at(tx: &read::Reading<'_>) -> Result<Option<UnixMillis>, StoreError> {
+    match tx.first(NEXT_READY, &[])? {
+        Some(row) => Ok(row.maybe_int(0)?.map(UnixMillis)),
+        None => Ok(None),
+    }
+}
+
+fn known(tx: &Tx<'_>, id: &TaskId) -> Result<Task, StoreError> {
+    read::task(tx, id)?.ok_or_else(|| StoreError::NotFound { id: id.clone() })
+}
+
+fn decide(task: &Task, event: Event, now: UnixMillis, policy: &Policy) -> Result<Transition, StoreError> {
+    let state = State { status: task.status, workflow: task.workflow.clone() };
+    // None of the events decided here backs off, so the jitter does not matter.
+    Ok(step(&state, event, Tick { now, jitter: 0.0 }, policy)?)
+}
+
+/// Writes a transition that no worker made, if the task has not changed since it was read.
+fn change(tx: &mut Tx<'_>, task: &Task, transition: &Transition, now: UnixMillis) -> Result<(), StoreError> {
+    let State { status, workflow } = &transition.state;
+    let seq = task.seq + 1;
+    let params = [
+        status.as_str().into(),
+        workflow.phase.as_str().into(),
+        serde_json::to_string(workflow)?.into(),
+        seq.into(),
+        now.0.into(),
+        status.is_end().then_some(now.0).into(),
+        false.into(),
+        task.id.as_str().into(),
+        task.seq.into(),
+    ];
+    if tx.execute(CHANGE, &params)? != 1 {
+        return Err(StoreError::Busy);
+    }
+    journal::append(tx, &task.id, seq, &transition.entry)
+}
+
+/// A journal entry that moves nothing.
+fn remark(task: &Task, now: UnixMillis, kind: EntryKind) -> Entry {
+    Entry { at: now, phase: task.phase(), to: task.phase(), attempt: task.workflow.attempt, kind }
+}

@@ -1,0 +1,222 @@
+//! Questions to the store.
+
+use crate::task_row::{self, columns, task as read_task};
+use crate::{StoreError, Value};
+use chimera_core::{Entry, Evidence, Status, Task, TaskId, UnixMillis};
+
+/// A transaction to read from; writing ones can be read from as well.
+pub type Reading<'a> = crate::ReadTx<'a>;
+
+/// Most items of one page.
+pub const PAGE: u32 = 200;
+/// Most tasks counted ahead of a waiting one; beyond it nobody cares for the exact number.
+pub const AHEAD: u32 = 1000;
+
+const TASK: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE task_id = $1");
+const EPOCH: &str = "SELECT lease_epoch FROM tasks WHERE task_id = $1";
+const COUNTS: &str = "SELECT status, COUNT(*) FROM tasks GROUP BY status";
+const EVENTS_OF: &str =
+    "SELECT id, task_id, seq, entry FROM journal WHERE task_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+const EVENTS: &str = "SELECT id, task_id, seq, entry FROM journal WHERE id > $1 ORDER BY id LIMIT $2";
+const LAST_EVENT: &str = "SELECT COALESCE(MAX(id), 0) FROM journal";
+const EVIDENCE: &str = "SELECT entry FROM evidence WHERE task_id = $1 ORDER BY position";
+const AHEAD_OF: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM tasks WHERE status = 'queued' AND parked = 0 \
+    AND (rank < $1 OR (rank = $1 AND task_id < $2)) LIMIT $3) AS earlier";
+
+/// Which tasks to list; an empty filter lists all.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Any of these.
+    pub status: Vec<Status>,
+    /// This project.
+    pub project: Option<String>,
+    /// All of these labels.
+    pub label: Vec<(String, String)>,
+    /// This text within the feature, whatever its case in ASCII.
+    pub text: Option<String>,
+}
+
+/// A part of a longer list.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next part begins, if there is one.
+    pub next: Option<String>,
+}
+
+/// How many tasks there are in each status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Waiting.
+    pub queued: u64,
+    /// Running.
+    pub running: u64,
+    /// Delivered.
+    pub completed: u64,
+    /// Ended without proof.
+    pub failed: u64,
+    /// Stopped.
+    pub cancelled: u64,
+}
+
+/// A journal entry with its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Ascending over all tasks, in the order of the commits.
+    pub id: i64,
+    /// The task.
+    pub task_id: TaskId,
+    /// Ascending by one within the task.
+    pub seq: i64,
+    /// The entry.
+    pub entry: Entry,
+}
+
+/// A task.
+///
+/// # Errors
+/// The database's.
+pub fn task(tx: &Reading<'_>, id: &TaskId) -> Result<Option<Task>, StoreError> {
+    tx.first(TASK, &[id.as_str().into()])?.as_ref().map(read_task).transpose()
+}
+
+pub(crate) fn epoch(tx: &Reading<'_>, id: &TaskId) -> Result<i64, StoreError> {
+    match tx.first(EPOCH, &[id.as_str().into()])? {
+        Some(row) => row.int(0),
+        None => Err(StoreError::NotFound { id: id.clone() }),
+    }
+}
+
+/// Tasks, newest first; at most [`PAGE`] of them.
+///
+/// # Errors
+/// [`StoreError::BadCursor`] if the cursor is none of ours.
+pub fn list(
+    tx: &Reading<'_>,
+    filter: &Filter,
+    cursor: Option<&str>,
+    limit: u32,
+) -> Result<Page<Task>, StoreError> {
+    let limit = limit.clamp(1, PAGE);
+    let (sql, params) = list_query(filter, cursor.map(parse_cursor).transpose()?, limit);
+    let mut items: Vec<Task> = tx.query(&sql, &params)?.iter().map(read_task).collect::<Result<_, _>>()?;
+    let more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    let next = items.last().filter(|_| more).map(|last| format!("{}.{}", last.created_at.0, last.id));
+    Ok(Page { items, next })
+}
+
+fn list_query(filter: &Filter, after: Option<(UnixMillis, TaskId)>, limit: u32) -> (String, Vec<Value>) {
+    let mut sql = concat!("SELECT ", columns!(), " FROM tasks WHERE 1 = 1").to_owned();
+    let mut params: Vec<Value> = Vec::new();
+    let mut mark = |value: Value| {
+        params.push(value);
+        format!("${}", params.len())
+    };
+    if !filter.status.is_empty() {
+        let marks: Vec<String> = filter.status.iter().map(|status| mark(status.as_str().into())).collect();
+        sql += &format!(" AND status IN ({})", marks.join(", "));
+    }
+    if let Some(project) = &filter.project {
+        sql += &format!(" AND project = {}", mark(project.as_str().into()));
+    }
+    if let Some(text) = &filter.text {
+        let pattern = format!("%{}%", escape_like(&text.to_ascii_lowercase()));
+        sql += &format!(" AND LOWER(feature_description) LIKE {} ESCAPE '!'", mark(pattern.into()));
+    }
+    for (key, value) in &filter.label {
+        // The request is canonical JSON of our own making, in which a label reads exactly like this.
+        let pair = format!("{}:{}", serde_json::json!(key), serde_json::json!(value));
+        let pattern = format!("%\"labels\":{{%{}%", escape_like(&pair));
+        sql += &format!(" AND request LIKE {} ESCAPE '!'", mark(pattern.into()));
+    }
+    if let Some((created_at, id)) = after {
+        let (at, same, id) = (mark(created_at.0.into()), mark(created_at.0.into()), mark(id.as_str().into()));
+        sql += &format!(" AND (created_at < {at} OR (created_at = {same} AND task_id < {id}))");
+    }
+    sql += &format!(" ORDER BY created_at DESC, task_id DESC LIMIT {}", mark((i64::from(limit) + 1).into()));
+    (sql, params)
+}
+
+fn escape_like(text: &str) -> String {
+    text.replace('!', "!!").replace('%', "!%").replace('_', "!_")
+}
+
+fn parse_cursor(cursor: &str) -> Result<(UnixMillis, TaskId), StoreError> {
+    let (at, id) = cursor.split_once('.').ok_or(StoreError::BadCursor)?;
+    let at = at.parse().map_err(|_| StoreError::BadCursor)?;
+    Ok((UnixMillis(at), TaskId::parse(id).map_err(|_| StoreError::BadCursor)?))
+}
+
+/// How many tasks there are in each status; an index alone answers it.
+///
+/// # Errors
+/// The database's.
+pub fn counts(tx: &Reading<'_>) -> Result<Counts, StoreError> {
+    let mut counts = Counts::default();
+    for row in tx.query(COUNTS, &[])? {
+        let number = u64::try_from(row.int(1)?).unwrap_or(0);
+        match Status::parse(row.text(0)?) {
+            Some(Status::Queued) => counts.queued = number,
+            Some(Status::Running) => counts.running = number,
+            Some(Status::Completed) => counts.completed = number,
+            Some(Status::Failed) => counts.failed = number,
+            Some(Status::Cancelled) => counts.cancelled = number,
+            None => {}
+        }
+    }
+    Ok(counts)
+}
+
+/// Events after one, in the order of the commits; of one task, or of all.
+///
+/// # Errors
+/// The database's.
+pub fn events(
+    tx: &Reading<'_>,
+    task: Option<&TaskId>,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<Event>, StoreError> {
+    let limit = i64::from(limit.clamp(1, PAGE));
+    let rows = match task {
+        Some(task) => tx.query(EVENTS_OF, &[task.as_str().into(), after.into(), limit.into()])?,
+        None => tx.query(EVENTS, &[after.into(), limit.into()])?,
+    };
+    rows.iter()
+        .map(|row| {
+            let entry = serde_json::from_str(row.text(3)?)?;
+            Ok(Event { id: row.int(0)?, task_id: task_row::id(row.text(1)?)?, seq: row.int(2)?, entry })
+        })
+        .collect()
+}
+
+/// The id of the newest event; 0 if there is none.
+///
+/// # Errors
+/// The database's.
+pub fn last_event_id(tx: &Reading<'_>) -> Result<i64, StoreError> {
+    tx.first(LAST_EVENT, &[])?.map_or(Ok(0), |row| row.int(0))
+}
+
+/// The evidence of a task, in the order in which it was left.
+///
+/// # Errors
+/// The database's.
+pub fn evidence(tx: &Reading<'_>, id: &TaskId) -> Result<Vec<Evidence>, StoreError> {
+    let rows = tx.query(EVIDENCE, &[id.as_str().into()])?;
+    rows.iter().map(|row| Ok(serde_json::from_str(row.text(0)?)?)).collect()
+}
+
+/// How many ready tasks stand before this one, counted up to [`AHEAD`].
+///
+/// # Errors
+/// The database's.
+pub fn ahead(tx: &Reading<'_>, task: &Task) -> Result<u32, StoreError> {
+    let params = [task.rank.0.into(), task.id.as_str().into(), i64::from(AHEAD).into()];
+    match tx.first(AHEAD_OF, &params)? {
+        Some(row) => Ok(u32::try_from(row.int(0)?).unwrap_or(AHEAD)),
+        None => Ok(0),
+    }
+}

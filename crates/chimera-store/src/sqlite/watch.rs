@@ -1,0 +1,74 @@
+//! Notices commits of other processes on the same file, without polling.
+//!
+//! Every commit in WAL mode writes to the `-wal` file, which inotify reports. `data_version` then tells whether
+//! another connection has committed. While nothing is written, the thread sleeps.
+
+use super::connection;
+use crate::StoreError;
+use rusqlite::Connection;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::fs::inotify;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Pause after a wake-up, in which further commits are gathered into one.
+const COALESCE: Duration = Duration::from_millis(2);
+
+pub(super) struct Watcher {
+    stop: Arc<OwnedFd>,
+}
+
+impl Watcher {
+    /// Starts the thread; it ends when the watcher is dropped.
+    pub(super) fn start(path: &Path, changes: watch::Sender<u64>) -> Result<Self, StoreError> {
+        let connection = connection::for_reading(path)?;
+        let mut wal = path.as_os_str().to_owned();
+        wal.push("-wal");
+        let system =
+            |err: rustix::io::Errno| StoreError::Database(format!("cannot watch {}: {err}", path.display()));
+        let inotify =
+            inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).map_err(system)?;
+        inotify::add_watch(&inotify, PathBuf::from(wal), inotify::WatchFlags::MODIFY).map_err(system)?;
+        let stop = Arc::new(eventfd(0, EventfdFlags::CLOEXEC).map_err(system)?);
+        let stopped = stop.clone();
+        std::thread::spawn(move || watch(&connection, &inotify, &stopped, &changes));
+        Ok(Self { stop })
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        let _ = rustix::io::write(&*self.stop, &1u64.to_ne_bytes());
+    }
+}
+
+fn watch(connection: &Connection, inotify: &OwnedFd, stop: &OwnedFd, changes: &watch::Sender<u64>) {
+    let mut seen = version(connection);
+    loop {
+        let mut fds = [PollFd::new(inotify, PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
+        if poll(&mut fds, None).is_err() || !fds[1].revents().is_empty() {
+            return;
+        }
+        std::thread::sleep(COALESCE);
+        drain(inotify);
+        let now = version(connection);
+        if now != seen {
+            seen = now;
+            changes.send_modify(|version| *version += 1);
+        }
+    }
+}
+
+fn version(connection: &Connection) -> Option<i64> {
+    connection.pragma_query_value(None, "data_version", |row| row.get(0)).ok()
+}
+
+fn drain(inotify: &OwnedFd) {
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut reader = inotify::Reader::new(inotify, &mut buffer);
+    while reader.next().is_ok() {}
+}

@@ -1,0 +1,45 @@
+//! The row of a task, read and rebuilt.
+
+use crate::{Row, StoreError};
+use chimera_core::{Lease, Rank, Request, Status, Task, TaskId, UnixMillis, Workflow};
+
+/// The columns that [`task`] reads, in its order.
+macro_rules! columns {
+    () => {
+        "task_id, request, project, status, workflow_state, rank, ready_at, created_at, started_at, completed_at, cancel_requested, lease_owner, lease_epoch, lease_expires_at, seq"
+    };
+}
+pub(crate) use columns;
+
+/// Where the row's creation time stands, for cursors.
+pub(crate) fn task(row: &Row) -> Result<Task, StoreError> {
+    let request: Request = serde_json::from_str(row.text(1)?)?;
+    let workflow: Workflow = serde_json::from_str(row.text(4)?)?;
+    let status = row.text(3)?;
+    let status = Status::parse(status).ok_or_else(|| StoreError::Corrupt(format!("status `{status}`")))?;
+    let lease = match (row.maybe_text(11)?, row.maybe_int(13)?) {
+        (Some(owner), Some(expires)) => {
+            Some(Lease { owner: owner.to_owned(), epoch: row.int(12)?, expires_at: UnixMillis(expires) })
+        }
+        _ => None,
+    };
+    Ok(Task {
+        id: id(row.text(0)?)?,
+        request,
+        project: row.text(2)?.to_owned(),
+        status,
+        workflow,
+        rank: Rank(row.int(5)?),
+        ready_at: UnixMillis(row.int(6)?),
+        created_at: UnixMillis(row.int(7)?),
+        started_at: row.maybe_int(8)?.map(UnixMillis),
+        completed_at: row.maybe_int(9)?.map(UnixMillis),
+        cancel_requested: row.int(10)? != 0,
+        lease,
+        seq: row.int(14)?,
+    })
+}
+
+pub(crate) fn id(text: &str) -> Result<TaskId, StoreError> {
+    TaskId::parse(text).map_err(|err| StoreError::Corrupt(err.to_string()))
+}
