@@ -1,0 +1,13 @@
+//! The pure core, seen from outside.
+
+mod arrows;
+mod docs;
+mod fixture;
+mod illegal;
+mod json;
+mod limits;
+mod names;
+mod proof;
+mod queue;
+mod requeue;
+mod walks;
