@@ -31,6 +31,7 @@ const ALLOWED: [(&str, &[&str]); 5] = [
             "serde",
             "serde_json",
             "sha2",
+            "strsim",
             "tempfile",
             "thiserror",
             "tokio",

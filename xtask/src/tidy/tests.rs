@@ -123,7 +123,7 @@ fn a_dependency_that_is_not_listed_is_told() {
 #[test]
 fn an_edited_migration_is_told() {
     let rule = migrations::history_stays;
-    let sql = "crates/chimera-store/migrations/0001_tasks.sql";
+    let sql = "crates/chimera-store/src/migrations/0001_tasks.sql";
     // The SHA-256 of nothing.
     let list = format!("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  {sql}\n");
     let listed = ("xtask/migrations.sha256", list.as_str());

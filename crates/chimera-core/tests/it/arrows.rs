@@ -153,13 +153,22 @@ fn a_product_that_does_not_hold_against_the_record_ends_the_task() {
     }
 }
 
+/// Something that must not be, done to a state.
+type Spoil = fn(&mut State);
+
 #[test]
-fn green_without_a_red_on_record_or_on_an_unapproved_commit_never_completes() {
+fn green_without_the_red_of_the_same_test_or_on_an_unapproved_commit_never_completes() {
     let no_red = |state: &mut State| state.workflow.artifacts.red = None;
+    let other_red = |state: &mut State| {
+        state.workflow.artifacts.red = Some(crate::fixture::red(&digest(0xbad)));
+    };
     let unapproved = |state: &mut State| state.workflow.artifacts.approved_commit = Some(digest(0xbad));
-    for (spoil, reason) in
-        [(no_red as fn(&mut State), Reason::RedNotProvable), (unapproved, Reason::StaleStaging)]
-    {
+    let spoilers: [(Spoil, Reason); 3] = [
+        (no_red, Reason::RedNotProvable),
+        (other_red, Reason::TestTampered),
+        (unapproved, Reason::StaleStaging),
+    ];
+    for (spoil, reason) in spoilers {
         let mut state = at(VALIDATE);
         let outcome = pass(&state.workflow);
         spoil(&mut state);
