@@ -1,7 +1,19 @@
 //! Every subprocess, supervised.
 //!
-//! One entry, [`run`]: a fresh environment, a process group of its own, a spooled and capped log, wall clock
-//! and silence limits, and an end that leaves nothing behind.
+//! [`run`] for a process that ends, [`Server`] for one that lives on: a fresh environment, a process group of
+//! its own, a spooled and capped log, wall clock and silence limits, and an end that leaves nothing behind.
+//! Map: `supervise` is the life of one process, `mark` finds what fled from its group or outlived its
+//! daemon, `identity` names a process for good, `environment` makes the environment of agents.
+
+pub mod environment;
+mod identity;
+mod mark;
+mod server;
+mod supervise;
+
+pub use identity::Identity;
+pub use mark::reap_orphans;
+pub use server::Server;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -69,10 +81,11 @@ pub enum SpawnError {
     },
 }
 
-/// Runs a process to its end, or ends it; afterwards nothing of its process group is left.
+/// Runs a process to its end, or ends it; afterwards nothing that it started is left.
 ///
 /// # Errors
 /// [`SpawnError`] if it could not be started.
-pub async fn run(_spec: &Spec, _stop: &CancellationToken) -> Result<Exit, SpawnError> {
-    std::future::pending().await
+pub async fn run(spec: &Spec, stop: &CancellationToken) -> Result<Exit, SpawnError> {
+    let started = supervise::start(spec)?;
+    Ok(started.finish(spec, stop).await)
 }
