@@ -1,1 +1,212 @@
 //! Git: one clone per project, one worktree and branch per task.
+//!
+//! The daemon works in bare clones of its own; the user's checkout is never touched, but for one branch that is
+//! pushed to its repository. Map: [`Workspaces`] keeps the clones, [`Worktree`] is a task's place to work
+//! and answers questions about its commits, `git` runs the program with settings that no repository
+//! can change.
+
+mod git;
+mod worktree;
+
+pub use worktree::{Change, Worktree};
+
+use crate::spec::Project;
+use chimera_core::{Digest, TaskId};
+use git::Git;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// Where the base branch of the project is kept in the clone.
+const BASE_REF: &str = "refs/chimera/base";
+
+/// All clones and worktrees of a data directory.
+#[derive(Debug, Clone)]
+pub struct Workspaces {
+    repositories: PathBuf,
+    worktrees: PathBuf,
+}
+
+/// Git could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkspaceError {
+    /// The repository or its configuration does not allow it; trying again does not help.
+    #[error("{0}")]
+    Config(String),
+    /// Git failed: the network, a lock, the disk. The same again may work.
+    #[error("git {action} failed: {detail}")]
+    Git {
+        /// What was tried.
+        action: String,
+        /// What git said.
+        detail: String,
+    },
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+impl Workspaces {
+    /// The clones and worktrees of a data directory.
+    ///
+    /// # Errors
+    /// If its directories cannot be created.
+    pub fn new(data_dir: &Path) -> Result<Self, WorkspaceError> {
+        let (repositories, worktrees) = (data_dir.join("repositories"), data_dir.join("worktrees"));
+        std::fs::create_dir_all(&repositories)?;
+        std::fs::create_dir_all(&worktrees)?;
+        Ok(Self { repositories, worktrees })
+    }
+
+    /// Brings the clone of a project up to date and gives the head of its base branch.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Config`] if the repository is missing, empty, or without the base branch.
+    pub async fn prepare(&self, project: &Project) -> Result<Digest, WorkspaceError> {
+        let _lock = self.lock(&project.name).await?;
+        let git = self.clone_of(project).await?;
+        let branch = &project.base_branch;
+        check_remote(&git, project).await?;
+        let refspec = format!("+refs/heads/{branch}:{BASE_REF}/{branch}");
+        git.run(
+            "fetch",
+            &["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", &project.repo, &refspec],
+        )
+        .await?;
+        git.commit_at(&format!("{BASE_REF}/{branch}")).await
+    }
+
+    /// Makes the repository of a scratch project, with these files as its first commit, if there is none.
+    ///
+    /// # Errors
+    /// [`WorkspaceError`] if it cannot be made.
+    pub async fn scratch(&self, project: &Project, files: &[(&str, &[u8])]) -> Result<(), WorkspaceError> {
+        let place = PathBuf::from(&project.repo);
+        let _lock = self.lock(&project.name).await?;
+        if place.exists() {
+            return Ok(());
+        }
+        let parent = place.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(parent)?;
+        // Made beside its place and moved there, so that it is whole or not there.
+        let draft = tempfile::tempdir_in(parent)?;
+        for (name, bytes) in files {
+            let file = draft.path().join(name);
+            std::fs::create_dir_all(file.parent().unwrap_or(draft.path()))?;
+            std::fs::write(file, bytes)?;
+        }
+        let git = Git::in_dir(draft.path());
+        git.run("init", &["init", "--quiet", &format!("--initial-branch={}", project.base_branch)]).await?;
+        git.run("add", &["add", "--all"]).await?;
+        git.run("commit", &["commit", "--quiet", "--message=Begin the scratch project"]).await?;
+        std::fs::rename(draft.keep(), place)?;
+        Ok(())
+    }
+
+    /// The worktree of a task on its branch, exactly as the commit `at` has it: what a killed attempt left
+    /// there is gone.
+    ///
+    /// # Errors
+    /// [`WorkspaceError`] if it cannot be made.
+    pub async fn worktree(
+        &self,
+        project: &Project,
+        task: &TaskId,
+        at: &Digest,
+    ) -> Result<Worktree, WorkspaceError> {
+        let _lock = self.lock(&project.name).await?;
+        let git = self.clone_of(project).await?;
+        let path = self.worktrees.join(task.as_str());
+        let admin = git.dir().join("worktrees").join(task.as_str());
+        let worktree = Worktree::new(git, path, task.clone(), at.clone());
+        if admin.is_dir() && worktree.path().is_dir() && worktree.reset().await.is_ok() {
+            return Ok(worktree);
+        }
+        worktree.remake(&admin).await?;
+        Ok(worktree)
+    }
+
+    /// Puts the task's branch at `commit` into the repository that the project came from. Nothing but that
+    /// branch changes there.
+    ///
+    /// # Errors
+    /// [`WorkspaceError`] if the repository refuses or cannot be reached.
+    pub async fn push(
+        &self,
+        project: &Project,
+        task: &TaskId,
+        commit: &Digest,
+    ) -> Result<(), WorkspaceError> {
+        let git = self.clone_of(project).await?;
+        let refspec = format!("+{commit}:refs/heads/{}", task.branch());
+        git.run("push", &["push", "--quiet", "--no-verify", "--", &project.repo, &refspec]).await?;
+        Ok(())
+    }
+
+    /// Removes the worktree of a task that has ended; its branch stays.
+    ///
+    /// # Errors
+    /// [`WorkspaceError`] if something of it cannot be removed.
+    pub async fn remove(&self, project: &str, task: &TaskId) -> Result<(), WorkspaceError> {
+        let _lock = self.lock(project).await?;
+        let path = self.worktrees.join(task.as_str());
+        if path.exists() {
+            std::fs::remove_dir_all(&path)?;
+        }
+        let dir = self.repositories.join(format!("{project}.git"));
+        if dir.exists() {
+            Git::bare(&dir).run("worktree prune", &["worktree", "prune"]).await?;
+        }
+        Ok(())
+    }
+
+    async fn clone_of(&self, project: &Project) -> Result<Git, WorkspaceError> {
+        let dir = self.repositories.join(format!("{}.git", project.name));
+        if !dir.join("HEAD").exists() {
+            std::fs::create_dir_all(&dir)?;
+            Git::in_dir(&dir).run("init", &["init", "--quiet", "--bare", "."]).await?;
+        }
+        Ok(Git::bare(&dir))
+    }
+
+    /// One at a time per project, in this process and others: git's own locks fail instead of waiting.
+    async fn lock(&self, project: &str) -> Result<File, WorkspaceError> {
+        let path = self.repositories.join(format!("{project}.lock"));
+        let locked = tokio::task::spawn_blocking(move || {
+            let file = File::options().create(true).append(true).open(path)?;
+            file.lock()?;
+            Ok::<File, std::io::Error>(file)
+        });
+        Ok(locked.await.map_err(std::io::Error::other)??)
+    }
+}
+
+/// Whether the repository is there and has the base branch.
+async fn check_remote(git: &Git, project: &Project) -> Result<(), WorkspaceError> {
+    let (repo, branch) = (&project.repo, &project.base_branch);
+    let config =
+        |detail: String| Err(WorkspaceError::Config(format!("project `{}`: {detail}", project.name)));
+    let is_path = Path::new(repo).is_absolute();
+    if is_path && !Path::new(repo).exists() {
+        return config(format!("there is no repository at {repo}: mend `repo`"));
+    }
+    let heads = match git.run("ls-remote", &["ls-remote", "--quiet", "--heads", "--", repo]).await {
+        Ok(heads) => heads,
+        Err(WorkspaceError::Git { detail, .. }) if is_path => {
+            return config(format!("{repo} is no git repository ({detail}): mend `repo`"));
+        }
+        Err(err) => return Err(err),
+    };
+    let heads = String::from_utf8_lossy(&heads).into_owned();
+    let names: Vec<&str> =
+        heads.lines().filter_map(|line| line.split_once("refs/heads/")).map(|(_, n)| n).collect();
+    if names.is_empty() {
+        return config(format!("{repo} has no commits yet: make a first one on `{branch}`"));
+    }
+    if !names.contains(&branch.as_str()) {
+        /// Branches named in the message.
+        const SOME: usize = 10;
+        let some = names.into_iter().take(SOME).collect::<Vec<_>>().join(", ");
+        return config(format!("{repo} has no branch `{branch}` (it has {some}): set `base_branch`"));
+    }
+    Ok(())
+}
