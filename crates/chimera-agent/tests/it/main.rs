@@ -1,4 +1,5 @@
 //! The tests of the rooms, with real processes, git and browsers.
 
+mod author;
 mod criteria;
 mod process;
