@@ -1,0 +1,92 @@
+//! How to get a missing thing on this system, in one sentence each.
+
+/// Families of systems that differ in how software gets onto them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Platform {
+    Debian,
+    Ubuntu,
+    Fedora,
+    Mac,
+    Other,
+}
+
+impl Platform {
+    /// The system this runs on.
+    pub(super) fn current() -> Self {
+        if cfg!(target_os = "macos") {
+            return Self::Mac;
+        }
+        Self::of(&std::fs::read_to_string("/etc/os-release").unwrap_or_default())
+    }
+
+    /// The family that an `os-release` file tells, by `ID` and then `ID_LIKE`.
+    fn of(os_release: &str) -> Self {
+        let value = |key: &str| {
+            os_release
+                .lines()
+                .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+                .map(|value| value.trim_matches('"').to_owned())
+                .unwrap_or_default()
+        };
+        let (id, like) = (value("ID"), value("ID_LIKE"));
+        for name in std::iter::once(id.as_str()).chain(like.split_whitespace()) {
+            match name {
+                "debian" => return Self::Debian,
+                "ubuntu" => return Self::Ubuntu,
+                "fedora" | "rhel" => return Self::Fedora,
+                _ => {}
+            }
+        }
+        Self::Other
+    }
+}
+
+pub(super) fn chromium() -> String {
+    match Platform::current() {
+        Platform::Debian => "run `sudo apt-get install chromium-headless-shell`".to_owned(),
+        Platform::Ubuntu => {
+            "install Google Chrome's .deb package (Ubuntu's own chromium is a snap that tests cannot drive)"
+                .to_owned()
+        }
+        Platform::Fedora => "run `sudo dnf install chromium-headless`".to_owned(),
+        Platform::Mac => "run `brew install --cask chromium`".to_owned(),
+        Platform::Other => "install Chromium or Google Chrome with your package manager".to_owned(),
+    }
+}
+
+pub(super) fn git() -> String {
+    match Platform::current() {
+        Platform::Debian | Platform::Ubuntu => "run `sudo apt-get install git`".to_owned(),
+        Platform::Fedora => "run `sudo dnf install git`".to_owned(),
+        Platform::Mac => "run `brew install git`".to_owned(),
+        Platform::Other => "install git with your package manager".to_owned(),
+    }
+}
+
+pub(super) fn python() -> String {
+    match Platform::current() {
+        Platform::Debian | Platform::Ubuntu => "run `sudo apt-get install python3-venv`".to_owned(),
+        Platform::Fedora => "run `sudo dnf install python3`".to_owned(),
+        Platform::Mac => "run `brew install python`".to_owned(),
+        Platform::Other => "install Python 3.10 or newer, with venv and pip".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Platform;
+
+    #[test]
+    fn the_family_of_a_system_is_told_by_its_release_file() {
+        for (release, family) in [
+            ("NAME=x\nID=debian\n", Platform::Debian),
+            ("ID=ubuntu\nID_LIKE=debian\n", Platform::Ubuntu),
+            ("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n", Platform::Ubuntu),
+            ("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n", Platform::Fedora),
+            ("ID=arch\n", Platform::Other),
+            ("", Platform::Other),
+        ] {
+            assert_eq!(Platform::of(release), family, "{release}");
+        }
+    }
+}

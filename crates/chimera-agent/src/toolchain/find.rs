@@ -1,0 +1,94 @@
+//! Looks at the disk.
+
+use super::{Missing, Search, advice, interpreter, python};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Where browsers live, the fast headless shell before the whole browser, real programs before the wrapper
+/// scripts that distributions put into `PATH`.
+const CHROMIUM_PATHS: [&str; 9] = [
+    "/usr/lib/chromium/chromium-headless-shell",
+    "/usr/lib64/chromium-browser/headless_shell",
+    "/usr/lib/chromium/chromium",
+    "/usr/lib64/chromium-browser/chromium-browser",
+    "/opt/google/chrome/chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/opt/homebrew/bin/chromium",
+    "/usr/local/bin/chromium",
+];
+
+/// Names of browsers in `PATH`.
+const CHROMIUM_NAMES: [&str; 5] =
+    ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/// Names of interpreters in `PATH`: the plain one first, which people expect to be used.
+const PYTHON_NAMES: [&str; 7] =
+    ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
+
+pub(super) fn chromium(search: &Search) -> Result<PathBuf, Missing> {
+    let known = CHROMIUM_PATHS.iter().map(PathBuf::from);
+    let looked_for = || format!("{} and {} in PATH", CHROMIUM_PATHS[2], CHROMIUM_NAMES.join(", "));
+    program(search.overrides.chromium.as_deref(), known.chain(in_path(search, &CHROMIUM_NAMES))).map_err(
+        |wrong| Missing {
+            name: "Chromium",
+            looked_for: wrong.unwrap_or_else(looked_for),
+            remedy: advice::chromium(),
+        },
+    )
+}
+
+pub(super) fn git(search: &Search) -> Result<PathBuf, Missing> {
+    program(search.overrides.git.as_deref(), in_path(search, &["git"])).map_err(|wrong| Missing {
+        name: "git",
+        looked_for: wrong.unwrap_or_else(|| "git in PATH".to_owned()),
+        remedy: advice::git(),
+    })
+}
+
+/// The interpreter of our environment, if it is complete and of this version of the daemon.
+pub(super) fn environment(search: &Search) -> Result<PathBuf, Missing> {
+    let venv = search.venv();
+    let interpreter = interpreter(&venv);
+    if python::is_current(&venv) && is_program(&interpreter) {
+        return Ok(interpreter);
+    }
+    Err(Missing {
+        name: "Python environment",
+        looked_for: venv.display().to_string(),
+        remedy: "run `chimera-daemon setup`".to_owned(),
+    })
+}
+
+/// Interpreters that might make our environment, best first.
+pub(super) fn pythons(search: &Search) -> Vec<PathBuf> {
+    match &search.overrides.python {
+        Some(python) => vec![python.clone()],
+        None => {
+            let mut found: Vec<PathBuf> = in_path(search, &PYTHON_NAMES).filter(|p| is_program(p)).collect();
+            found.dedup();
+            found
+        }
+    }
+}
+
+/// The first program there is. An override is the only candidate; the error then names it.
+fn program(
+    overridden: Option<&Path>,
+    mut candidates: impl Iterator<Item = PathBuf>,
+) -> Result<PathBuf, Option<String>> {
+    match overridden {
+        Some(path) if is_program(path) => Ok(path.to_owned()),
+        Some(path) => Err(Some(format!("{}, as configured", path.display()))),
+        None => candidates.find(|path| is_program(path)).ok_or(None),
+    }
+}
+
+/// Name by name, directory by directory.
+fn in_path<'a>(search: &'a Search, names: &'a [&'a str]) -> impl Iterator<Item = PathBuf> + 'a {
+    names.iter().flat_map(|name| search.path_dirs().map(move |dir| dir.join(name)))
+}
+
+pub(super) fn is_program(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}

@@ -1,0 +1,86 @@
+//! Tells people what is there.
+
+use super::{Missing, Search, find, python, step};
+use std::path::{Path, PathBuf};
+
+/// What was found out about one tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Which tool.
+    pub name: &'static str,
+    /// Whether it will do.
+    pub status: Status,
+    /// Version and path, or what was looked for.
+    pub detail: String,
+    /// How to make it right; empty if it is.
+    pub remedy: String,
+}
+
+/// Whether a tool will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It is there and it answers.
+    Ok,
+    /// It is not there, or it does not start.
+    Missing,
+    /// It is there in another version than needed.
+    Outdated,
+}
+
+/// Looks for every tool and asks it for its version.
+pub async fn inspect(search: &Search) -> Vec<Check> {
+    let chromium = program("Chromium", find::chromium(search), search).await;
+    let git = program("git", find::git(search), search).await;
+    let base = match python::base(search).await {
+        Ok((path, version)) => ok("Python", &format!("Python {version}"), &path),
+        Err(absent) => missing(absent),
+    };
+    vec![chromium, git, base, environment(search).await]
+}
+
+async fn environment(search: &Search) -> Check {
+    match find::environment(search) {
+        Ok(python) => {
+            let script = "import importlib.metadata as m; \
+                          print(*(f'{n} {m.version(n)}' for n in ('pytest', 'pytest-playwright', 'playwright')), sep=', ')";
+            let argv = vec![python.display().to_string(), "-c".to_owned(), script.to_owned()];
+            match step::answer(argv, &search.env).await {
+                Some(versions) => ok("Python environment", &versions, &search.venv()),
+                None => {
+                    broken("Python environment", &search.venv(), "delete it and run `chimera-daemon setup`")
+                }
+            }
+        }
+        Err(absent) if python::exists(&search.venv()) => {
+            Check { status: Status::Outdated, ..missing(absent) }
+        }
+        Err(absent) => missing(absent),
+    }
+}
+
+async fn program(name: &'static str, found: Result<PathBuf, Missing>, search: &Search) -> Check {
+    match found {
+        Ok(path) => {
+            match step::answer(vec![path.display().to_string(), "--version".to_owned()], &search.env).await {
+                Some(version) => ok(name, version.lines().last().unwrap_or_default(), &path),
+                None => broken(name, &path, "reinstall it; `--version` fails"),
+            }
+        }
+        Err(absent) => missing(absent),
+    }
+}
+
+fn ok(name: &'static str, version: &str, path: &Path) -> Check {
+    let detail = format!("{} ({})", version.trim(), path.display());
+    Check { name, status: Status::Ok, detail, remedy: String::new() }
+}
+
+fn broken(name: &'static str, path: &Path, remedy: &str) -> Check {
+    let detail = format!("{} does not start", path.display());
+    Check { name, status: Status::Missing, detail, remedy: remedy.to_owned() }
+}
+
+fn missing(absent: Missing) -> Check {
+    let detail = format!("looked for {}", absent.looked_for);
+    Check { name: absent.name, status: Status::Missing, detail, remedy: absent.remedy }
+}

@@ -1,0 +1,138 @@
+//! Installs what is missing.
+
+use super::{Missing, Search, Toolchain, find, python, system};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// What the set-up is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Waiting for another set-up in the same directory.
+    Waiting,
+    /// Asking the system's package manager what there is.
+    PackageLists,
+    /// Installing a package of the system.
+    SystemPackage(&'static str),
+    /// Throwing away an environment that is incomplete or of another version.
+    Discarding(PathBuf),
+    /// Making a Python environment with this interpreter.
+    Environment(PathBuf),
+    /// Installing so many Python packages.
+    Packages(usize),
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Waiting => write!(f, "waiting for another set-up to end"),
+            Self::PackageLists => write!(f, "updating the package lists"),
+            Self::SystemPackage(name) => write!(f, "installing {name}"),
+            Self::Discarding(path) => write!(f, "discarding the unfinished or old {}", path.display()),
+            Self::Environment(base) => write!(f, "making a Python environment with {}", base.display()),
+            Self::Packages(count) => write!(f, "installing {count} Python packages"),
+        }
+    }
+}
+
+/// The set-up could not be completed.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A person has to install something first.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Missing(Vec<Missing>),
+    /// A command failed; it may work later, or say what is wrong.
+    #[error("{what} failed: {problem} (see {})\n{tail}", log.display())]
+    Command {
+        /// What it was for.
+        what: &'static str,
+        /// How it ended.
+        problem: String,
+        /// The end of what it printed.
+        tail: String,
+        /// Everything that it printed.
+        log: PathBuf,
+    },
+    /// The tools directory cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Io {
+        /// Which file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl SetupError {
+    pub(super) fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+}
+
+/// Installs what is missing and finds everything: nothing to do the second time.
+///
+/// Python packages go into an environment below [`Search::tools_dir`]. Packages of the system (Chromium, git,
+/// Python's venv) are installed only with `allow_system_packages`, on Debian and its relatives, as root.
+/// An installation that was killed midway is made anew; two at once wait for each other.
+///
+/// # Errors
+/// [`SetupError`].
+pub async fn setup(
+    search: &Search,
+    allow_system_packages: bool,
+    progress: &mut (dyn FnMut(Step) + Send),
+) -> Result<Toolchain, SetupError> {
+    let logs = search.tools_dir.join("logs");
+    fs::create_dir_all(&logs).map_err(|source| SetupError::io(&logs, source))?;
+    let _lock = lock(search, progress).await?;
+    let system_packages = allow_system_packages && system::may_install();
+
+    let mut missing = Vec::new();
+    if system_packages && find::chromium(search).is_err() {
+        system::install(search, system::CHROMIUM, progress).await?;
+    }
+    let chromium = find::chromium(search).map_err(|absent| missing.push(absent)).ok();
+    if system_packages && find::git(search).is_err() {
+        system::install(search, system::GIT, progress).await?;
+    }
+    let git = find::git(search).map_err(|absent| missing.push(absent)).ok();
+    let python = match find::environment(search) {
+        Ok(python) => Some(python),
+        Err(_) => make_environment(search, system_packages, progress, &mut missing).await?,
+    };
+    match (python, chromium, git) {
+        (Some(python), Some(chromium), Some(git)) => Ok(Toolchain { python, chromium, git }),
+        _ => Err(SetupError::Missing(missing)),
+    }
+}
+
+async fn make_environment(
+    search: &Search,
+    system_packages: bool,
+    progress: &mut (dyn FnMut(Step) + Send),
+    missing: &mut Vec<Missing>,
+) -> Result<Option<PathBuf>, SetupError> {
+    if system_packages && python::base(search).await.is_err() {
+        system::install(search, system::PYTHON, progress).await?;
+    }
+    match python::base(search).await {
+        Ok((base, _)) => python::install(search, &base, progress).await.map(Some),
+        Err(absent) => {
+            missing.push(absent);
+            Ok(None)
+        }
+    }
+}
+
+/// Keeps other set-ups out until it is dropped; a killed set-up leaves no lock behind.
+async fn lock(search: &Search, progress: &mut (dyn FnMut(Step) + Send)) -> Result<File, SetupError> {
+    let path = search.tools_dir.join("setup.lock");
+    let failed = |source| SetupError::io(&path, source);
+    let file = File::create(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => return Ok(file),
+        Err(fs::TryLockError::WouldBlock) => progress(Step::Waiting),
+        Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
+    }
+    let waited = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
+    waited.map_err(|err| failed(std::io::Error::other(err)))?.map_err(failed)
+}
