@@ -1,1 +1,125 @@
 //! Runs the frozen test in a clean process and reads its report.
+//!
+//! Each run has a temporary directory of its own that holds the frozen test file and nothing else, an empty
+//! home, a bare environment and a browser without any network but the loopback interface. No configuration,
+//! `conftest.py` or plugin of the project gets in. What a run showed is read from the report that our own
+//! plugin (`chimera_judge.py`) leaves at the very end, never from the exit code: a run that leaves no report
+//! proves nothing. Map: `room` lays out a run's directories and its process, `report` reads what came of it,
+//! `sweep` ends browsers that are left over.
+
+mod report;
+mod room;
+mod sweep;
+
+pub use report::fingerprint;
+
+use crate::process::{self, Exit, SpawnError};
+use crate::toolchain::Toolchain;
+use chimera_core::{EvidenceKind, TestReport};
+use room::Room;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Runs frozen tests with one set of tools.
+#[derive(Debug, Clone)]
+pub struct Judge {
+    tools: Toolchain,
+}
+
+/// One run of a frozen test.
+#[derive(Debug, Clone, Copy)]
+pub struct Trial<'a> {
+    /// The name of the test file, such as `test_view_homepage.py`; no path.
+    pub test_name: &'a str,
+    /// Its frozen content.
+    pub test: &'a [u8],
+    /// Where the application is served, such as `http://127.0.0.1:8123`: scheme, host and port.
+    pub origin: &'a str,
+    /// Where report, pictures, trace and log are left; it is made if need be.
+    pub out_dir: &'a Path,
+    /// What the names of these files begin with, such as `red` or `green-1`.
+    pub label: &'a str,
+    /// The hard limit of the run.
+    pub timeout: Duration,
+    /// Whether a Playwright trace is recorded, which takes about 0.4 s.
+    pub with_trace: bool,
+}
+
+/// What a run showed and left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// What the test did.
+    pub report: TestReport,
+    /// Report, pictures, trace and log: kind, file name, and where it lies now.
+    pub files: Vec<(EvidenceKind, String, PathBuf)>,
+    /// What the runner printed; one of `files` too.
+    pub log: PathBuf,
+}
+
+/// There is no run to speak of.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgeError {
+    /// Browser or Python do not work: somebody has to repair the installation.
+    #[error("the judge's tools do not work: {0}; run `chimera-daemon doctor`")]
+    Tool(String),
+    /// The limit of the run was reached.
+    #[error("the test did not end within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// Somebody stopped it.
+    #[error("the run was stopped")]
+    Stopped,
+    /// The run was asked for in a way that makes no sense.
+    #[error("{0}")]
+    Trial(String),
+    /// A file cannot be written or read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl JudgeError {
+    fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+}
+
+impl Judge {
+    /// A judge with these tools.
+    pub fn new(tools: Toolchain) -> Self {
+        Self { tools }
+    }
+
+    /// Runs a frozen test once. Whatever the test does, breaks or prints is data in the report; nothing that
+    /// it started outlives the run.
+    ///
+    /// # Errors
+    /// [`JudgeError`], when the run could not happen or had no end of its own.
+    pub async fn run(&self, trial: &Trial<'_>, stop: &CancellationToken) -> Result<Run, JudgeError> {
+        let room = Room::lay_out(trial, &self.tools)?;
+        let spec = room.spec(trial, &self.tools);
+        let ended = process::run(&spec, stop).await;
+        sweep::leftovers(room.tmp());
+        let log = spec.log;
+        let trouble = match ended {
+            Err(SpawnError::Program { program, source }) => {
+                return Err(JudgeError::Tool(format!("`{program}` cannot be started: {source}")));
+            }
+            Err(SpawnError::Log { path, source }) => return Err(JudgeError::Io { path, source }),
+            Ok(Exit::TimedOut) => return Err(JudgeError::TimedOut(trial.timeout)),
+            Ok(Exit::Stopped) => return Err(JudgeError::Stopped),
+            Ok(Exit::Flooded) => Some("it printed too much".to_owned()),
+            Ok(Exit::Code(_) | Exit::Signal(_) | Exit::Stalled) => None,
+        };
+        let report = match trouble {
+            Some(trouble) => report::broken(trouble),
+            None => report::read(&room, &log)?,
+        };
+        let files = room.keep(trial, &report, &log)?;
+        Ok(Run { report, files, log })
+    }
+}

@@ -1,0 +1,278 @@
+"""Chimera's judge inside of pytest: launches the browser, counts assertions, writes the report.
+
+It reads its instructions from standard input, where the test cannot see them, and leaves the report once at
+the end of the session. A run that ends in any other way leaves no report, and without one nothing counts.
+"""
+
+import builtins
+import functools
+import inspect
+import json
+import os
+import re
+import sys
+
+import playwright.sync_api._generated as api
+import pytest
+
+_instructions = json.load(sys.stdin)
+_token = _instructions.pop("token")
+
+STATIC_SLICE_MS = 100
+"""How long a check waits on a page that nothing can change any more."""
+
+_session = {"tests": [], "error": None, "tool_error": None}
+_in_flight = set()
+_test = {"assertions": 0, "reached": False}
+
+
+def _wrap(owner, name, around):
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def wrapper(*args, **kwargs):
+        __tracebackhide__ = True
+        return around(original, *args, **kwargs)
+
+    setattr(owner, name, wrapper)
+
+
+def _public(owner, *prefixes):
+    return [name for name in vars(owner) if name.startswith(prefixes) and callable(getattr(owner, name))]
+
+
+# The browser: the system's own, with no network but the loopback interface.
+
+
+def _launch(original, self, **kwargs):
+    __tracebackhide__ = True
+    kwargs["executable_path"] = _instructions["chromium"]
+    kwargs["args"] = [*(kwargs.get("args") or []), *_instructions["args"]]
+    kwargs["headless"] = True
+    kwargs.pop("channel", None)
+    try:
+        return original(self, **kwargs)
+    except Exception as err:
+        _session["tool_error"] = f"the browser does not start: {err}"
+        raise
+
+
+def _new_context(original, self, **kwargs):
+    __tracebackhide__ = True
+    context = original(self, **kwargs)
+    context.on("request", _in_flight.add)
+    for event in ("requestfinished", "requestfailed"):
+        context.on(event, _in_flight.discard)
+    context.set_default_timeout(_instructions["action_timeout_ms"])
+    context.set_default_navigation_timeout(_instructions["navigation_timeout_ms"])
+    return context
+
+
+_wrap(api.BrowserType, "launch", _launch)
+_wrap(api.BrowserType, "launch_persistent_context", lambda original, self, *a, **k: _refuse())
+_wrap(api.Browser, "new_context", _new_context)
+
+
+def _refuse():
+    raise RuntimeError("launch_persistent_context is not available to tests here; use the page fixture")
+
+
+# Whether the application under test was reached at all.
+
+
+def _is_ours(url):
+    return url == _instructions["origin"] or url.startswith(_instructions["origin"] + "/")
+
+
+def _reaching(original, self, *args, **kwargs):
+    __tracebackhide__ = True
+    response = original(self, *args, **kwargs)
+    if response is not None and _is_ours(response.url):
+        _test["reached"] = True
+    return response
+
+
+for _owner in (api.Page, api.Frame):
+    _wrap(_owner, "goto", _reaching)
+for _name in ("fetch", "get", "post", "put", "patch", "delete", "head"):
+    _wrap(api.APIRequestContext, _name, _reaching)
+
+
+# Assertions: counted, and not waited for on a page that cannot change.
+
+_STATIC = """() => document.readyState === 'complete' && document.scripts.length === 0
+    && !document.querySelector('iframe, frame, object, embed, meta[http-equiv=refresh i], [href^="javascript:" i]')
+    && document.evaluate('count(//@*[starts-with(name(), "on")])', document, null, 1, null).numberValue === 0
+    && document.getAnimations().length === 0"""
+
+def _is_static(page):
+    """Whether nothing can change the page any more: complete, no script, nothing being loaded."""
+    try:
+        return not _in_flight and bool(page.evaluate(_STATIC)) and not _in_flight
+    except api.Error:
+        return False
+
+
+def _page_of(assertions):
+    return api.mapping.from_impl(assertions._impl_obj._actual_locator._frame._page)
+
+
+def _counting(original, self, *args, **kwargs):
+    __tracebackhide__ = True
+    _test["assertions"] += 1
+    impl = self._impl_obj
+    timed = "timeout" in inspect.signature(original).parameters
+    if not timed or kwargs.get("timeout") is not None or impl._is_soft or impl._timeout is not None:
+        return original(self, *args, **kwargs)
+    try:
+        return original(self, *args, **{**kwargs, "timeout": STATIC_SLICE_MS})
+    except AssertionError:
+        if _is_static(_page_of(self)):
+            raise
+    return original(self, *args, **kwargs)
+
+
+def _acting(original, self, *args, **kwargs):
+    __tracebackhide__ = True
+    if kwargs.get("timeout") is None and not _appears(self) and _is_static(self.page):
+        kwargs["timeout"] = STATIC_SLICE_MS
+    return original(self, *args, **kwargs)
+
+
+def _appears(locator):
+    try:
+        locator.wait_for(state="attached", timeout=STATIC_SLICE_MS)
+    except api.TimeoutError:
+        return False
+    except api.Error:
+        pass
+    return True
+
+
+for _owner in (api.LocatorAssertions, api.PageAssertions, api.APIResponseAssertions):
+    for _name in _public(_owner, "to_", "not_to_"):
+        _wrap(_owner, _name, _counting)
+for _name in ("click", "dblclick", "fill", "check", "uncheck", "select_option", "hover", "press", "tap", "type"):
+    _wrap(api.Locator, _name, _acting)
+
+def pytest_assertion_pass(item, lineno, orig, expl):
+    _test["assertions"] += 1
+
+
+# What every test did.
+
+_NAVIGATION = re.compile(r"^(Page|Frame)\.(goto|reload|go_back|go_forward|wait_for_load_state)\b")
+_LOCATOR = re.compile(
+    r"^(Locator|FrameLocator|ElementHandle)\.|^(Page|Frame)\."
+    r"(click|dblclick|tap|fill|focus|hover|press|type|check|uncheck|set_checked|select_option|drag_and_drop|"
+    r"wait_for_selector|wait_for_url|wait_for_function|get_attribute|inner_text|inner_html|text_content|"
+    r"input_value|is_\w+)\b"
+)
+
+
+def _classified(excinfo):
+    """assertion_failed, unreachable or errored."""
+    err = excinfo.value
+    if isinstance(err, getattr(builtins, "BaseExceptionGroup", ())):
+        return "assertion_failed" if _all_assertions(err) and _test["reached"] else "errored"
+    text = str(err)
+    own = any(os.path.basename(str(entry.path)) == _instructions["test_file"] for entry in excinfo.traceback)
+    if isinstance(err, api.Error):
+        if "net::ERR_" in text or (isinstance(err, api.TimeoutError) and _NAVIGATION.match(text)):
+            return "unreachable"
+        held_not = isinstance(err, api.TimeoutError) or "strict mode violation" in text
+        return "assertion_failed" if own and held_not and _LOCATOR.match(text) and _test["reached"] else "errored"
+    if isinstance(err, AssertionError) and own and _test["reached"] and _raised_by_the_test(excinfo):
+        return "assertion_failed"
+    return "errored"
+
+
+def _all_assertions(group):
+    return all(
+        _all_assertions(err) if hasattr(err, "exceptions") else isinstance(err, AssertionError)
+        for err in group.exceptions
+    )
+
+
+def _raised_by_the_test(excinfo):
+    """By an assert of the test file, or by Playwright's expect; not by some library."""
+    where = str(excinfo.traceback[-1].path)
+    return os.path.basename(where) == _instructions["test_file"] or f"{os.sep}playwright{os.sep}" in where
+
+
+def _id(nodeid):
+    """The id without the file, and without the browser that pytest-playwright adds."""
+    return re.sub(r"\[chromium-(.*)\]$", r"[\1]", nodeid.split("::", 1)[-1]).removesuffix("[chromium]")
+
+
+def _message(excinfo):
+    return f"{excinfo.typename}: {excinfo.value}" if excinfo.type is not AssertionError else str(excinfo.value)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    _in_flight.clear()
+    _test.update(assertions=0, reached=False)
+    _session["tests"].append({"id": _id(item.nodeid), "status": None, "assertions": 0, "duration_ms": 0})
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    entry = _session["tests"][-1]
+    entry["duration_ms"] += int(call.duration * 1000)
+    entry["assertions"] = _test["assertions"]
+    marked = hasattr(report, "wasxfail") or item.get_closest_marker("xfail") is not None
+    if report.skipped or marked:
+        status, message = "skipped", str(getattr(report, "wasxfail", "") or _reason(report))
+    elif report.failed and call.excinfo is not None:
+        status = "errored" if report.when == "teardown" else _classified(call.excinfo)
+        message = _message(call.excinfo)
+    elif report.failed:
+        status, message = "errored", str(report.longrepr)
+    else:
+        status, message = ("passed" if report.when == "call" else None), None
+    if entry["status"] in (None, "passed") and status is not None:
+        entry["status"] = status
+        entry["message"] = message and message[: _instructions["message_chars"]]
+
+
+def _reason(report):
+    return report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
+
+
+def pytest_configure(config):
+    with open(_instructions["report"] + ".started", "w", encoding="utf-8"):
+        pass
+
+
+def pytest_collectreport(report):
+    if not report.passed:
+        text = str(report.longrepr)
+        _session["error"] = f"{report.nodeid}: {text[-_instructions['message_chars'] :]}"
+
+
+def pytest_internalerror(excrepr):
+    _session["error"] = str(excrepr)[-_instructions["message_chars"] :]
+
+
+def pytest_keyboard_interrupt(excinfo):
+    _session["error"] = "the run was interrupted"
+
+
+def pytest_deselected(items):
+    _session["error"] = f"{len(items)} tests were deselected"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    for entry in _session["tests"]:
+        if entry["status"] is None:
+            entry.update(status="errored", message="it did not run to its end")
+    if session.testscollected != len(_session["tests"]) and _session["error"] is None:
+        _session["error"] = f"{session.testscollected} tests were collected, {len(_session['tests'])} ran"
+    path = _instructions["report"]
+    with open(path + ".part", "w", encoding="utf-8") as file:
+        json.dump({"token": _token, **_session}, file)
+    os.replace(path + ".part", path)
