@@ -63,7 +63,6 @@ const ALLOWED: [(&str, &[&str]); 5] = [
             "serde_json",
             "sha2",
             "strsim",
-            "strsim",
             "tempfile",
             "thiserror",
             "tokio",

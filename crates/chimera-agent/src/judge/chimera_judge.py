@@ -11,15 +11,20 @@ import json
 import os
 import re
 import sys
+import time
 
 import playwright.sync_api._generated as api
 import pytest
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 _instructions = json.load(sys.stdin)
 _token = _instructions.pop("token")
 
-STATIC_SLICE_MS = 100
+STILL_WAIT_MS = 250
 """How long a check waits on a page that nothing can change any more."""
+
+PROMPT_SECONDS = 0.05
+"""How fast browser and machine must answer for the short wait to be fair."""
 
 _session = {"tests": [], "error": None, "tool_error": None}
 _in_flight = set()
@@ -60,9 +65,9 @@ def _launch(original, self, **kwargs):
 def _new_context(original, self, **kwargs):
     __tracebackhide__ = True
     context = original(self, **kwargs)
-    context.on("request", _in_flight.add)
-    for event in ("requestfinished", "requestfailed"):
-        context.on(event, _in_flight.discard)
+    context.on("request", _request_begins)
+    context.on("requestfinished", _request_ends)
+    context.on("requestfailed", _request_ends)
     context.set_default_timeout(_instructions["action_timeout_ms"])
     context.set_default_navigation_timeout(_instructions["navigation_timeout_ms"])
     return context
@@ -98,23 +103,32 @@ for _name in ("fetch", "get", "post", "put", "patch", "delete", "head"):
     _wrap(api.APIRequestContext, _name, _reaching)
 
 
-# Assertions: counted, and not waited for on a page that cannot change.
+# Assertions: counted, and not waited for on a page that cannot change. Where anything can (a script, a
+# request, an animation), or where the machine is too busy to tell, Playwright's own patience applies.
 
-_STATIC = """() => document.readyState === 'complete' && document.scripts.length === 0
+_STILL = """() => document.readyState === 'complete' && document.scripts.length === 0
     && !document.querySelector('iframe, frame, object, embed, meta[http-equiv=refresh i], [href^="javascript:" i]')
     && document.evaluate('count(//@*[starts-with(name(), "on")])', document, null, 1, null).numberValue === 0
-    && document.getAnimations().length === 0"""
+    && document.getAnimations().length === 0 ? performance.timeOrigin : null"""
 
-def _is_static(page):
-    """Whether nothing can change the page any more: complete, no script, nothing being loaded."""
+
+def _request_begins(request):
+    _in_flight.add(request)
+
+
+def _request_ends(request):
+    _in_flight.discard(request)
+
+
+def _still(page):
+    """A number for the document, if nothing can change it any more; otherwise None."""
+    begun = time.perf_counter()
     try:
-        return not _in_flight and bool(page.evaluate(_STATIC)) and not _in_flight
+        document = page.evaluate(_STILL)
     except api.Error:
-        return False
-
-
-def _page_of(assertions):
-    return api.mapping.from_impl(assertions._impl_obj._actual_locator._frame._page)
+        return None
+    prompt = time.perf_counter() - begun < PROMPT_SECONDS
+    return document if prompt and not _in_flight else None
 
 
 def _counting(original, self, *args, **kwargs):
@@ -122,31 +136,36 @@ def _counting(original, self, *args, **kwargs):
     _test["assertions"] += 1
     impl = self._impl_obj
     timed = "timeout" in inspect.signature(original).parameters
-    if not timed or kwargs.get("timeout") is not None or impl._is_soft or impl._timeout is not None:
-        return original(self, *args, **kwargs)
-    try:
-        return original(self, *args, **{**kwargs, "timeout": STATIC_SLICE_MS})
-    except AssertionError:
-        if _is_static(_page_of(self)):
-            raise
+    if timed and kwargs.get("timeout") is None and impl._timeout is None and not impl._is_soft:
+        page = api.mapping.from_impl(impl._actual_locator._frame._page)
+        document = _still(page)
+        if document is not None:
+            try:
+                return original(self, *args, **{**kwargs, "timeout": STILL_WAIT_MS})
+            except AssertionError:
+                if _still(page) == document:
+                    raise
     return original(self, *args, **kwargs)
 
 
 def _acting(original, self, *args, **kwargs):
     __tracebackhide__ = True
-    if kwargs.get("timeout") is None and not _appears(self) and _is_static(self.page):
-        kwargs["timeout"] = STATIC_SLICE_MS
+    if kwargs.get("timeout") is None and _never_appears(self):
+        kwargs["timeout"] = STILL_WAIT_MS
     return original(self, *args, **kwargs)
 
 
-def _appears(locator):
-    try:
-        locator.wait_for(state="attached", timeout=STATIC_SLICE_MS)
-    except api.TimeoutError:
+def _never_appears(locator):
+    document = _still(locator.page)
+    if document is None:
         return False
+    try:
+        locator.wait_for(state="attached", timeout=STILL_WAIT_MS)
+    except PlaywrightTimeout:
+        return _still(locator.page) == document
     except api.Error:
         pass
-    return True
+    return False
 
 
 for _owner in (api.LocatorAssertions, api.PageAssertions, api.APIResponseAssertions):
@@ -178,13 +197,12 @@ def _classified(excinfo):
     text = str(err)
     own = any(os.path.basename(str(entry.path)) == _instructions["test_file"] for entry in excinfo.traceback)
     if isinstance(err, api.Error):
-        if "net::ERR_" in text or (isinstance(err, api.TimeoutError) and _NAVIGATION.match(text)):
+        if "net::ERR_" in text or (isinstance(err, PlaywrightTimeout) and _NAVIGATION.match(text)):
             return "unreachable"
-        held_not = isinstance(err, api.TimeoutError) or "strict mode violation" in text
+        held_not = isinstance(err, PlaywrightTimeout) or "strict mode violation" in text
         return "assertion_failed" if own and held_not and _LOCATOR.match(text) and _test["reached"] else "errored"
-    if isinstance(err, AssertionError) and own and _test["reached"] and _raised_by_the_test(excinfo):
-        return "assertion_failed"
-    return "errored"
+    failed = isinstance(err, AssertionError) and _raised_by_the_test(excinfo, own)
+    return "assertion_failed" if failed and _test["reached"] else "errored"
 
 
 def _all_assertions(group):
@@ -194,10 +212,12 @@ def _all_assertions(group):
     )
 
 
-def _raised_by_the_test(excinfo):
-    """By an assert of the test file, or by Playwright's expect; not by some library."""
+def _raised_by_the_test(excinfo, own):
+    """By an assert of the test file or by Playwright's expect, soft or not; not by some library."""
     where = str(excinfo.traceback[-1].path)
-    return os.path.basename(where) == _instructions["test_file"] or f"{os.sep}playwright{os.sep}" in where
+    if f"{os.sep}pytest_playwright{os.sep}" in where:
+        return True  # It collects soft assertions and raises them at the end.
+    return own and (os.path.basename(where) == _instructions["test_file"] or f"{os.sep}playwright{os.sep}" in where)
 
 
 def _id(nodeid):
@@ -258,7 +278,7 @@ def pytest_internalerror(excrepr):
 
 
 def pytest_keyboard_interrupt(excinfo):
-    _session["error"] = "the run was interrupted"
+    _session["error"] = _session["error"] or f"the run was interrupted: {excinfo.value}"
 
 
 def pytest_deselected(items):

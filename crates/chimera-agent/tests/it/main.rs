@@ -2,4 +2,6 @@
 
 mod author;
 mod criteria;
+mod judge;
 mod process;
+mod toolchain;

@@ -1,0 +1,415 @@
+//! The judge, with a real browser against a small site on loopback.
+
+use crate::toolchain::tools;
+use axum::Router;
+use axum::response::Html;
+use axum::routing::get;
+use chimera_agent::author;
+use chimera_agent::criteria::parse_all;
+use chimera_agent::judge::{Judge, JudgeError, Run, Trial, fingerprint};
+use chimera_core::{EvidenceKind, TestReport, TestStatus};
+use std::path::Path;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Far beyond any run, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+const HOME: &str = "<!doctype html><title>Shop</title><h1>Homepage</h1><a href=/form>Form</a>";
+const FORM: &str = "<!doctype html><title>Form</title><h1>Form</h1><form action=/done>\
+    <label>Name <input name=name></label>\
+    <label for=c>Colour</label><select id=c name=c><option>Blue</option><option>Red</option></select>\
+    <label><input type=checkbox name=ok> Agreed</label><button>Send</button></form>";
+const LATE: &str = "<!doctype html><title>Late</title><script>setTimeout(() => {\
+    document.body.innerHTML = '<h1>Late</h1><button>Go</button>'; }, 1200)</script>";
+
+/// A site on a port of its own, gone with the test.
+async fn site() -> String {
+    let slow = || async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        Html("<!doctype html><h1>Done</h1>")
+    };
+    let site = Router::new()
+        .route("/", get(|| async { Html(HOME) }))
+        .route("/form", get(|| async { Html(FORM) }))
+        .route("/late", get(|| async { Html(LATE) }))
+        .route("/done", get(slow))
+        .route("/hangs", get(std::future::pending::<()>));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, site).await });
+    origin
+}
+
+struct Bench {
+    judge: Judge,
+    origin: String,
+    out: TempDir,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let judge = Judge::new(tools().await);
+        Self { judge, origin: site().await, out: tempfile::tempdir().unwrap() }
+    }
+
+    fn trial<'a>(&'a self, source: &'a str) -> Trial<'a> {
+        Trial {
+            test_name: "test_x.py",
+            test: source.as_bytes(),
+            origin: &self.origin,
+            out_dir: self.out.path(),
+            label: "run",
+            timeout: PATIENCE,
+            with_trace: false,
+        }
+    }
+
+    async fn run(&self, source: &str) -> Run {
+        self.judge.run(&self.trial(source), &CancellationToken::new()).await.unwrap()
+    }
+
+    async fn report(&self, source: &str) -> TestReport {
+        self.run(source).await.report
+    }
+
+    async fn written_by_the_author(&self, sentences: &[&str]) -> TestReport {
+        let sentences: Vec<String> = sentences.iter().map(|sentence| (*sentence).to_owned()).collect();
+        let test = author::compile("User can shop", &parse_all(&sentences).unwrap(), "/");
+        self.report(&test.source).await
+    }
+}
+
+/// A test whose body is `lines`.
+fn body(lines: &str) -> String {
+    tests(&[("", lines)])
+}
+
+/// Tests with a decorator and a body each.
+fn tests(tests: &[(&str, &str)]) -> String {
+    let mut source = "from playwright.sync_api import Page, expect\nimport os, pytest, time\n".to_owned();
+    for (number, (decorator, lines)) in tests.iter().enumerate() {
+        let body: String = lines.lines().map(|line| format!("    {}\n", line.trim())).collect();
+        source.push_str(&format!("\n{decorator}\ndef test_{number}(page: Page):\n{body}"));
+    }
+    source
+}
+
+fn statuses(report: &TestReport) -> Vec<TestStatus> {
+    assert_eq!(report.error, None);
+    report.tests.iter().map(|test| test.status).collect()
+}
+
+fn only(report: &TestReport) -> (TestStatus, u32, &str) {
+    assert_eq!((report.tests.len(), &report.error), (1, &None), "{report:?}");
+    let test = &report.tests[0];
+    (test.status, test.assertions, test.message.as_deref().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_heading_that_is_there_is_green_and_one_that_is_not_is_red() {
+    let bench = Bench::new().await;
+    let report =
+        bench.written_by_the_author(&["open \"/\"", "see heading \"Homepage\"", "title is \"Shop\""]).await;
+    assert_eq!(only(&report), (TestStatus::Passed, 2, ""));
+    assert_eq!(report.tests[0].id, "test_user_can_shop");
+
+    let report = bench.written_by_the_author(&["open \"/\"", "see heading \"Books\""]).await;
+    let (status, assertions, message) = only(&report);
+    assert_eq!((status, assertions), (TestStatus::AssertionFailed, 1));
+    assert!(message.contains("Locator expected to be visible"), "{message}");
+    // Nothing on this page can change, so nobody waits for it.
+    assert!(report.tests[0].duration_ms < 4000, "{report:?}");
+}
+
+#[tokio::test]
+async fn every_form_of_the_grammar_runs_in_a_browser() {
+    let bench = Bench::new().await;
+    let report = bench
+        .written_by_the_author(&[
+            "open \"/\"",
+            "see link \"Form\"",
+            "click link \"Form\"",
+            "url is \"/form\"",
+            "fill \"Name\" with \"Ada\"",
+            "choose \"Red\" from \"Colour\"",
+            "check \"Agreed\"",
+            "see button \"Send\"",
+            "not see text \"Done\"",
+            "click button \"Send\"",
+            "see text \"done\"",
+            "url is \"/done?name=Ada&c=Red&ok=on\"",
+            "open \"/\"",
+            "click \"Form\"",
+            "click \"Send\"",
+            "see heading \"Done\"",
+        ])
+        .await;
+    assert_eq!(only(&report), (TestStatus::Passed, 7, ""));
+}
+
+#[tokio::test]
+async fn a_page_that_changes_by_script_is_waited_for() {
+    let bench = Bench::new().await;
+    let report =
+        bench.written_by_the_author(&["open \"/late\"", "click button \"Go\"", "see heading \"Late\""]).await;
+    assert_eq!(only(&report), (TestStatus::Passed, 1, ""));
+    let report = bench.written_by_the_author(&["open \"/late\"", "see heading \"Late\""]).await;
+    assert_eq!(only(&report), (TestStatus::Passed, 1, ""));
+}
+
+#[tokio::test]
+async fn a_missing_element_to_act_on_is_red() {
+    let bench = Bench::new().await;
+    let actions = [
+        "get_by_role('button', name='Buy').click()",
+        "get_by_label('Address').fill('x')",
+        "get_by_label('Terms').check()",
+        "get_by_label('Size').select_option(label='S')",
+    ];
+    let bodies = actions.map(|action| format!("page.goto('/form')\npage.{action}"));
+    let report = bench.report(&tests(&bodies.each_ref().map(|body| ("", body.as_str())))).await;
+    assert_eq!(statuses(&report), [TestStatus::AssertionFailed; 4], "{report:?}");
+}
+
+#[tokio::test]
+async fn a_page_that_answers_404_fails_by_the_assertion() {
+    let bench = Bench::new().await;
+    let report = bench.written_by_the_author(&["open \"/nowhere\"", "see heading \"Books\""]).await;
+    assert_eq!(only(&report).0, TestStatus::AssertionFailed);
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_be_reached_is_no_red() {
+    let bench = Bench::new().await;
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let origin = format!("http://{closed}");
+    let source = body("page.goto('/')\nexpect(page).to_have_title('x')");
+    let trial = Trial { origin: &origin, ..bench.trial(&source) };
+    let run = bench.judge.run(&trial, &CancellationToken::new()).await.unwrap();
+    let (status, _, message) = only(&run.report);
+    assert_eq!(status, TestStatus::Unreachable);
+    assert!(message.contains("net::ERR_CONNECTION_REFUSED"), "{message}");
+
+    let report =
+        bench.report(&body("page.goto('/hangs', timeout=500)\nexpect(page).to_have_title('x')")).await;
+    assert_eq!(only(&report).0, TestStatus::Unreachable);
+    // An assertion on a page that is not of the application, too.
+    let report =
+        bench.report(&body("page.set_content('<p>')\nexpect(page).to_have_title('x', timeout=9)")).await;
+    assert_eq!(only(&report).0, TestStatus::Errored);
+}
+
+#[tokio::test]
+async fn the_page_has_no_network_but_the_origin() {
+    let bench = Bench::new().await;
+    let urls = ["http://example.com/", "http://192.0.2.1/", "https://localhost.example.org/"];
+    let bodies = urls.map(|url| format!("page.goto('{url}')"));
+    let report = bench.report(&tests(&bodies.each_ref().map(|body| ("", body.as_str())))).await;
+    assert_eq!(statuses(&report), [TestStatus::Unreachable; 3], "{report:?}");
+    for test in report.tests {
+        let message = test.message.unwrap();
+        assert!(message.contains("ERR_NAME_NOT_RESOLVED"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn what_breaks_is_no_red() {
+    let bench = Bench::new().await;
+    let report = bench.report("def test_x(page:\n").await;
+    assert!(report.tests.is_empty() && report.error.as_ref().unwrap().contains("SyntaxError"), "{report:?}");
+    let report = bench.report("import nothing_of_the_kind\ndef test_x(page): pass\n").await;
+    assert!(report.tests.is_empty() && report.error.unwrap().contains("nothing_of_the_kind"));
+    let report = bench.report("").await;
+    assert_eq!(report, TestReport { tests: Vec::new(), error: None });
+
+    let report = bench.report("def test_x(no_such_fixture):\n    assert True\n").await;
+    assert_eq!(only(&report).0, TestStatus::Errored);
+    let report = bench.report(&body("page.goto('/')\nexpect(page).to_have_title('Shop')\nos._exit(0)")).await;
+    assert!(
+        report.tests.is_empty() && report.error.as_ref().unwrap().contains("without a report"),
+        "{report:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_does_not_run_or_does_not_count_is_skipped() {
+    let bench = Bench::new().await;
+    let fails = "page.goto('/')\nexpect(page).to_have_title('Books')";
+    let passes = "page.goto('/')\nexpect(page).to_have_title('Shop')";
+    let source = tests(&[
+        ("@pytest.mark.skip", passes),
+        ("@pytest.mark.xfail", fails),
+        ("@pytest.mark.xfail", passes),
+        ("@pytest.mark.xfail(strict=True)", passes),
+        ("", &format!("pytest.skip('later')\n{passes}")),
+        ("", &format!("pytest.xfail('known')\n{passes}")),
+        ("", passes),
+    ]);
+    let statuses = statuses(&bench.report(&source).await);
+    assert_eq!(statuses[..6], [TestStatus::Skipped; 6]);
+    assert_eq!(statuses[6..], [TestStatus::Passed]);
+}
+
+#[tokio::test]
+async fn assertions_are_counted_and_their_failures_told_from_others() {
+    let bench = Bench::new().await;
+    let source = tests(&[
+        ("", "page.goto('/')"),
+        (
+            "",
+            "page.goto('/')\nassert page.title() == 'Shop'\nexpect(page.get_by_role('link')).not_to_have_count(7)\n\
+             expect(page.request.get('/form')).to_be_ok()",
+        ),
+        ("", "page.goto('/')\nassert page.title() == 'Books'"),
+        ("", "page.goto('/')\nexpect.soft(page).to_have_title('a', timeout=9)"),
+        ("", "expect(page.request.get('/nowhere')).to_be_ok()"),
+        ("", "page.goto('/')\nraise ValueError('own trouble')"),
+        ("", "page.goto('/')\nimport unittest\nunittest.TestCase().assertEqual(1, 2)"),
+        // The application was never reached.
+        ("", "page.set_content('<p>')\nexpect(page).to_have_title('x', timeout=9)"),
+        ("", "page.goto('/hangs', timeout=500)"),
+    ]);
+    let report = bench.report(&source).await;
+    let expected = [
+        (TestStatus::Passed, 0),
+        (TestStatus::Passed, 3),
+        (TestStatus::AssertionFailed, 0),
+        (TestStatus::AssertionFailed, 1),
+        (TestStatus::AssertionFailed, 1),
+        (TestStatus::Errored, 0),
+        (TestStatus::Errored, 0),
+        (TestStatus::Errored, 1),
+        (TestStatus::Unreachable, 0),
+    ];
+    let found: Vec<_> = report.tests.iter().map(|test| (test.status, test.assertions)).collect();
+    assert_eq!(found, expected, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_test_that_does_not_end_is_ended_with_its_browser() {
+    let bench = Bench::new().await;
+    let marker = bench.out.path().join("tmp");
+    let source = body(&format!(
+        "open({:?}, 'w').write(os.environ['TMPDIR'])\npage.goto('/')\ntime.sleep(1000)",
+        marker.display().to_string()
+    ));
+    let trial = Trial { timeout: Duration::from_secs(8), ..bench.trial(&source) };
+    let err = bench.judge.run(&trial, &CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(err, JudgeError::TimedOut(_)), "{err}");
+    let tmp = std::fs::read_to_string(marker).unwrap();
+    assert_eq!(processes_with(&tmp), 0);
+    assert!(!Path::new(&tmp).exists());
+}
+
+/// Processes, dying ones aside, that have a temporary directory in their environment.
+fn processes_with(tmp: &str) -> usize {
+    let environments = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    environments
+        .filter_map(|entry| std::fs::read(entry.path().join("environ")).ok())
+        .filter(|environment| String::from_utf8_lossy(environment).contains(tmp))
+        .count()
+}
+
+#[tokio::test]
+async fn a_run_can_be_stopped() {
+    let bench = Bench::new().await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let source = body("time.sleep(1000)");
+    let err = bench.judge.run(&bench.trial(&source), &stop).await.unwrap_err();
+    assert!(matches!(err, JudgeError::Stopped), "{err}");
+}
+
+#[tokio::test]
+async fn a_run_leaves_report_picture_trace_and_log() {
+    let bench = Bench::new().await;
+    let source = body("page.goto('/')\nexpect(page).to_have_title('Shop')");
+    let trial = Trial { with_trace: true, label: "green-1", ..bench.trial(&source) };
+    let run = bench.judge.run(&trial, &CancellationToken::new()).await.unwrap();
+    let names: Vec<(EvidenceKind, &str)> =
+        run.files.iter().map(|(kind, name, _)| (*kind, name.as_str())).collect();
+    let expected = [
+        (EvidenceKind::Report, "green-1-report.json"),
+        (EvidenceKind::Screenshot, "green-1.png"),
+        (EvidenceKind::Trace, "green-1-trace.zip"),
+        (EvidenceKind::Log, "green-1.log"),
+    ];
+    assert_eq!(names, expected);
+    for (_, _, path) in &run.files {
+        assert!(std::fs::metadata(path).unwrap().len() > 0, "{}", path.display());
+    }
+    let json = std::fs::read(&run.files[0].2).unwrap();
+    assert_eq!(serde_json::from_slice::<TestReport>(&json).unwrap(), run.report);
+    assert!(std::fs::read_to_string(&run.log).unwrap().contains("1 passed"));
+}
+
+#[tokio::test]
+async fn a_test_sees_a_bare_world() {
+    let bench = Bench::new().await;
+    let report = bench
+        .report(&body(
+            "assert os.listdir('.') == ['test_x.py'], os.listdir('.')\n\
+             assert os.listdir(os.environ['HOME']) in ([], ['config'], ['cache']), os.listdir(os.environ['HOME'])\n\
+             allowed = {'HOME', 'TMPDIR', 'PATH', 'LANG', 'TZ', 'PYTEST_CURRENT_TEST', 'PYTEST_VERSION', 'LC_CTYPE'}\n\
+             rest = [n for n in os.environ if n not in allowed and not n.startswith(('XDG_', 'PYTHON', 'PYTEST_', 'PLAYWRIGHT_'))]\n\
+             assert not rest, rest\n\
+             page.goto('/')\nexpect(page).to_have_title('Shop')",
+        ))
+        .await;
+    assert_eq!(only(&report), (TestStatus::Passed, 4, ""), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_report_of_the_tests_own_does_not_count() {
+    let bench = Bench::new().await;
+    let forged = r#"{"token": "x", "tests": [{"id": "test_x", "status": "passed", "assertions": 1, "duration_ms": 1}], "error": null, "tool_error": null}"#;
+    let source = body(&format!("open('../report/report.json', 'w').write('''{forged}''')\nos._exit(0)"));
+    let report = bench.report(&source).await;
+    assert_eq!(report.error.as_deref(), Some("the report was not written by the judge"));
+}
+
+#[tokio::test]
+async fn broken_tools_are_told_apart_from_broken_tests() {
+    let bench = Bench::new().await;
+    let source = body("page.goto('/')");
+    let mut tools = tools().await;
+    tools.chromium = "/bin/false".into();
+    let err =
+        Judge::new(tools.clone()).run(&bench.trial(&source), &CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(&err, JudgeError::Tool(why) if why.contains("browser does not start")), "{err}");
+    tools.python = "/usr/bin/python3".into();
+    let err =
+        Judge::new(tools.clone()).run(&bench.trial(&source), &CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(&err, JudgeError::Tool(why) if why.contains("runner does not start")), "{err}");
+    tools.python = "/nowhere/python".into();
+    let err = Judge::new(tools).run(&bench.trial(&source), &CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(&err, JudgeError::Tool(why) if why.contains("is gone")), "{err}");
+}
+
+#[tokio::test]
+async fn nonsense_is_refused_before_anything_runs() {
+    let bench = Bench::new().await;
+    for name in ["pytest.py", "../test_x.py", "test_x.txt", "test_.py", "test_a b.py", "conftest.py"] {
+        let trial = Trial { test_name: name, ..bench.trial("") };
+        let err = bench.judge.run(&trial, &CancellationToken::new()).await.unwrap_err();
+        assert!(matches!(err, JudgeError::Trial(_)), "{name}");
+    }
+    for origin in ["", "127.0.0.1", "file:///etc", "javascript:alert(1)"] {
+        let trial = Trial { origin, ..bench.trial("") };
+        let err = bench.judge.run(&trial, &CancellationToken::new()).await.unwrap_err();
+        assert!(matches!(err, JudgeError::Trial(_)), "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_failure_has_the_same_fingerprint_on_any_port() {
+    let source = body("page.goto('/')\nexpect(page.get_by_text('Chapter 3')).to_be_visible(timeout=300)");
+    let other = body("page.goto('/')\nexpect(page.get_by_text('Chapter 4')).to_be_visible(timeout=300)");
+    let (first, second) = (Bench::new().await, Bench::new().await);
+    let print = fingerprint(&first.report(&source).await);
+    assert_eq!(fingerprint(&second.report(&source).await), print);
+    assert_ne!(fingerprint(&second.report(&other).await), print);
+}

@@ -1,0 +1,124 @@
+//! Finding and installing tools.
+
+use chimera_agent::toolchain::{Overrides, Search, Status, Step, Toolchain, inspect, locate, setup};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+/// The tools that all tests share, installed once.
+pub(crate) async fn tools() -> Toolchain {
+    let search = Search { tools_dir: shared_dir(), ..search(Path::new("/")) };
+    setup(&search, false, &mut |_| {}).await.unwrap_or_else(|err| panic!("the tests need the tools: {err}"))
+}
+
+fn shared_dir() -> PathBuf {
+    match std::env::var_os("CHIMERA_TOOLS_DIR") {
+        Some(dir) => PathBuf::from(dir),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools"),
+    }
+}
+
+fn search(tools_dir: &Path) -> Search {
+    let env = std::env::vars().collect();
+    Search { tools_dir: tools_dir.to_owned(), overrides: Overrides::default(), env }
+}
+
+fn script(dir: &Path, name: &str, text: &str) -> PathBuf {
+    let path = dir.join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn an_empty_machine_is_told_everything_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut search = search(dir.path());
+    search.env.insert("PATH".to_owned(), dir.path().display().to_string());
+    search.overrides.chromium = Some(dir.path().join("chromium"));
+    let missing = locate(&search).unwrap_err();
+    let names: Vec<&str> = missing.iter().map(|missing| missing.name).collect();
+    assert_eq!(names, ["Python environment", "Chromium", "git"]);
+    assert!(missing.iter().all(|missing| !missing.remedy.is_empty()));
+    assert!(missing[1].to_string().contains("as configured"), "{}", missing[1]);
+
+    let err = setup(&search, false, &mut |_| {}).await.unwrap_err().to_string();
+    for name in ["Chromium", "git", "Python"] {
+        assert!(err.contains(&format!("{name} is missing")), "{err}");
+    }
+    let checks = inspect(&search).await;
+    assert!(
+        checks.iter().all(|check| check.status == Status::Missing && !check.remedy.is_empty()),
+        "{checks:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_python_that_makes_no_environments_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let (broken, working) = (dir.path().join("broken"), dir.path().join("working"));
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::create_dir(&working).unwrap();
+    script(&broken, "python3", "exit 1");
+    symlink("/usr/bin/python3", working.join("python3")).unwrap();
+    let mut search = search(dir.path());
+    search.env.insert("PATH".to_owned(), format!("{}:{}", broken.display(), working.display()));
+    let checks = inspect(&search).await;
+    let python = checks.iter().find(|check| check.name == "Python").unwrap();
+    assert_eq!(python.status, Status::Ok);
+    assert!(python.detail.contains("working"), "{}", python.detail);
+}
+
+#[tokio::test]
+async fn the_doctor_shows_versions() {
+    let tools = tools().await;
+    let search = Search { tools_dir: shared_dir(), ..search(Path::new("/")) };
+    assert_eq!(locate(&search), Ok(tools));
+    let checks = inspect(&search).await;
+    assert!(checks.iter().all(|check| check.status == Status::Ok && check.remedy.is_empty()), "{checks:?}");
+    assert!(checks[0].detail.starts_with("Chromium "), "{checks:?}");
+    assert!(checks[1].detail.starts_with("git version "), "{checks:?}");
+    assert!(checks[3].detail.contains("pytest-playwright 0."), "{checks:?}");
+}
+
+#[tokio::test]
+async fn two_setups_at_once_make_an_unfinished_environment_anew_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let search = search(dir.path());
+    std::fs::create_dir(dir.path().join("venv")).unwrap();
+    std::fs::write(dir.path().join("venv/pyvenv.cfg"), "half").unwrap();
+    let environment = inspect(&search).await.pop().unwrap();
+    assert_eq!(environment.status, Status::Outdated);
+
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    let (mut note_first, mut note_second) = (|step| first.push(step), |step| second.push(step));
+    let (left, right) =
+        tokio::join!(setup(&search, false, &mut note_first), setup(&search, false, &mut note_second));
+    let tools = left.unwrap();
+    assert_eq!(right.unwrap(), tools);
+    let (worker, waiter) = if first.len() > second.len() { (first, second) } else { (second, first) };
+    assert!(
+        matches!(worker[..], [Step::Discarding(_), Step::Environment(_), Step::Packages(_)]),
+        "{worker:?}"
+    );
+    assert_eq!(waiter, [Step::Waiting]);
+
+    let again = setup(&search, false, &mut |step| panic!("{step} was not needed")).await.unwrap();
+    assert_eq!(again, tools);
+    assert_eq!(locate(&search), Ok(tools));
+}
+
+#[tokio::test]
+async fn a_failing_install_shows_what_the_installer_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut search = search(dir.path());
+    search.env.insert("PIP_INDEX_URL".to_owned(), "http://127.0.0.1:1/nothing-here".to_owned());
+    for name in ["PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"] {
+        search.env.remove(name);
+    }
+    search.env.insert("PIP_RETRIES".to_owned(), "0".to_owned());
+    search.env.insert("PIP_NO_CACHE_DIR".to_owned(), "1".to_owned());
+    let err = setup(&search, false, &mut |_| {}).await.unwrap_err().to_string();
+    assert!(err.starts_with("python packages failed: it exited with code 1"), "{err}");
+    assert!(err.contains("No matching distribution"), "{err}");
+    assert!(locate(&search).is_err());
+}
