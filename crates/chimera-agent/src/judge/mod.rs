@@ -4,12 +4,11 @@
 //! home, a bare environment and a browser without any network but the loopback interface. No configuration,
 //! `conftest.py` or plugin of the project gets in. What a run showed is read from the report that our own
 //! plugin (`chimera_judge.py`) leaves at the very end, never from the exit code: a run that leaves no report
-//! proves nothing. Map: `room` lays out a run's directories and its process, `report` reads what came of it,
-//! `sweep` ends browsers that are left over.
+//! proves nothing. Map: `room` lays out a run's directories and its process, `report` reads what came of it.
+//! Playwright starts the browser in a process group of its own; [`process::run`] finds it all the same.
 
 mod report;
 mod room;
-mod sweep;
 
 pub use report::fingerprint;
 
@@ -103,7 +102,6 @@ impl Judge {
         let room = Room::lay_out(trial, &self.tools)?;
         let spec = room.spec(trial, &self.tools);
         let ended = process::run(&spec, stop).await;
-        sweep::leftovers(room.tmp());
         let log = spec.log;
         let trouble = match ended {
             Err(SpawnError::Program { program, source }) => {

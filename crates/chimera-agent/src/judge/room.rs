@@ -76,11 +76,6 @@ impl Room {
         self.dir.path().join(name)
     }
 
-    /// The temporary directory of every process of the run, and of no other.
-    pub(super) fn tmp(&self) -> PathBuf {
-        self.at("tmp")
-    }
-
     /// The report of our plugin.
     pub(super) fn report(&self) -> PathBuf {
         self.at("report").join("report.json")
@@ -125,7 +120,7 @@ impl Room {
         let home = self.at("home");
         let dirs = [
             ("HOME", home.clone()),
-            ("TMPDIR", self.tmp()),
+            ("TMPDIR", self.at("tmp")),
             ("XDG_CONFIG_HOME", home.join("config")),
             ("XDG_CACHE_HOME", home.join("cache")),
             ("XDG_DATA_HOME", home.join("data")),

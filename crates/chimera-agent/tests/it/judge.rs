@@ -28,7 +28,7 @@ const LATE: &str = "<!doctype html><title>Late</title><script>setTimeout(() => {
 /// A site on a port of its own, gone with the test.
 async fn site() -> String {
     let slow = || async {
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        tokio::time::sleep(Duration::from_millis(700)).await; // tidy: polls: the application itself is slow
         Html("<!doctype html><h1>Done</h1>")
     };
     let site = Router::new()
@@ -37,8 +37,8 @@ async fn site() -> String {
         .route("/late", get(|| async { Html(LATE) }))
         .route("/done", get(slow))
         .route("/hangs", get(std::future::pending::<()>));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
     tokio::spawn(async move { axum::serve(listener, site).await });
     origin
 }
@@ -52,7 +52,7 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let judge = Judge::new(tools().await);
-        Self { judge, origin: site().await, out: tempfile::tempdir().unwrap() }
+        Self { judge, origin: site().await, out: tempfile::tempdir().expect("a directory") }
     }
 
     fn trial<'a>(&'a self, source: &'a str) -> Trial<'a> {
@@ -68,7 +68,7 @@ impl Bench {
     }
 
     async fn run(&self, source: &str) -> Run {
-        self.judge.run(&self.trial(source), &CancellationToken::new()).await.unwrap()
+        self.judge.run(&self.trial(source), &CancellationToken::new()).await.expect("a run")
     }
 
     async fn report(&self, source: &str) -> TestReport {
@@ -77,7 +77,7 @@ impl Bench {
 
     async fn written_by_the_author(&self, sentences: &[&str]) -> TestReport {
         let sentences: Vec<String> = sentences.iter().map(|sentence| (*sentence).to_owned()).collect();
-        let test = author::compile("User can shop", &parse_all(&sentences).unwrap(), "/");
+        let test = author::compile("User can shop", &parse_all(&sentences).expect("in the grammar"), "/");
         self.report(&test.source).await
     }
 }
@@ -353,7 +353,7 @@ async fn a_test_sees_a_bare_world() {
         .report(&body(
             "assert os.listdir('.') == ['test_x.py'], os.listdir('.')\n\
              assert os.listdir(os.environ['HOME']) in ([], ['config'], ['cache']), os.listdir(os.environ['HOME'])\n\
-             allowed = {'HOME', 'TMPDIR', 'PATH', 'LANG', 'TZ', 'PYTEST_CURRENT_TEST', 'PYTEST_VERSION', 'LC_CTYPE'}\n\
+             allowed = {'HOME', 'TMPDIR', 'PATH', 'LANG', 'TZ', 'CHIMERA_RUN_ID', 'PYTEST_CURRENT_TEST', 'PYTEST_VERSION', 'LC_CTYPE'}\n\
              rest = [n for n in os.environ if n not in allowed and not n.startswith(('XDG_', 'PYTHON', 'PYTEST_', 'PLAYWRIGHT_'))]\n\
              assert not rest, rest\n\
              page.goto('/')\nexpect(page).to_have_title('Shop')",
