@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 /// browser, not for the daemon.
 pub(crate) fn demo(args: &[String]) -> Result<()> {
     let place = Place::find()?;
-    set_up(&place)?;
+    set_up(&place, &["build", "--package", "chimera-daemon"])?;
     step("demo", place.command(&place.daemon).arg("demo").args(args))
 }
 
@@ -18,7 +18,9 @@ pub(crate) fn demo(args: &[String]) -> Result<()> {
 pub(crate) fn test(filters: &[String]) -> Result<()> {
     let watch = Stopwatch::start();
     let place = Place::find()?;
-    set_up(&place)?;
+    // Builds the daemon along with the tests: `cargo build` would choose other features for what both use,
+    // and build sixty crates twice.
+    set_up(&place, &["test", "--workspace", "--no-run"])?;
     step("tests", place.cargo().args(["test", "--workspace", "--no-fail-fast", "--"]).args(filters))?;
     eprintln!("xtask: every test passed; set-up, build and tests took {}", seconds(watch.elapsed()));
     Ok(())
@@ -49,9 +51,9 @@ pub(crate) fn tidy() -> Result<()> {
 }
 
 /// Builds the daemon and lets it fetch what the tests and the demo need.
-fn set_up(place: &Place) -> Result<()> {
+fn set_up(place: &Place, build: &[&str]) -> Result<()> {
     basics()?;
-    step("build", place.cargo().args(["build", "--package", "chimera-daemon"]))?;
+    step("build", place.cargo().args(build))?;
     step("set-up", place.command(&place.daemon).args(["setup", "--yes", "--tools-dir"]).arg(&place.tools))
 }
 
