@@ -1,6 +1,6 @@
 //! What the configuration says of agents and projects.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A configured agent.
@@ -54,8 +54,8 @@ pub struct Project {
 }
 
 /// How a commit of a project is served for the judge.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Staging {
     /// Static files.
     Static {

@@ -1,1 +1,304 @@
 //! Serves commits on loopback until their time is up.
+//!
+//! One deployment per task; a new one replaces the old one at the same port, so that the base and the head of a
+//! branch are judged at one origin. Map: [`Staging`] keeps the deployments and their records on disk, `site`
+//! serves static files, `app` starts a project's own server, `http` asks the origin what it serves.
+
+mod app;
+mod http;
+mod site;
+
+use crate::process::Server;
+use crate::spec;
+use chimera_core::{Digest, TaskId, UnixMillis};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+/// The path at which a static deployment answers with its revision.
+pub const REVISION_PATH: &str = "/.well-known/chimera-revision";
+
+/// All deployments of a data directory.
+#[derive(Clone)]
+pub struct Staging {
+    dir: PathBuf,
+    live: Arc<Mutex<HashMap<TaskId, Live>>>,
+}
+
+/// A deployment to make.
+#[derive(Debug)]
+pub struct Deploy<'a> {
+    /// The task it is for.
+    pub task: &'a TaskId,
+    /// The commit.
+    pub revision: &'a Digest,
+    /// The exported commit; it is moved away.
+    pub source: &'a Path,
+    /// How to serve it.
+    pub spec: &'a spec::Staging,
+    /// How long it is to live.
+    pub ttl: Duration,
+    /// The time now.
+    pub now: UnixMillis,
+    /// Where build and server write.
+    pub log: &'a Path,
+    /// `PATH` and the like for build and server.
+    pub environment: &'a std::collections::BTreeMap<String, String>,
+}
+
+/// A deployment that answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    /// The origin, without a path.
+    pub url: String,
+    /// The commit that was put there.
+    pub revision: Digest,
+}
+
+/// The deployment is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum StagingError {
+    /// It could not be built or started; the same again would fail the same way.
+    #[error("{0}")]
+    Failed(String),
+    /// It started, but does not answer.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The attempt was stopped.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// What is needed to serve a deployment again, on disk beside its files.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Record {
+    revision: Digest,
+    port: u16,
+    spec: spec::Staging,
+    expires_at: UnixMillis,
+    environment: std::collections::BTreeMap<String, String>,
+    log: PathBuf,
+}
+
+struct Live {
+    record: Record,
+    served: Served,
+}
+
+/// What serves a deployment; dropping it ends the serving.
+enum Served {
+    Site(#[expect(dead_code, reason = "dropping it ends the serving")] site::Site),
+    App(Server),
+}
+
+impl From<std::io::Error> for StagingError {
+    fn from(err: std::io::Error) -> Self {
+        Self::Failed(format!("the commit cannot be staged: {err}"))
+    }
+}
+
+impl Staging {
+    /// The deployments of a data directory.
+    pub fn new(data_dir: &Path) -> Self {
+        Self { dir: data_dir.join("staging"), live: Arc::default() }
+    }
+
+    /// Serves a commit at the task's origin, in place of what was there.
+    ///
+    /// # Errors
+    /// [`StagingError`] if it cannot be built, started or reached.
+    pub async fn deploy(
+        &self,
+        deploy: Deploy<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Deployment, StagingError> {
+        let port = self.record(deploy.task).map_or(0, |record| record.port);
+        self.end(deploy.task).await;
+        let files = self.files(deploy.task);
+        if files.exists() {
+            std::fs::remove_dir_all(&files)?;
+        }
+        std::fs::create_dir_all(self.place(deploy.task))?;
+        std::fs::rename(deploy.source, &files)?;
+        let record = Record {
+            revision: deploy.revision.clone(),
+            port,
+            spec: deploy.spec.clone(),
+            expires_at: deploy.now.plus(deploy.ttl),
+            environment: deploy.environment.clone(),
+            log: deploy.log.to_owned(),
+        };
+        if let spec::Staging::Start { build: Some(build), .. } = deploy.spec {
+            app::build(build, &files, &record, stop).await?;
+        }
+        self.serve(deploy.task, record, stop).await
+    }
+
+    /// The deployment of a task, served again if it is not: after a restart, or because its server died.
+    ///
+    /// # Errors
+    /// [`StagingError`] if there is none, or it cannot be started or reached.
+    pub async fn ensure(&self, task: &TaskId, stop: &CancellationToken) -> Result<Deployment, StagingError> {
+        if let Some(live) = self.live.lock().await.get(task)
+            && live.is_up()
+        {
+            return Ok(live.record.deployment());
+        }
+        let record = self.record(task).ok_or_else(|| {
+            StagingError::Failed(
+                "nothing is staged for this task: retry it from STAGING_DEPLOYMENT".to_owned(),
+            )
+        })?;
+        self.end(task).await;
+        self.serve(task, record, stop).await
+    }
+
+    /// The commit that the task's origin serves now, as the origin itself says; for a server that cannot
+    /// say it, the commit it was started from, if that very process is still there.
+    ///
+    /// # Errors
+    /// [`StagingError::Unreachable`] if nothing answers or the answer is no commit.
+    pub async fn revision(&self, task: &TaskId) -> Result<Digest, StagingError> {
+        let (record, up) = match self.live.lock().await.get(task) {
+            Some(live) => (live.record.clone(), live.is_up()),
+            None => return Err(StagingError::Unreachable("nothing is staged for this task".to_owned())),
+        };
+        let path = match &record.spec {
+            spec::Staging::Static { .. } => REVISION_PATH,
+            spec::Staging::Start { revision: Some(path), .. } => path,
+            _ if up => return Ok(record.revision),
+            _ => return Err(StagingError::Unreachable("the staged server has ended".to_owned())),
+        };
+        let answer = http::get(record.port, path)
+            .await
+            .map_err(|err| StagingError::Unreachable(format!("{path} does not tell the revision: {err}")))?;
+        Digest::parse(answer.body.trim()).map_err(|err| StagingError::Unreachable(format!("{path}: {err}")))
+    }
+
+    /// Serves the static deployments of an earlier daemon again, so that their links keep working.
+    pub async fn restore(&self, now: UnixMillis) {
+        for task in self.tasks() {
+            let Some(record) = self.record(&task) else { continue };
+            if record.expires_at <= now {
+                self.remove(&task).await;
+            } else if matches!(record.spec, spec::Staging::Static { .. })
+                && let Err(err) = self.serve(&task, record, &CancellationToken::new()).await
+            {
+                tracing::warn!(%task, error = %err, "a staged change is not served again");
+            }
+        }
+    }
+
+    /// Removes the deployments whose time is up.
+    pub async fn sweep(&self, now: UnixMillis) {
+        for task in self.tasks() {
+            if self.record(&task).is_none_or(|record| record.expires_at <= now) {
+                self.remove(&task).await;
+            }
+        }
+    }
+
+    /// Ends the serving of everything; the records stay.
+    pub async fn shutdown(&self) {
+        let tasks: Vec<TaskId> = self.live.lock().await.keys().cloned().collect();
+        for task in tasks {
+            self.end(&task).await;
+        }
+    }
+
+    async fn serve(
+        &self,
+        task: &TaskId,
+        mut record: Record,
+        stop: &CancellationToken,
+    ) -> Result<Deployment, StagingError> {
+        let listener = listener(record.port).await?;
+        record.port = listener.local_addr()?.port();
+        let files = self.files(task);
+        let served = match &record.spec {
+            spec::Staging::Static { static_dir } => {
+                Served::Site(site::Site::start(listener, &files.join(static_dir), &record.revision))
+            }
+            spec::Staging::Start { start, ready, .. } => {
+                // The server binds the port itself; nothing else is likely to take it in between.
+                drop(listener);
+                Served::App(app::start(start, ready, &files, &record, stop).await?)
+            }
+            spec::Staging::Agent { .. } => {
+                return Err(StagingError::Failed("an agent deploys this project".to_owned()));
+            }
+        };
+        self.write(task, &record)?;
+        let deployment = record.deployment();
+        self.live.lock().await.insert(task.clone(), Live { record, served });
+        Ok(deployment)
+    }
+
+    async fn end(&self, task: &TaskId) {
+        let live = self.live.lock().await.remove(task);
+        if let Some(Live { served: Served::App(server), .. }) = live {
+            server.stop().await;
+        }
+    }
+
+    async fn remove(&self, task: &TaskId) {
+        self.end(task).await;
+        if let Err(err) = std::fs::remove_dir_all(self.place(task)) {
+            tracing::warn!(%task, error = %err, "cannot remove a staged change");
+        }
+    }
+
+    fn place(&self, task: &TaskId) -> PathBuf {
+        self.dir.join(task.as_str())
+    }
+
+    fn files(&self, task: &TaskId) -> PathBuf {
+        self.place(task).join("files")
+    }
+
+    fn tasks(&self) -> Vec<TaskId> {
+        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        entries.filter_map(|entry| TaskId::parse(entry.file_name().to_str()?).ok()).collect()
+    }
+
+    fn record(&self, task: &TaskId) -> Option<Record> {
+        let text = std::fs::read(self.place(task).join("deployment.json")).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// Replaces the record as a whole.
+    fn write(&self, task: &TaskId, record: &Record) -> std::io::Result<()> {
+        let draft = tempfile::NamedTempFile::new_in(self.place(task))?;
+        serde_json::to_writer(draft.as_file(), record)?;
+        draft.persist(self.place(task).join("deployment.json"))?;
+        Ok(())
+    }
+}
+
+impl Live {
+    fn is_up(&self) -> bool {
+        match &self.served {
+            Served::Site(_) => true,
+            Served::App(server) => server.exit().is_none() && server.identity().is_alive(),
+        }
+    }
+}
+
+impl Record {
+    fn deployment(&self) -> Deployment {
+        Deployment { url: format!("http://127.0.0.1:{}", self.port), revision: self.revision.clone() }
+    }
+}
+
+/// The same port again, if it can be had, else any.
+async fn listener(port: u16) -> std::io::Result<TcpListener> {
+    match TcpListener::bind(("127.0.0.1", port)).await {
+        Err(_) if port != 0 => TcpListener::bind(("127.0.0.1", 0)).await,
+        other => other,
+    }
+}

@@ -1,1 +1,0 @@
-//! The command protocol: any program as an agent.

@@ -1,0 +1,38 @@
+//! One small question to an origin on loopback.
+
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Most bytes read of an answer: it is a status and at most a revision.
+const ANSWER_BYTES: u64 = 64 * 1024;
+
+/// What an origin answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: String,
+}
+
+/// GETs a path from a server on 127.0.0.1. HTTP/1.0, so that the end of the answer is the end of the stream.
+pub(super) async fn get(port: u16, path: &str) -> std::io::Result<Answer> {
+    let asked = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        let request = format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut bytes = Vec::new();
+        stream.take(ANSWER_BYTES).read_to_end(&mut bytes).await?;
+        parse(&bytes)
+    };
+    tokio::time::timeout(TIMEOUT, asked).await?
+}
+
+fn parse(bytes: &[u8]) -> std::io::Result<Answer> {
+    let bad = || std::io::Error::other("the answer is not HTTP");
+    let text = String::from_utf8_lossy(bytes);
+    let (head, body) = text.split_once("\r\n\r\n").ok_or_else(bad)?;
+    let status = head.split_whitespace().nth(1).and_then(|code| code.parse().ok()).ok_or_else(bad)?;
+    Ok(Answer { status, body: body.to_owned() })
+}

@@ -1,0 +1,86 @@
+//! Static files over HTTP.
+
+use super::REVISION_PATH;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use chimera_core::Digest;
+use std::path::{Component, Path, PathBuf};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tower_http::services::ServeDir;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+/// The header that tells the revision on every answer.
+const REVISION_HEADER: HeaderName = HeaderName::from_static("x-chimera-revision");
+
+/// A served directory; dropping it ends the serving.
+pub(super) struct Site {
+    serving: JoinHandle<()>,
+}
+
+impl Site {
+    pub(super) fn start(listener: TcpListener, root: &Path, revision: &Digest) -> Self {
+        let (app, root) = (router(root, revision), root.to_owned());
+        let serving = tokio::spawn(async move {
+            if let Err(err) = axum::serve(listener, app).await {
+                tracing::error!(root = %root.display(), error = %err, "a staged site ended");
+            }
+        });
+        Self { serving }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+fn router(root: &Path, revision: &Digest) -> Router {
+    let told = HeaderValue::from_str(revision.as_str()).unwrap_or(HeaderValue::from_static("unknown"));
+    let text = revision.to_string();
+    let root = root.to_owned();
+    Router::new()
+        .route(REVISION_PATH, get(move || async move { text }))
+        .fallback_service(ServeDir::new(&root).append_index_html_on_directories(true))
+        .layer(from_fn(move |request, next| within(root.clone(), request, next)))
+        .layer(SetResponseHeaderLayer::overriding(REVISION_HEADER, told))
+        .layer(SetResponseHeaderLayer::overriding(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-store"),
+        ))
+}
+
+/// Lets `/login` mean `login.html`, and keeps links from leading out of the directory.
+async fn within(root: PathBuf, mut request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let Some(file) = locate(&root, &path) else { return next.run(request).await };
+    let real = (std::fs::canonicalize(&root), std::fs::canonicalize(&file));
+    match real {
+        (Ok(root), Ok(file)) if !file.starts_with(&root) => return StatusCode::NOT_FOUND.into_response(),
+        (Ok(_), Err(_)) => {
+            let page = file.with_extension("html");
+            if file.extension().is_none() && page.is_file() && path != "/" {
+                let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+                if let Ok(uri) = format!("{path}.html{query}").parse::<Uri>() {
+                    *request.uri_mut() = uri;
+                }
+            }
+        }
+        _ => {}
+    }
+    next.run(request).await
+}
+
+/// The file that a path means; `None` for the daemon's own paths and for what [`ServeDir`] refuses anyway.
+fn locate(root: &Path, path: &str) -> Option<PathBuf> {
+    if path == REVISION_PATH || path.contains('%') {
+        return None;
+    }
+    let relative = Path::new(path.trim_start_matches('/').trim_end_matches('/'));
+    relative.components().all(|part| matches!(part, Component::Normal(_))).then(|| root.join(relative))
+}
