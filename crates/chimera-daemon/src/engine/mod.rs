@@ -1,1 +1,74 @@
 //! Claims tasks and has them carried out.
+//!
+//! One loop owns the state ([`dispatcher`]): it claims ready tasks into free slots, beats the heart of their
+//! leases, takes over from daemons that are gone, and stops what lost its lease or was cancelled. One
+//! [`worker`] per claimed task runs its phases: attempt, step, settle. [`owner`] says who this daemon is and
+//! which other owners are gone.
+
+mod dispatcher;
+mod owner;
+mod worker;
+
+use crate::seams::{Clock, Dice};
+use chimera_agent::runner::Runner;
+use chimera_core::{Phase, Policy, Role};
+use chimera_store::Store;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+pub use owner::Owner;
+
+/// How the engine works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Tasks that run side by side.
+    pub max_workers: u32,
+    /// The fallback poll.
+    pub poll_interval: Duration,
+    /// How long a lease lasts without a heartbeat; the heart beats three times as often.
+    pub lease: Duration,
+    /// How long running phases may go on once a shutdown was asked for.
+    pub shutdown_grace: Duration,
+    /// Most concurrent attempts of a role; absent: no limit besides `max_workers`.
+    pub limits: BTreeMap<Role, u32>,
+    /// The limits of a delivery.
+    pub policy: Policy,
+    /// Wall clock limit of an attempt.
+    pub timeouts: BTreeMap<Phase, Duration>,
+}
+
+/// What dispatcher and workers share; nothing in it changes.
+struct Context {
+    store: Store,
+    runner: Arc<dyn Runner>,
+    settings: Settings,
+    clock: Clock,
+    dice: Dice,
+    owner: Owner,
+    roles: BTreeMap<Role, Semaphore>,
+}
+
+/// The engine, ready to run.
+pub struct Engine {
+    context: Arc<Context>,
+}
+
+impl Engine {
+    /// Puts an engine together.
+    pub fn new(store: Store, runner: Arc<dyn Runner>, settings: Settings, clock: Clock, dice: Dice) -> Self {
+        let roles =
+            settings.limits.iter().map(|(role, limit)| (*role, Semaphore::new(*limit as usize))).collect();
+        let owner = Owner::current();
+        Self { context: Arc::new(Context { store, runner, settings, clock, dice, owner, roles }) }
+    }
+
+    /// Works until `shutdown` is cancelled, then gives running phases their grace and hands the rest back.
+    /// Cancelling `now` ends the grace at once. On return every process of every attempt has ended and
+    /// every task is settled or handed back, unless the store refused.
+    pub async fn run(self, shutdown: CancellationToken, now: CancellationToken) {
+        dispatcher::Dispatcher::new(self.context).run(shutdown, now).await;
+    }
+}

@@ -1,0 +1,211 @@
+//! The loop that owns the pool.
+//!
+//! It registers its interest in changes, looks, then sleeps: on a commit anywhere, on the end of a worker, on
+//! its heartbeat, on the next retry time, at the latest on the poll interval.
+
+use super::worker::{Brake, Stop, work};
+use super::{Context, Settings};
+use chimera_core::{Task, TaskId, UnixMillis};
+use chimera_store::queue::{self, Claim};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::{Id, JoinSet};
+use tokio::time::{Instant, Interval};
+use tokio_util::sync::CancellationToken;
+
+/// How long the end of killed processes is waited for at a shutdown, after their grace.
+const HANDBACK: Duration = Duration::from_secs(15);
+
+pub(super) struct Dispatcher {
+    context: Arc<Context>,
+    workers: JoinSet<()>,
+    running: HashMap<Id, Running>,
+    /// No new phase may begin once this is cancelled.
+    draining: CancellationToken,
+    last_beat: Instant,
+    next_ready: Option<UnixMillis>,
+}
+
+struct Running {
+    task: TaskId,
+    brake: Brake,
+}
+
+impl Dispatcher {
+    pub(super) fn new(context: Arc<Context>) -> Self {
+        Self {
+            context,
+            workers: JoinSet::new(),
+            running: HashMap::new(),
+            draining: CancellationToken::new(),
+            last_beat: Instant::now(),
+            next_ready: None,
+        }
+    }
+
+    pub(super) async fn run(mut self, shutdown: CancellationToken, now: CancellationToken) {
+        let mut changes = self.context.store.changes();
+        let mut beat = tokio::time::interval(self.settings().lease / 3);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !shutdown.is_cancelled() {
+            changes.borrow_and_update();
+            self.claim().await;
+            let nap = tokio::time::sleep(self.nap());
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                _ = beat.tick() => self.heartbeat().await,
+                Some(ended) = self.workers.join_next_with_id() => self.ended(ended),
+                Ok(()) = changes.changed() => self.stop_cancelled().await,
+                () = nap => self.stop_cancelled().await,
+            }
+        }
+        self.drain(now, beat).await;
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.context.settings
+    }
+
+    /// How long nothing needs to be looked at.
+    fn nap(&self) -> Duration {
+        let poll = self.settings().poll_interval;
+        match self.next_ready {
+            Some(at) => at.since(self.context.clock.now()).max(Duration::from_millis(1)).min(poll),
+            None => poll,
+        }
+    }
+
+    /// Fills the free slots.
+    async fn claim(&mut self) {
+        let free = (self.settings().max_workers as usize).saturating_sub(self.running.len());
+        let Ok(limit @ 1..) = u32::try_from(free) else { return };
+        let (context, now) = (self.context.clone(), self.context.clock.now());
+        let lease = self.settings().lease;
+        let claimed = self
+            .context
+            .store
+            .write(move |tx| {
+                let tasks = queue::claim(tx, &Claim { owner: context.owner.as_str(), now, lease, limit })?;
+                let next = if tasks.is_empty() { queue::next_ready_at(tx)? } else { None };
+                Ok((tasks, next))
+            })
+            .await;
+        match claimed {
+            Ok((tasks, next)) => {
+                self.next_ready = next;
+                tasks.into_iter().for_each(|task| self.start(task));
+            }
+            Err(err) => tracing::error!(error = %err, "cannot claim tasks; trying again at the next poll"),
+        }
+    }
+
+    fn start(&mut self, task: Task) {
+        let brake = Brake::default();
+        let id = task.id.clone();
+        tracing::info!(task = %id, phase = %task.phase(), attempt = task.workflow.attempt, "claimed");
+        if task.cancel_requested {
+            brake.pull(Stop::Cancelled);
+        }
+        let worker = work(self.context.clone(), task, brake.clone(), self.draining.clone());
+        let handle = self.workers.spawn(worker);
+        self.running.insert(handle.id(), Running { task: id, brake });
+    }
+
+    fn ended(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
+        let id = match &ended {
+            Ok((id, ())) => *id,
+            Err(err) => err.id(),
+        };
+        let running = self.running.remove(&id);
+        if let (Err(err), Some(running)) = (ended, running) {
+            // Its lease runs out, and the rescue counts it as a crash.
+            tracing::error!(task = %running.task, error = %err, "a worker broke");
+        }
+    }
+
+    /// Extends the leases, stops what is no longer ours, takes over from daemons that are gone.
+    async fn heartbeat(&mut self) {
+        let (context, now, lease) = (self.context.clone(), self.context.clock.now(), self.settings().lease);
+        let policy = self.settings().policy;
+        let beaten = self
+            .context
+            .store
+            .write(move |tx| {
+                let held = queue::heartbeat(tx, context.owner.as_str(), now, lease)?;
+                let gone: Vec<String> =
+                    queue::owners(tx)?.into_iter().filter(|other| context.owner.knows_gone(other)).collect();
+                let rescued = queue::rescue(tx, now, &gone, &policy)?;
+                Ok((held, rescued))
+            })
+            .await;
+        match beaten {
+            Ok((held, rescued)) => {
+                self.last_beat = Instant::now();
+                for task in rescued {
+                    tracing::warn!(%task, "rescued from a daemon that is gone");
+                }
+                let held: HashSet<TaskId> = held.into_iter().map(|held| held.id).collect();
+                self.stop_where(Stop::LeaseLost, |task| !held.contains(task));
+            }
+            Err(err) => {
+                tracing::error!(error = %err, "cannot extend leases");
+                if self.last_beat.elapsed() >= self.settings().lease {
+                    self.stop_where(Stop::LeaseLost, |_| true);
+                }
+            }
+        }
+    }
+
+    /// Stops the running tasks that somebody asked to cancel.
+    async fn stop_cancelled(&mut self) {
+        if self.running.is_empty() {
+            return;
+        }
+        let context = self.context.clone();
+        let cancelled =
+            self.context.store.read(move |tx| queue::cancellations(tx, context.owner.as_str())).await;
+        match cancelled {
+            Ok(tasks) => self.stop_where(Stop::Cancelled, |task| tasks.contains(task)),
+            Err(err) => tracing::error!(error = %err, "cannot look for cancellations"),
+        }
+    }
+
+    fn stop_where(&self, why: Stop, which: impl Fn(&TaskId) -> bool) {
+        self.running
+            .values()
+            .filter(|running| which(&running.task))
+            .for_each(|running| running.brake.pull(why));
+    }
+
+    /// Lets running phases end within their grace, then hands the tasks back.
+    async fn drain(mut self, now: CancellationToken, mut beat: Interval) {
+        self.draining.cancel();
+        if !self.running.is_empty() {
+            tracing::info!(running = self.running.len(), "shutting down: waiting for running phases");
+        }
+        let grace = self.settings().shutdown_grace;
+        self.wait_for_workers(grace, &now, &mut beat).await;
+        self.stop_where(Stop::Shutdown, |_| true);
+        self.wait_for_workers(HANDBACK, &CancellationToken::new(), &mut beat).await;
+        if !self.running.is_empty() {
+            tracing::error!(left = self.running.len(), "some phases did not end; their leases run out");
+        }
+    }
+
+    /// Waits until no worker is left, but no longer than `limit` and no longer than `hurry`.
+    async fn wait_for_workers(&mut self, limit: Duration, hurry: &CancellationToken, beat: &mut Interval) {
+        let limit = tokio::time::sleep(limit);
+        tokio::pin!(limit);
+        while !self.running.is_empty() {
+            tokio::select! {
+                biased;
+                Some(ended) = self.workers.join_next_with_id() => self.ended(ended),
+                () = hurry.cancelled() => return,
+                () = &mut limit => return,
+                _ = beat.tick() => self.heartbeat().await,
+            }
+        }
+    }
+}

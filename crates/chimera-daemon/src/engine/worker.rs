@@ -1,0 +1,168 @@
+//! One claimed task, phase after phase, until it waits, ends, or the lease is gone.
+//!
+//! Each round is attempt, step, settle; the last is the only write, and it is fenced by the lease's epoch.
+
+use super::Context;
+use chimera_agent::runner::{Attempt, Report};
+use chimera_core::{
+    Event, IllegalEvent, Next, Outcome, Reason, Setback, State, Task, Transition, Usage, step,
+};
+use chimera_store::StoreError;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Pause between tries to settle while the store refuses for a passing reason (busy, disk full).
+const SETTLE_RETRY: Duration = Duration::from_millis(250);
+
+/// Why a task is stopped from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Stop {
+    /// Somebody asked to cancel it.
+    Cancelled = 1,
+    /// The daemon shuts down.
+    Shutdown = 2,
+    /// The lease is gone: nothing may be written any more.
+    LeaseLost = 3,
+}
+
+/// The way to stop a worker: a reason and a signal.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Brake {
+    reason: Arc<AtomicU8>,
+    signal: CancellationToken,
+}
+
+impl Brake {
+    /// Stops the worker; a graver reason replaces a lighter one.
+    pub(super) fn pull(&self, why: Stop) {
+        self.reason.fetch_max(why as u8, Ordering::SeqCst);
+        self.signal.cancel();
+    }
+
+    fn reason(&self) -> Option<Stop> {
+        match self.reason.load(Ordering::SeqCst) {
+            1 => Some(Stop::Cancelled),
+            2 => Some(Stop::Shutdown),
+            3 => Some(Stop::LeaseLost),
+            _ => None,
+        }
+    }
+}
+
+/// Works on a claimed task. `draining` is cancelled when no new phase may begin.
+pub(super) async fn work(context: Arc<Context>, mut task: Task, brake: Brake, draining: CancellationToken) {
+    loop {
+        let report = attempt(&context, &task, &brake, &draining).await;
+        let event = match brake.reason() {
+            Some(Stop::LeaseLost) => return lost(&task),
+            Some(Stop::Cancelled) => Event::Cancelled,
+            _ => Event::Settled { outcome: report.outcome.clone(), usage: report.usage },
+        };
+        let Ok(transition) = decide(&context, &task, event) else { return lost(&task) };
+        if !settle(&context, &task, &transition, &report, &brake).await {
+            return lost(&task);
+        }
+        tell(&task, &transition);
+        task.status = transition.state.status;
+        task.workflow = transition.state.workflow;
+        task.seq += 1;
+        match transition.next {
+            Next::Run => {}
+            Next::Wait(_) => return,
+            Next::End => return context.runner.finished(&task).await,
+        }
+    }
+}
+
+/// One attempt. A panic in it is an unknown outcome.
+async fn attempt(context: &Arc<Context>, task: &Task, brake: &Brake, draining: &CancellationToken) -> Report {
+    if brake.signal.is_cancelled() || draining.is_cancelled() {
+        return Outcome::Interrupted.into();
+    }
+    let phase = task.phase();
+    let limit = phase.role().and_then(|role| context.roles.get(&role));
+    let _slot = match limit {
+        Some(limit) => tokio::select! {
+            slot = limit.acquire() => slot.ok(),
+            () = brake.signal.cancelled() => return Outcome::Interrupted.into(),
+            () = draining.cancelled() => return Outcome::Interrupted.into(),
+        },
+        None => None,
+    };
+    let timeout = context.settings.timeouts.get(&phase).copied().unwrap_or(Duration::from_secs(600));
+    let attempt = Attempt { task: task.clone(), timeout };
+    let (runner, signal) = (context.runner.clone(), brake.signal.clone());
+    match tokio::spawn(async move { runner.run(attempt, signal).await }).await {
+        Ok(report) => report,
+        Err(err) => {
+            tracing::error!(task = %task.id, %phase, error = %err, "an attempt broke");
+            Outcome::Unknown(Setback::new(
+                Reason::AgentError,
+                "the attempt broke inside the daemon; see its log",
+            ))
+            .into()
+        }
+    }
+}
+
+/// The state machine's answer; an outcome that it refuses counts as unknown.
+fn decide(context: &Context, task: &Task, event: Event) -> Result<Transition, IllegalEvent> {
+    let state = State { status: task.status, workflow: task.workflow.clone() };
+    let tick = context.dice.tick(context.clock.now());
+    let policy = &context.settings.policy;
+    step(&state, event, tick, policy).or_else(|illegal| {
+        tracing::error!(task = %task.id, error = %illegal, "an attempt gave an outcome that does not belong here");
+        let outcome = Outcome::Unknown(Setback::new(Reason::AgentError, illegal.to_string()));
+        step(&state, Event::Settled { outcome, usage: Usage::default() }, tick, policy)
+    })
+}
+
+/// Writes the transition, as long as the lease holds. False if the lease is lost.
+async fn settle(
+    context: &Context,
+    task: &Task,
+    transition: &Transition,
+    report: &Report,
+    brake: &Brake,
+) -> bool {
+    let Some(epoch) = task.lease.as_ref().map(|lease| lease.epoch) else { return false };
+    loop {
+        let (id, transition, evidence) = (task.id.clone(), transition.clone(), report.evidence.clone());
+        let now = context.clock.now();
+        let written = context
+            .store
+            .write(move |tx| chimera_store::queue::settle(tx, &id, epoch, &transition, &evidence, now))
+            .await;
+        match written {
+            Ok(()) => return true,
+            Err(StoreError::LeaseLost { .. }) => return false,
+            Err(err) => {
+                tracing::error!(task = %task.id, error = %err, "cannot record a result; trying again")
+            }
+        }
+        tokio::time::sleep(SETTLE_RETRY).await;
+        if brake.reason() == Some(Stop::LeaseLost) {
+            return false;
+        }
+    }
+}
+
+fn lost(task: &Task) {
+    tracing::warn!(task = %task.id, phase = %task.phase(), "the lease is lost; leaving the task to its new owner");
+}
+
+fn tell(task: &Task, transition: &Transition) {
+    let (from, to) = (transition.entry.phase, transition.entry.to);
+    match transition.next {
+        Next::Run => tracing::info!(task = %task.id, %from, %to, "next phase"),
+        Next::Wait(until) => tracing::info!(task = %task.id, phase = %to, until = until.0, "waiting"),
+        Next::End => {
+            let status = transition.state.status;
+            let reason = transition.state.workflow.reason.map(chimera_core::Reason::as_str);
+            tracing::info!(task = %task.id, %status, reason, "ended");
+        }
+    }
+}

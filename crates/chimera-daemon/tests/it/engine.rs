@@ -1,0 +1,305 @@
+//! The engine, with a real store and scripted agents.
+
+use crate::script::{House, Script, pass, settings};
+use chimera_agent::runner::Report;
+use chimera_core::{EntryKind, Outcome, Phase, Reason, Setback, Status};
+use chimera_daemon::engine::Settings;
+use chimera_store::{Options, Store, queue, read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::sync::{Barrier, Notify, mpsc};
+
+#[tokio::test]
+async fn a_task_runs_through_all_phases_and_completes() {
+    let house = House::new();
+    let (phases, mut seen) = mpsc::unbounded_channel();
+    let running = house.start(
+        Script::new(move |attempt, _| {
+            let _ = phases.send(attempt.task.phase());
+            async move { pass(&attempt) }
+        }),
+        settings(),
+    );
+    let id = house.submit(1).await;
+    let task = house.until(&id, |task| task.status.is_end()).await;
+    assert_eq!((task.status, task.phase()), (Status::Completed, Phase::Complete));
+    assert_eq!(task.workflow.progress(), "7/7 phases complete");
+    assert!(task.started_at.is_some() && task.completed_at.is_some() && task.lease.is_none());
+    running.stopped().await;
+    let mut order = Vec::new();
+    while let Some(phase) = seen.recv().await {
+        order.push(phase);
+    }
+    assert_eq!(order, Phase::WORKING);
+}
+
+#[tokio::test]
+async fn five_tasks_run_side_by_side() {
+    let house = House::new();
+    let together = Arc::new(Barrier::new(5));
+    let running = house.start(
+        Script::new(move |attempt, _| {
+            let together = together.clone();
+            async move {
+                // Nobody passes until five are in the same phase.
+                together.wait().await;
+                pass(&attempt)
+            }
+        }),
+        settings(),
+    );
+    let mut ids = Vec::new();
+    for bits in 1..=5 {
+        ids.push(house.submit(bits).await);
+    }
+    for id in &ids {
+        let task = house.until(id, |task| task.status.is_end()).await;
+        assert_eq!(task.status, Status::Completed);
+    }
+    running.stopped().await;
+}
+
+#[tokio::test]
+async fn a_role_limit_holds_attempts_back_without_losing_them() {
+    let house = House::new();
+    let (at_once, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let peak = most.clone();
+    let script = Script::new(move |attempt, _| {
+        let (at_once, most) = (at_once.clone(), most.clone());
+        async move {
+            if attempt.task.phase() == Phase::CodeImplementation {
+                most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+                at_once.fetch_sub(1, Ordering::SeqCst);
+            }
+            pass(&attempt)
+        }
+    });
+    let limits = [(chimera_core::Role::Coder, 1)].into();
+    let running = house.start(script, Settings { limits, ..settings() });
+    let mut ids = Vec::new();
+    for bits in 1..=5 {
+        ids.push(house.submit(bits).await);
+    }
+    for id in &ids {
+        house.until(id, |task| task.status == Status::Completed).await;
+    }
+    running.stopped().await;
+    assert_eq!(peak.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_transient_trouble_is_tried_again_and_the_slot_released() {
+    let house = House::new();
+    let tries = Arc::new(AtomicU32::new(0));
+    let running = house.start(
+        Script::new(move |attempt, _| {
+            let tries = tries.clone();
+            async move {
+                if attempt.task.phase() == Phase::CodeImplementation
+                    && tries.fetch_add(1, Ordering::SeqCst) < 2
+                {
+                    let setback = Setback::new(Reason::AgentError, "rate limit");
+                    return Outcome::Transient { setback, retry_after: None }.into();
+                }
+                pass(&attempt)
+            }
+        }),
+        Settings { max_workers: 1, ..settings() },
+    );
+    let id = house.submit(1).await;
+    let task = house.until(&id, |task| task.status.is_end()).await;
+    assert_eq!(task.status, Status::Completed);
+    assert_eq!(task.workflow.attempt, 7, "five phases and two more tries");
+    running.stopped().await;
+}
+
+#[tokio::test]
+async fn retries_end() {
+    let house = House::new();
+    let running = house.start(
+        Script::new(|_, _| async { Outcome::Unknown(Setback::new(Reason::AgentError, "no answer")).into() }),
+        settings(),
+    );
+    let id = house.submit(1).await;
+    let task = house.until(&id, |task| task.status.is_end()).await;
+    assert_eq!((task.status, task.workflow.reason), (Status::Failed, Some(Reason::AgentError)));
+    assert_eq!(task.workflow.attempt, 4, "one try and three retries");
+    running.stopped().await;
+}
+
+#[tokio::test]
+async fn a_panic_in_an_attempt_is_an_unknown_outcome() {
+    let house = House::new();
+    let panicked = Arc::new(AtomicU32::new(0));
+    let running = house.start(
+        Script::new(move |attempt, _| {
+            let first = panicked.fetch_add(1, Ordering::SeqCst) == 0;
+            async move {
+                assert!(!first, "a planted panic");
+                pass(&attempt)
+            }
+        }),
+        settings(),
+    );
+    let id = house.submit(1).await;
+    let task = house.until(&id, |task| task.status.is_end()).await;
+    assert_eq!(task.status, Status::Completed);
+    running.stopped().await;
+}
+
+#[tokio::test]
+async fn cancelling_a_running_task_stops_its_agent() {
+    let house = House::new();
+    let stopped = Arc::new(Notify::new());
+    let told = stopped.clone();
+    let running = house.start(
+        Script::new(move |_, stop| {
+            let stopped = stopped.clone();
+            async move {
+                stop.cancelled().await;
+                stopped.notify_one();
+                Report::from(Outcome::Interrupted)
+            }
+        }),
+        settings(),
+    );
+    let id = house.submit(1).await;
+    house.until(&id, |task| task.status == Status::Running).await;
+    let (wanted, policy) = (id.clone(), settings().policy);
+    let now = chimera_daemon::seams::Clock::system().now();
+    house
+        .store
+        .write(move |tx| queue::cancel(tx, &wanted, now, &policy))
+        .await
+        .expect("the wish is recorded");
+    told.notified().await;
+    let task = house.until(&id, |task| task.status.is_end()).await;
+    assert_eq!(task.status, Status::Cancelled);
+    running.stopped().await;
+}
+
+#[tokio::test]
+async fn a_shutdown_hands_running_tasks_back_without_counting_it() {
+    let house = House::new();
+    let script = Script::new(|_, stop| async move {
+        stop.cancelled().await;
+        Report::from(Outcome::Interrupted)
+    });
+    let running = house.start(script, Settings { shutdown_grace: Duration::ZERO, ..settings() });
+    let id = house.submit(1).await;
+    house.until(&id, |task| task.status == Status::Running).await;
+    running.stopped().await;
+    let task = house.task(&id).await;
+    assert_eq!((task.status, task.workflow.failures, task.workflow.crashes), (Status::Queued, 0, 0));
+    assert!(task.lease.is_none());
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_grace() {
+    let house = House::new();
+    let script = Script::new(|_, stop| async move {
+        stop.cancelled().await;
+        Report::from(Outcome::Interrupted)
+    });
+    let running = house.start(script, Settings { shutdown_grace: Duration::from_secs(3600), ..settings() });
+    let id = house.submit(1).await;
+    house.until(&id, |task| task.status == Status::Running).await;
+    running.now.cancel();
+    running.stopped().await;
+    assert_eq!(house.task(&id).await.status, Status::Queued);
+}
+
+#[tokio::test]
+async fn a_phase_that_ends_within_the_grace_is_recorded() {
+    let house = House::new();
+    let (started, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (begun, let_go) = (started.clone(), go.clone());
+    let running = house.start(
+        Script::new(move |attempt, _| {
+            let (started, go) = (started.clone(), go.clone());
+            async move {
+                started.notify_one();
+                go.notified().await;
+                pass(&attempt)
+            }
+        }),
+        settings(),
+    );
+    let id = house.submit(1).await;
+    begun.notified().await;
+    running.asked.cancel();
+    let_go.notify_one();
+    running.stopped().await;
+    let task = house.task(&id).await;
+    assert_eq!((task.status, task.phase()), (Status::Queued, Phase::CodeImplementation));
+}
+
+#[tokio::test]
+async fn a_worker_whose_lease_was_taken_over_writes_nothing() {
+    let house = House::new();
+    let (started, stopped) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (begun, ended) = (started.clone(), stopped.clone());
+    let running = house.start(
+        Script::new(move |attempt, stop| {
+            let (started, stopped) = (started.clone(), stopped.clone());
+            async move {
+                started.notify_one();
+                stop.cancelled().await;
+                stopped.notify_one();
+                // It passes all the same: too late.
+                pass(&attempt)
+            }
+        }),
+        settings(),
+    );
+    let id = house.submit(1).await;
+    begun.notified().await;
+    // Another daemon, which believes that much time has passed, takes the task over.
+    let other = Store::open(&house.database(), &Options::default()).expect("a second connection");
+    let later = chimera_daemon::seams::Clock::system().now().plus(Duration::from_secs(3600));
+    let policy = settings().policy;
+    let taken = other
+        .write(move |tx| {
+            queue::rescue(tx, later, &[], &policy)?;
+            queue::claim(
+                tx,
+                &queue::Claim { owner: "other", now: later, lease: Duration::from_secs(3600), limit: 1 },
+            )
+        })
+        .await
+        .expect("taken over");
+    assert_eq!(taken.len(), 1);
+    ended.notified().await;
+    running.stopped().await;
+    let task = house.task(&id).await;
+    let lease = task.lease.expect("the other daemon holds the task");
+    assert_eq!((task.status, lease.owner.as_str(), lease.epoch), (Status::Running, "other", 2));
+    let wanted = id.clone();
+    let events = house.store.read(move |tx| read::events(tx, Some(&wanted), 0, 100)).await.expect("readable");
+    assert!(events.iter().all(|event| !matches!(event.entry.kind, EntryKind::Settled { .. })));
+}
+
+#[tokio::test]
+async fn the_tasks_of_a_dead_daemon_are_taken_over_at_once() {
+    let house = House::new();
+    let id = house.submit(1).await;
+    // A process that is gone: its id with a start time that no process has.
+    let me = chimera_daemon::engine::Owner::current().to_string();
+    let mut child = std::process::Command::new("true").spawn().expect("a process");
+    child.wait().expect("it ends");
+    let dead = me.replacen(&std::process::id().to_string(), &child.id().to_string(), 1);
+    let now = chimera_daemon::seams::Clock::system().now();
+    house
+        .store
+        .write(move |tx| {
+            queue::claim(tx, &queue::Claim { owner: &dead, now, lease: Duration::from_secs(3600), limit: 1 })
+        })
+        .await
+        .expect("claimed by a daemon that is gone");
+    let running = house.start(Script::new(|attempt, _| async move { pass(&attempt) }), settings());
+    let task = house.until(&id, |task| task.status.is_end()).await;
+    assert_eq!(task.status, Status::Completed);
+    running.stopped().await;
+}

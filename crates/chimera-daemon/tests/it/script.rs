@@ -1,0 +1,187 @@
+//! A scripted runner and an engine around it: real store, real engine, agents that do as they are told.
+
+use chimera_agent::runner::{Attempt, BoxFuture, Report, Runner};
+use chimera_core::{
+    Digest, GreenProof, Outcome, Phase, PhaseOutput, Policy, Priority, RedProof, Request, RetryPolicy, Task,
+    TaskId, TestReport, TestResult, TestStatus, UnixMillis,
+};
+use chimera_daemon::engine::{Engine, Settings};
+use chimera_daemon::seams::{Clock, Dice};
+use chimera_store::submit::{NewTask, Submitted, submit};
+use chimera_store::{Options, Store, read};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+type Play = dyn Fn(Attempt, CancellationToken) -> BoxFuture<'static, Report> + Send + Sync;
+
+/// Plays each attempt by a function.
+pub(crate) struct Script(Box<Play>);
+
+impl Script {
+    pub(crate) fn new<F>(play: impl Fn(Attempt, CancellationToken) -> F + Send + Sync + 'static) -> Arc<Self>
+    where
+        F: Future<Output = Report> + Send + 'static,
+    {
+        Arc::new(Self(Box::new(move |attempt, stop| Box::pin(play(attempt, stop)))))
+    }
+}
+
+impl Runner for Script {
+    fn run(&self, attempt: Attempt, stop: CancellationToken) -> BoxFuture<'_, Report> {
+        (self.0)(attempt, stop)
+    }
+
+    fn finished<'a>(&'a self, _task: &'a Task) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+}
+
+/// A store in a temporary directory and an engine that can be started on it.
+pub(crate) struct House {
+    pub(crate) store: Store,
+    dir: tempfile::TempDir,
+}
+
+/// A running engine.
+pub(crate) struct Running {
+    pub(crate) asked: CancellationToken,
+    pub(crate) now: CancellationToken,
+    handle: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    pub(crate) async fn stopped(self) {
+        self.asked.cancel();
+        self.handle.await.expect("the engine ends without a panic");
+    }
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::open(&dir.path().join("tasks.db"), &Options::default()).expect("a new database");
+        Self { store, dir }
+    }
+
+    /// The database file, for a second daemon.
+    pub(crate) fn database(&self) -> std::path::PathBuf {
+        Path::new(self.dir.path()).join("tasks.db")
+    }
+
+    pub(crate) fn start(&self, runner: Arc<dyn Runner>, settings: Settings) -> Running {
+        let engine = Engine::new(self.store.clone(), runner, settings, Clock::system(), Dice::seeded(7));
+        let (asked, now) = (CancellationToken::new(), CancellationToken::new());
+        let handle = tokio::spawn(engine.run(asked.clone(), now.clone()));
+        Running { asked, now, handle }
+    }
+
+    pub(crate) async fn submit(&self, bits: u64) -> TaskId {
+        let id = TaskId::from_bits(bits);
+        let request = Request {
+            feature: "User can view homepage".to_owned(),
+            target_url: "https://example.com".to_owned(),
+            staging_url: None,
+            priority: Priority::default(),
+            acceptance: Vec::new(),
+            project: None,
+            not_before: None,
+            labels: BTreeMap::new(),
+        };
+        let now = Clock::system().now();
+        let new = NewTask {
+            id: id.clone(),
+            request,
+            project: "scratch-example".to_owned(),
+            now,
+            idempotency: None,
+        };
+        let submitted = self.store.write(move |tx| submit(tx, &new)).await.expect("the task is accepted");
+        assert!(matches!(submitted, Submitted::Created(_)));
+        id
+    }
+
+    pub(crate) async fn task(&self, id: &TaskId) -> Task {
+        let id = id.clone();
+        self.store.read(move |tx| read::task(tx, &id)).await.expect("readable").expect("the task exists")
+    }
+
+    /// Waits for a state of the task, looking at each commit.
+    pub(crate) async fn until(&self, id: &TaskId, holds: impl Fn(&Task) -> bool) -> Task {
+        let mut changes = self.store.changes();
+        let waiting = async {
+            loop {
+                changes.borrow_and_update();
+                let task = self.task(id).await;
+                if holds(&task) {
+                    return task;
+                }
+                changes.changed().await.expect("the store lives");
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("the state is reached in time")
+    }
+}
+
+pub(crate) fn settings() -> Settings {
+    Settings {
+        max_workers: 5,
+        poll_interval: Duration::from_millis(200),
+        lease: Duration::from_secs(3),
+        shutdown_grace: Duration::from_secs(10),
+        limits: BTreeMap::new(),
+        policy: Policy {
+            retry: RetryPolicy {
+                max_retries: 3,
+                base: Duration::from_millis(1),
+                cap: Duration::from_millis(5),
+            },
+            ..Policy::default()
+        },
+        timeouts: BTreeMap::new(),
+    }
+}
+
+fn digest(digit: char) -> Digest {
+    Digest::parse(&digit.to_string().repeat(64)).expect("a digest")
+}
+
+fn report(status: TestStatus) -> TestReport {
+    let test = TestResult { id: "test_x".to_owned(), status, assertions: 1, duration_ms: 5, message: None };
+    TestReport { tests: vec![test], error: None }
+}
+
+/// What an honest agent answers in the phase of the attempt.
+pub(crate) fn pass(attempt: &Attempt) -> Report {
+    let at = UnixMillis(1);
+    let red =
+        || RedProof::judge(&report(TestStatus::AssertionFailed), digest('a'), digest('b'), at).expect("red");
+    let output = match attempt.task.phase() {
+        Phase::E2eTestGeneration => PhaseOutput::E2eTestGeneration {
+            test_path: "tests/e2e/test_x.py".to_owned(),
+            test_sha256: digest('a'),
+            base_commit: digest('b'),
+            test_commit: digest('c'),
+            red: red(),
+            target_run: "unreachable".to_owned(),
+        },
+        Phase::CodeImplementation => PhaseOutput::CodeImplementation {
+            commit: digest('d'),
+            diff: digest('e'),
+            test_sha256: digest('a'),
+            code_pr_id: "local-x".to_owned(),
+        },
+        Phase::GuardianReview => PhaseOutput::GuardianReview { commit: digest('d') },
+        Phase::StagingDeployment => {
+            PhaseOutput::StagingDeployment { url: "http://127.0.0.1:1".to_owned(), revision: digest('d') }
+        }
+        _ => {
+            let runs = [report(TestStatus::Passed), report(TestStatus::Passed)];
+            let green = GreenProof::judge(&red(), &runs, 2, digest('a'), digest('d'), at).expect("green");
+            PhaseOutput::E2eValidation { green }
+        }
+    };
+    Outcome::Passed { output }.into()
+}
