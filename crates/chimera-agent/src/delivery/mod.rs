@@ -1,1 +1,130 @@
 //! Carries out the five phases of a delivery.
+//!
+//! [`Delivery`] is the real [`Runner`]. Each attempt gets a [`bench::Bench`], which holds what its steps share;
+//! one module per phase is a short pipeline of steps over it: [`generate`], [`implement`], [`review`],
+//! [`deploy`], [`validate`]. A step that cannot go on ends the attempt with a [`halt::Halt`], which carries
+//! the outcome. The daemon alone commits, stages, judges and pushes; agents only answer.
+
+mod agents;
+mod bench;
+mod deploy;
+mod generate;
+mod halt;
+mod implement;
+mod review;
+mod site;
+mod trial;
+mod validate;
+
+use crate::runner::{Attempt, BoxFuture, Report, Runner};
+use crate::spec::{Agent, Project};
+use crate::staging::Staging;
+use crate::toolchain::Search;
+use crate::vault::Vault;
+use crate::workspace::Workspaces;
+use bench::Bench;
+use chimera_core::{Outcome, Phase, PhaseOutput, Reason, Role, Setback, Task, UnixMillis};
+use halt::Halt;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// What deliveries are made with.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where logs, private directories and scratch repositories lie.
+    pub data_dir: PathBuf,
+    /// The configured applications.
+    pub projects: Vec<Project>,
+    /// Who carries out what.
+    pub roles: BTreeMap<Role, Vec<Agent>>,
+    /// Agents that projects name for their staging.
+    pub agents: BTreeMap<String, Agent>,
+    /// The daemon's environment, from which agents see what they name.
+    pub environment: BTreeMap<String, String>,
+    /// Where the judge's tools are looked for, at each run anew: they may be installed while the daemon works.
+    pub tools: Search,
+    /// Consecutive passes that count as green.
+    pub green_runs: u32,
+    /// How long a staged change stays reachable.
+    pub staging_ttl: Duration,
+    /// Whether test runs keep a trace.
+    pub trace: bool,
+    /// Reads the time.
+    pub clock: Arc<dyn Fn() -> UnixMillis + Send + Sync>,
+}
+
+/// Carries out attempts with real agents, git, servers and browsers.
+pub struct Delivery {
+    settings: Settings,
+    workspaces: Workspaces,
+    staging: Staging,
+    vault: Vault,
+}
+
+impl Delivery {
+    /// Puts the rooms together.
+    pub fn new(settings: Settings, workspaces: Workspaces, staging: Staging, vault: Vault) -> Self {
+        Self { settings, workspaces, staging, vault }
+    }
+
+    async fn carry_out(&self, bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
+        match bench.task().phase() {
+            Phase::E2eTestGeneration => generate::run(bench).await,
+            Phase::CodeImplementation => implement::run(bench).await,
+            Phase::GuardianReview => review::run(bench).await,
+            Phase::StagingDeployment => deploy::run(bench).await,
+            Phase::E2eValidation => validate::run(bench).await,
+            Phase::Complete | Phase::Failed => {
+                Err(Halt::failed(Reason::Config, "there is nothing to carry out"))
+            }
+        }
+    }
+
+    async fn attempt(&self, attempt: Attempt, stop: CancellationToken) -> Report {
+        let inner = stop.child_token();
+        let bench = Bench::new(self, &attempt, inner.clone());
+        let mut timed_out = false;
+        let result = {
+            let work = self.carry_out(&bench);
+            tokio::pin!(work);
+            tokio::select! {
+                result = &mut work => result,
+                () = tokio::time::sleep(attempt.timeout) => {
+                    timed_out = true;
+                    // Ends every process of the attempt; what is left of the work only tidies up.
+                    inner.cancel();
+                    work.await
+                }
+            }
+        };
+        let outcome = match result {
+            _ if stop.is_cancelled() => Outcome::Interrupted,
+            _ if timed_out => {
+                let why = format!("{} was not done within {:?}", attempt.task.phase(), attempt.timeout);
+                Outcome::Transient { setback: Setback::new(Reason::AgentError, why), retry_after: None }
+            }
+            Ok(output) => Outcome::Passed { output },
+            Err(halt) => halt.into_outcome(),
+        };
+        bench.into_report(outcome)
+    }
+}
+
+impl Runner for Delivery {
+    fn run(&self, attempt: Attempt, stop: CancellationToken) -> BoxFuture<'_, Report> {
+        Box::pin(self.attempt(attempt, stop))
+    }
+
+    fn finished<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if let Err(err) = self.workspaces.remove(&task.project, &task.id).await {
+                tracing::warn!(task = %task.id, error = %err, "cannot remove the worktree");
+            }
+            // What is to be kept of it is in the vault.
+            let _ = std::fs::remove_dir_all(self.settings.data_dir.join("private").join(task.id.as_str()));
+        })
+    }
+}

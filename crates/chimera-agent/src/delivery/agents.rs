@@ -1,0 +1,68 @@
+//! Asking a command agent, and what its answer or silence means.
+
+use super::bench::Bench;
+use super::halt::Halt;
+use crate::command::{Answer, Ask, Assignment, Limits, Trouble};
+use crate::spec::{Agent, Protocol};
+use chimera_core::{Digest, EvidenceKind, Reason};
+use std::path::Path;
+
+/// Runs a command agent in `dir` and gives its answer; whatever is no readable answer halts.
+pub(super) async fn ask(bench: &Bench<'_>, agent: &Agent, dir: &Path) -> Result<Answer, Halt> {
+    let Protocol::Command { argv } = &agent.protocol else {
+        return Err(Halt::failed(Reason::Config, format!("{} is no command agent", agent.name)));
+    };
+    let log = bench.log(&agent.name);
+    let private = bench.private_dir(&agent.name)?;
+    let ask = Ask {
+        argv,
+        dir,
+        private: &private,
+        log: &log,
+        let_through: &agent.env,
+        environment: &bench.settings().environment,
+        timeout: agent.timeout.unwrap_or(bench.attempt.timeout),
+        stall: agent.stall,
+    };
+    let answered = crate::command::ask(&ask, &assignment(bench)?, &bench.stop).await;
+    bench.keep_file(EvidenceKind::Log, &format!("{}.log", agent.name), &log);
+    let answer = answered.map_err(|trouble| halted(agent, &trouble))?;
+    bench.used(answer.usage);
+    Ok(answer)
+}
+
+fn assignment<'a>(bench: &'a Bench<'_>) -> Result<Assignment<'a>, Halt> {
+    let (task, have) = (bench.task(), &bench.workflow().artifacts);
+    let feedback = bench.workflow().feedback.as_ref();
+    Ok(Assignment {
+        task_id: task.id.as_str(),
+        phase: task.phase(),
+        attempt: bench.workflow().attempt,
+        lease_epoch: task.lease.as_ref().map_or(0, |lease| lease.epoch),
+        feature: &task.request.feature,
+        target_url: &task.request.target_url,
+        staging_url: task.request.staging_url.as_deref(),
+        acceptance: &task.request.acceptance,
+        test_path: have.test_path.as_deref(),
+        findings: feedback.map_or(&[], |feedback| &feedback.findings),
+        failure_report: feedback.map(|feedback| feedback.summary.as_str()),
+        base_commit: have.base_commit.as_ref().map(Digest::as_str),
+        head_commit: have.head_commit.as_ref().map(Digest::as_str),
+        limits: Limits {
+            timeout_seconds: bench.attempt.timeout.as_secs(),
+            max_diff_lines: bench.project()?.max_diff_lines,
+        },
+    })
+}
+
+fn halted(agent: &Agent, trouble: &Trouble) -> Halt {
+    let why = format!("agent `{}`: {trouble}", agent.name);
+    match trouble {
+        Trouble::Stopped => Halt::interrupted(),
+        Trouble::NotStarted(_) => Halt::failed(Reason::Config, why),
+        Trouble::Missing | Trouble::Unreadable(_) | Trouble::TooLarge => Halt::unknown(why),
+        Trouble::Exit(_) | Trouble::Signal(_) | Trouble::TimedOut | Trouble::Stalled | Trouble::Flooded => {
+            Halt::transient(Reason::AgentError, why)
+        }
+    }
+}

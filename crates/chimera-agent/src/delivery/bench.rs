@@ -1,0 +1,152 @@
+//! What the steps of one attempt share.
+
+use super::{Delivery, Halt, Settings, site};
+use crate::process::environment;
+use crate::runner::{Attempt, Report};
+use crate::spec::{Agent, Project};
+use crate::vault::Label;
+use crate::workspace::Worktree;
+use chimera_core::{
+    Artifacts, Digest, Evidence, EvidenceKind, Outcome, Reason, Role, Task, UnixMillis, Usage, Workflow,
+};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+/// One attempt on its way: the task, the rooms, and what has been kept of it so far.
+pub(super) struct Bench<'a> {
+    pub(super) rooms: &'a Delivery,
+    pub(super) attempt: &'a Attempt,
+    pub(super) stop: CancellationToken,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    evidence: Vec<Evidence>,
+    usage: Usage,
+}
+
+impl<'a> Bench<'a> {
+    pub(super) fn new(rooms: &'a Delivery, attempt: &'a Attempt, stop: CancellationToken) -> Self {
+        Self { rooms, attempt, stop, kept: Mutex::default() }
+    }
+
+    pub(super) fn into_report(self, outcome: Outcome) -> Report {
+        let kept = self.kept.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Report { outcome, evidence: kept.evidence, usage: kept.usage }
+    }
+
+    pub(super) fn task(&self) -> &Task {
+        &self.attempt.task
+    }
+
+    pub(super) fn workflow(&self) -> &Workflow {
+        &self.attempt.task.workflow
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.rooms.settings
+    }
+
+    pub(super) fn now(&self) -> UnixMillis {
+        (self.rooms.settings.clock)()
+    }
+
+    /// The project of the task; a scratch project is made up on the spot.
+    pub(super) fn project(&self) -> Result<Project, Halt> {
+        site::project(self.settings(), self.task())
+    }
+
+    /// The agents of a role; one of them but for the guardian.
+    pub(super) fn agents(&self, role: Role) -> Result<&'a [Agent], Halt> {
+        match self.rooms.settings.roles.get(&role) {
+            Some(agents) if !agents.is_empty() => Ok(agents),
+            _ => Err(Halt::failed(Reason::Config, format!("no agent is configured for {role}"))),
+        }
+    }
+
+    /// The one agent of a role.
+    pub(super) fn agent(&self, role: Role) -> Result<&'a Agent, Halt> {
+        self.agents(role).map(|agents| &agents[0])
+    }
+
+    /// An artifact that an earlier phase must have left.
+    pub(super) fn have<T: Clone>(
+        &self,
+        what: &str,
+        pick: impl Fn(&Artifacts) -> &Option<T>,
+    ) -> Result<T, Halt> {
+        pick(&self.workflow().artifacts).clone().ok_or_else(|| {
+            Halt::failed(
+                Reason::Config,
+                format!("the {what} is not on record: retry the task from an earlier phase"),
+            )
+        })
+    }
+
+    /// The worktree of the task, set back to its last recorded commit.
+    pub(super) async fn worktree(&self, project: &Project, at: &Digest) -> Result<Worktree, Halt> {
+        Ok(self.rooms.workspaces.worktree(project, &self.task().id, at).await?)
+    }
+
+    /// The log file of this attempt; `part` tells several processes apart.
+    pub(super) fn log(&self, part: &str) -> PathBuf {
+        let name = format!("{:03}-{}-{part}.log", self.workflow().attempt, self.task().phase());
+        self.settings().data_dir.join("logs").join(self.task().id.as_str()).join(name)
+    }
+
+    /// A directory of this attempt outside of the worktree, empty at its start.
+    pub(super) fn private_dir(&self, part: &str) -> Result<PathBuf, Halt> {
+        let name = format!("{:03}-{part}", self.workflow().attempt);
+        let dir = self.settings().data_dir.join("private").join(self.task().id.as_str()).join(name);
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir)?;
+        }
+        std::fs::create_dir_all(&dir)?;
+        Ok(dir)
+    }
+
+    /// Puts a text among the evidence.
+    pub(super) fn keep_bytes(&self, kind: EvidenceKind, name: &str, bytes: &[u8]) -> Result<(), Halt> {
+        let evidence = self.rooms.vault.keep_bytes(self.label(kind, name), bytes)?;
+        self.lock().evidence.push(evidence);
+        Ok(())
+    }
+
+    /// Puts a file among the evidence; one that cannot be kept (too large, a link) is left out and logged.
+    pub(super) fn keep_file(&self, kind: EvidenceKind, name: &str, path: &Path) {
+        match self.rooms.vault.keep_file(self.label(kind, name), path) {
+            Ok(evidence) => self.lock().evidence.push(evidence),
+            Err(err) => tracing::warn!(task = %self.task().id, name, error = %err, "evidence left out"),
+        }
+    }
+
+    fn label<'n>(&self, kind: EvidenceKind, name: &'n str) -> Label<'n> {
+        Label { kind, name, phase: self.task().phase(), attempt: self.workflow().attempt }
+    }
+
+    /// What every commit of the daemon says of where it came from.
+    pub(super) fn trailers(&self) -> [(&'static str, String); 3] {
+        [
+            ("Chimera-Task", self.task().id.to_string()),
+            ("Chimera-Phase", self.task().phase().to_string()),
+            ("Chimera-Attempt", self.workflow().attempt.to_string()),
+        ]
+    }
+
+    /// The environment of what runs for the project itself: builds, servers, checks.
+    pub(super) fn project_environment(&self, home: &Path) -> BTreeMap<String, String> {
+        environment::fresh(&self.settings().environment, &[], home)
+    }
+
+    pub(super) fn used(&self, usage: Usage) {
+        let mut kept = self.lock();
+        kept.usage = kept.usage.plus(usage);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

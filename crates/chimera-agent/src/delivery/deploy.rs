@@ -1,0 +1,58 @@
+//! STAGING_DEPLOYMENT: put a commit where a browser can reach it.
+
+use super::agents::ask;
+use super::bench::Bench;
+use super::halt::Halt;
+use crate::command::Verdict;
+use crate::spec::{Project, Staging};
+use crate::staging::{Deploy, Deployment};
+use crate::workspace::Worktree;
+use chimera_core::{Digest, PhaseOutput, Reason};
+
+pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
+    let project = bench.project()?;
+    let head = bench.have("head of the branch", |have| &have.head_commit)?;
+    let worktree = bench.worktree(&project, &head).await?;
+    if let Staging::Agent { agent } = &project.staging {
+        return by_agent(bench, &worktree, agent).await;
+    }
+    let deployment = stage(bench, &project, &worktree, &head).await?;
+    let revision = bench.rooms.staging.revision(&bench.task().id).await?;
+    Ok(PhaseOutput::StagingDeployment { url: deployment.url, revision })
+}
+
+/// Serves a commit at the task's origin.
+pub(super) async fn stage(
+    bench: &Bench<'_>,
+    project: &Project,
+    worktree: &Worktree,
+    commit: &Digest,
+) -> Result<Deployment, Halt> {
+    let source = bench.private_dir("staged")?;
+    worktree.export(commit, &source).await?;
+    let deploy = Deploy {
+        task: &bench.task().id,
+        revision: commit,
+        source: &source,
+        spec: &project.staging,
+        ttl: bench.settings().staging_ttl,
+        now: bench.now(),
+        log: &bench.log("staging"),
+        environment: &bench.project_environment(&bench.private_dir("staging-home")?),
+    };
+    Ok(bench.rooms.staging.deploy(deploy, &bench.stop).await?)
+}
+
+async fn by_agent(bench: &Bench<'_>, worktree: &Worktree, name: &str) -> Result<PhaseOutput, Halt> {
+    let agent = bench.settings().agents.get(name).ok_or_else(|| {
+        Halt::failed(Reason::Config, format!("the deployment agent `{name}` is not configured any more"))
+    })?;
+    let answer = ask(bench, agent, worktree.path()).await?;
+    match (answer.verdict, answer.deployment_url, answer.revision) {
+        (Verdict::Passed, Some(url), Some(revision)) => Ok(PhaseOutput::StagingDeployment { url, revision }),
+        (Verdict::Passed, ..) => {
+            Err(Halt::unknown(format!("agent `{name}` passed without `deployment_url` and `revision`")))
+        }
+        _ => Err(Halt::failed(Reason::StagingFailed, answer.summary)),
+    }
+}

@@ -1,0 +1,202 @@
+//! E2E_TEST_GENERATION: write the test, freeze it, see it fail on the unchanged application.
+
+use super::agents::ask;
+use super::bench::Bench;
+use super::halt::Halt;
+use super::trial::{self, Frozen};
+use super::{deploy, site};
+use crate::command::{Answer, Verdict};
+use crate::spec::{Project, Protocol, Staging};
+use crate::workspace::Worktree;
+use crate::{author, criteria};
+use chimera_core::{
+    Digest, EvidenceKind, NotRed, PhaseOutput, Reason, RedProof, Role, TestReport, TestStatus,
+};
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// Where frozen tests live in a repository.
+pub(super) const TESTS_DIR: &str = "tests/e2e/";
+/// Largest frozen test: a test somebody still reads.
+const LARGEST_TEST: usize = 256 * 1024;
+/// How long the running application may take to accept a connection before it counts as unreachable.
+const TARGET_PATIENCE: Duration = Duration::from_secs(2);
+
+pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
+    let project = bench.project()?;
+    if project.name.starts_with(site::SCRATCH) {
+        let page = [("index.html", site::PLACEHOLDER.as_bytes())];
+        bench.rooms.workspaces.scratch(&project, &page).await?;
+    }
+    let base = bench.rooms.workspaces.prepare(&project).await?;
+    let worktree = bench.worktree(&project, &base).await?;
+    let path = write_test(bench, &worktree, &base).await?;
+    let commit = freeze(bench, &worktree, &base, &path).await?;
+    let frozen = load(bench, &worktree, &commit, path).await?;
+    bench.keep_bytes(EvidenceKind::Test, "test.py", &frozen.source)?;
+    let (red, target_run) =
+        tokio::join!(red(bench, &project, &worktree, &base, &frozen), target(bench, &frozen));
+    Ok(PhaseOutput::E2eTestGeneration {
+        test_path: frozen.path,
+        test_sha256: frozen.sha256,
+        base_commit: base,
+        test_commit: commit,
+        red: red?,
+        target_run: target_run?,
+    })
+}
+
+/// Has the test written and gives its path in the repository.
+async fn write_test(bench: &Bench<'_>, worktree: &Worktree, base: &Digest) -> Result<String, Halt> {
+    let agent = bench.agent(Role::E2eTester)?;
+    match &agent.protocol {
+        Protocol::Builtin => write_builtin(bench, worktree, base).await,
+        Protocol::Command { .. } => match ask(bench, agent, worktree.path()).await? {
+            Answer { verdict: Verdict::Passed, test_path: Some(path), .. } => Ok(path),
+            Answer { verdict: Verdict::Passed, .. } => {
+                Err(Halt::unknown(format!("agent `{}` passed without naming its `test_path`", agent.name)))
+            }
+            answer => Err(Halt::failed(Reason::RedNotProvable, answer.summary)),
+        },
+    }
+}
+
+async fn write_builtin(bench: &Bench<'_>, worktree: &Worktree, base: &Digest) -> Result<String, Halt> {
+    let request = &bench.task().request;
+    let start = site::start_path(bench.task());
+    let criteria = if request.acceptance.is_empty() {
+        criteria::derive(&request.feature, &start)
+    } else {
+        criteria::parse_all(&request.acceptance)
+            .map_err(|err| Halt::failed(Reason::RedNotProvable, err.to_string()))?
+    };
+    let test = author::compile(&request.feature, &criteria, &start);
+    let mut path = test.path;
+    if worktree.file_at(base, &path).await?.is_some() {
+        // Another task has left a test of this name; ours must not replace it.
+        let id = bench.task().id.as_str().trim_start_matches("chimera-");
+        path = path.replace(".py", &format!("_{id}.py"));
+    }
+    let file = worktree.path().join(&path);
+    if let Some(dir) = file.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    std::fs::write(&file, test.source)?;
+    Ok(path)
+}
+
+/// Commits the test, which must be the only thing that changed.
+async fn freeze(bench: &Bench<'_>, worktree: &Worktree, base: &Digest, path: &str) -> Result<Digest, Halt> {
+    let named = path.strip_prefix(TESTS_DIR).filter(|name| {
+        name.starts_with("test_") && name.ends_with(".py") && !name.contains('/') && !name.contains('\\')
+    });
+    if named.is_none() {
+        return Err(Halt::unknown(format!(
+            "`{path}` is no place for the test: it must be {TESTS_DIR}test_*.py"
+        )));
+    }
+    let subject = format!("Add the failing end-to-end test: {}", one_line(&bench.task().request.feature));
+    let Some(commit) = worktree.commit(&subject, &bench.trailers()).await? else {
+        return Err(Halt::unknown("the test author changed nothing"));
+    };
+    let changes = worktree.changed_files(base, &commit).await?;
+    match changes.as_slice() {
+        [only] if only.path == path && only.plain => Ok(commit),
+        _ => {
+            let others: Vec<&str> = changes.iter().map(|change| change.path.as_str()).collect();
+            Err(Halt::unknown(format!(
+                "the test author may add `{path}` only, but changed {}",
+                others.join(", ")
+            )))
+        }
+    }
+}
+
+/// The first line of a text, as the subject of a commit.
+pub(super) fn one_line(text: &str) -> String {
+    let mut line = text.lines().next().unwrap_or_default().trim().to_owned();
+    chimera_core::limits::truncate(&mut line, 72);
+    line
+}
+
+/// Reads the frozen test from a commit.
+pub(super) async fn load(
+    bench: &Bench<'_>,
+    worktree: &Worktree,
+    commit: &Digest,
+    path: String,
+) -> Result<Frozen, Halt> {
+    let Some(source) = worktree.file_at(commit, &path).await? else {
+        return Err(Halt::failed(
+            Reason::TestTampered,
+            format!("the frozen test `{path}` is gone from {commit}"),
+        ));
+    };
+    if source.len() > LARGEST_TEST {
+        let why = format!("the test has {} bytes, more than the {LARGEST_TEST} allowed", source.len());
+        return Err(Halt::failed(Reason::RedNotProvable, why));
+    }
+    let sha256 = crate::vault::sha256(&source);
+    match &bench.workflow().artifacts.test_sha256 {
+        Some(recorded) if *recorded != sha256 => {
+            Err(Halt::failed(Reason::TestTampered, format!("`{path}` is not the frozen test any more")))
+        }
+        _ => Ok(Frozen { path, source, sha256 }),
+    }
+}
+
+/// The run that gates: the base commit, staged where green will be judged.
+async fn red(
+    bench: &Bench<'_>,
+    project: &Project,
+    worktree: &Worktree,
+    base: &Digest,
+    frozen: &Frozen,
+) -> Result<RedProof, Halt> {
+    let origin = match &project.staging {
+        Staging::Agent { .. } => match site::target_origin(bench.task()) {
+            Some((origin, ..)) => origin,
+            None => return Err(Halt::failed(Reason::Config, "target_url has no origin")),
+        },
+        Staging::Static { .. } | Staging::Start { .. } => {
+            deploy::stage(bench, project, worktree, base).await?.url
+        }
+    };
+    let report = trial::run(bench, frozen, &origin, "red").await?;
+    RedProof::judge(&report, frozen.sha256.clone(), base.clone(), bench.now()).map_err(|not_red| {
+        let reason = match &not_red {
+            NotRed::AlreadyGreen => Reason::AlreadyGreen,
+            NotRed::NotProvable(_) => Reason::RedNotProvable,
+        };
+        Halt::failed(reason, not_red.to_string())
+    })
+}
+
+/// The run against the application as it is, recorded beside the one that gates.
+async fn target(bench: &Bench<'_>, frozen: &Frozen) -> Result<String, Halt> {
+    let Some((origin, host, port)) = site::target_origin(bench.task()) else {
+        return Ok("unreachable".to_owned());
+    };
+    let reached = tokio::time::timeout(TARGET_PATIENCE, TcpStream::connect((host.as_str(), port))).await;
+    if !matches!(reached, Ok(Ok(_))) {
+        return Ok("unreachable".to_owned());
+    }
+    let report = trial::run(bench, frozen, &origin, "target").await?;
+    Ok(in_a_word(&report).to_owned())
+}
+
+fn in_a_word(report: &TestReport) -> &'static str {
+    let all = |status| report.tests.iter().all(|test| test.status == status);
+    let any = |status| report.tests.iter().any(|test| test.status == status);
+    if report.error.is_some() || report.tests.is_empty() {
+        "broken"
+    } else if any(TestStatus::Unreachable) {
+        "unreachable"
+    } else if all(TestStatus::Passed) {
+        "passed"
+    } else if any(TestStatus::Errored) || any(TestStatus::Skipped) {
+        "broken"
+    } else {
+        "failed"
+    }
+}

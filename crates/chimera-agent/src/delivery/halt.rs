@@ -1,0 +1,108 @@
+//! Why an attempt cannot go on: an outcome that is not passed.
+
+use crate::guardian::ReviewError;
+use crate::judge::JudgeError;
+use crate::staging::StagingError;
+use crate::vault::VaultError;
+use crate::workspace::WorkspaceError;
+use chimera_core::{Finding, Outcome, Reason, Setback};
+
+/// Ends an attempt. What the rooms below report is turned into an outcome here and nowhere else.
+#[derive(Debug)]
+pub(super) struct Halt(Box<Outcome>);
+
+impl Halt {
+    pub(super) fn into_outcome(self) -> Outcome {
+        *self.0
+    }
+
+    /// Another round cannot mend it.
+    pub(super) fn failed(reason: Reason, why: impl Into<String>) -> Self {
+        Self(Box::new(Outcome::Failed(Setback::new(reason, why))))
+    }
+
+    /// The coder gets another round.
+    pub(super) fn rejected(setback: Setback) -> Self {
+        Self(Box::new(Outcome::Rejected(setback)))
+    }
+
+    /// The same again may work.
+    pub(super) fn transient(reason: Reason, why: impl Into<String>) -> Self {
+        Self(Box::new(Outcome::Transient { setback: Setback::new(reason, why), retry_after: None }))
+    }
+
+    /// There was no readable answer.
+    pub(super) fn unknown(why: impl Into<String>) -> Self {
+        Self(Box::new(Outcome::Unknown(Setback::new(Reason::AgentError, why))))
+    }
+
+    pub(super) fn interrupted() -> Self {
+        Self(Box::new(Outcome::Interrupted))
+    }
+}
+
+impl From<WorkspaceError> for Halt {
+    fn from(err: WorkspaceError) -> Self {
+        match &err {
+            WorkspaceError::Config(_) => Self::failed(Reason::Config, err.to_string()),
+            WorkspaceError::Git { .. } | WorkspaceError::Io(_) => {
+                Self::transient(Reason::Config, err.to_string())
+            }
+        }
+    }
+}
+
+impl From<StagingError> for Halt {
+    fn from(err: StagingError) -> Self {
+        match &err {
+            StagingError::Stopped => Self::interrupted(),
+            StagingError::Failed(_) => Self::failed(Reason::StagingFailed, err.to_string()),
+            StagingError::Unreachable(_) => Self::transient(Reason::StagingUnreachable, err.to_string()),
+        }
+    }
+}
+
+impl From<JudgeError> for Halt {
+    fn from(err: JudgeError) -> Self {
+        match &err {
+            JudgeError::Tool(_) | JudgeError::Trial(_) => Self::failed(Reason::Config, err.to_string()),
+            JudgeError::Stopped => Self::interrupted(),
+            JudgeError::TimedOut(_) | JudgeError::Io { .. } => {
+                Self::transient(Reason::AgentError, err.to_string())
+            }
+        }
+    }
+}
+
+impl From<ReviewError> for Halt {
+    fn from(err: ReviewError) -> Self {
+        match &err {
+            ReviewError::Stopped => Self::interrupted(),
+            ReviewError::Spawn(_) => Self::failed(Reason::Config, err.to_string()),
+        }
+    }
+}
+
+impl From<VaultError> for Halt {
+    fn from(err: VaultError) -> Self {
+        Self::transient(Reason::Config, err.to_string())
+    }
+}
+
+impl From<std::io::Error> for Halt {
+    fn from(err: std::io::Error) -> Self {
+        Self::transient(Reason::Config, format!("a file cannot be written or read: {err}"))
+    }
+}
+
+impl From<serde_json::Error> for Halt {
+    fn from(err: serde_json::Error) -> Self {
+        Self::transient(Reason::Config, format!("a report cannot be written: {err}"))
+    }
+}
+
+/// A setback of a review, its findings cut to their limit.
+pub(super) fn review_setback(summary: String, mut findings: Vec<Finding>) -> Setback {
+    findings.truncate(chimera_core::limits::FINDINGS);
+    Setback { findings, ..Setback::new(Reason::ReviewDeadlock, summary) }
+}

@@ -1,0 +1,96 @@
+//! GUARDIAN_REVIEW: every reviewer looks at a snapshot of the head, and all must approve.
+
+use super::agents::ask;
+use super::bench::Bench;
+use super::halt::{Halt, review_setback};
+use crate::command::{Answer, Verdict};
+use crate::guardian;
+use crate::spec::{Agent, Project, Protocol};
+use crate::workspace::Worktree;
+use chimera_core::{Digest, EvidenceKind, Finding, PhaseOutput, Role, Severity};
+use std::path::Path;
+
+pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
+    let project = bench.project()?;
+    let head = bench.have("head of the branch", |have| &have.head_commit)?;
+    let worktree = bench.worktree(&project, &head).await?;
+    let (mut findings, mut summaries) = (Vec::new(), Vec::new());
+    for agent in bench.agents(Role::Guardian)? {
+        let opinion = opinion(bench, &project, &worktree, agent, &head).await?;
+        if !opinion.approved {
+            summaries.push(format!("{}: {}", agent.name, opinion.summary));
+        }
+        findings.extend(opinion.findings);
+    }
+    bench.keep_bytes(EvidenceKind::Review, "review.json", &serde_json::to_vec_pretty(&findings)?)?;
+    if summaries.is_empty() {
+        return Ok(PhaseOutput::GuardianReview { commit: head });
+    }
+    Err(Halt::rejected(review_setback(summaries.join("; "), findings)))
+}
+
+struct Opinion {
+    approved: bool,
+    summary: String,
+    findings: Vec<Finding>,
+}
+
+/// What one reviewer says of the head, seen in a snapshot of its own that is thrown away.
+async fn opinion(
+    bench: &Bench<'_>,
+    project: &Project,
+    worktree: &Worktree,
+    agent: &Agent,
+    head: &Digest,
+) -> Result<Opinion, Halt> {
+    let snapshot = bench.private_dir(&format!("review-{}", agent.name))?;
+    worktree.export(head, &snapshot).await?;
+    let opinion = match &agent.protocol {
+        Protocol::Builtin => checks(bench, project, worktree, head, &snapshot).await,
+        Protocol::Command { .. } => ask(bench, agent, &snapshot).await.and_then(|answer| read(agent, answer)),
+    };
+    std::fs::remove_dir_all(&snapshot)?;
+    opinion
+}
+
+/// The deterministic checks.
+async fn checks(
+    bench: &Bench<'_>,
+    project: &Project,
+    worktree: &Worktree,
+    head: &Digest,
+    snapshot: &Path,
+) -> Result<Opinion, Halt> {
+    let base = bench.have("base commit", |have| &have.base_commit)?;
+    let test_path = bench.have("frozen test", |have| &have.test_path)?;
+    let test_sha256 = bench.have("hash of the frozen test", |have| &have.test_sha256)?;
+    let at_head = worktree.file_at(head, &test_path).await?;
+    let diff = worktree.review_diff(&base, head).await?;
+    let home = bench.private_dir("checks-home")?;
+    let review = guardian::Review {
+        diff: &diff,
+        frozen_path: &test_path,
+        frozen_sha256: &test_sha256,
+        frozen_at_head: at_head.as_deref(),
+        project,
+        snapshot,
+        log: &bench.log("checks"),
+        timeout: bench.attempt.timeout,
+        environment: bench.project_environment(&home),
+    };
+    let verdict = guardian::review(&review, &bench.stop).await?;
+    Ok(Opinion { approved: verdict.approved(), summary: verdict.summary, findings: verdict.findings })
+}
+
+fn read(agent: &Agent, answer: Answer) -> Result<Opinion, Halt> {
+    let Answer { verdict, summary, findings, .. } = answer;
+    let blocking = findings.iter().any(|finding| finding.severity == Severity::Error);
+    match verdict {
+        Verdict::Passed => Ok(Opinion { approved: !blocking, summary, findings }),
+        Verdict::Rejected | Verdict::Failed => Ok(Opinion { approved: false, summary, findings }),
+        Verdict::Disputed => Err(Halt::unknown(format!(
+            "agent `{}` answered `disputed`, which is no verdict of a reviewer",
+            agent.name
+        ))),
+    }
+}

@@ -1,0 +1,55 @@
+//! Which project a task is about, and where on its site it begins.
+
+use super::{Halt, Settings};
+use crate::spec::{Project, Staging};
+use chimera_core::{Reason, Task};
+use url::Url;
+
+/// Projects of this prefix belong to the daemon: it makes their repositories.
+pub(super) const SCRATCH: &str = "scratch-";
+
+/// The first page of a scratch project: something to be red on.
+pub(super) const PLACEHOLDER: &str = include_str!("placeholder.html");
+
+pub(super) fn project(settings: &Settings, task: &Task) -> Result<Project, Halt> {
+    if let Some(project) = settings.projects.iter().find(|project| project.name == task.project) {
+        return Ok(project.clone());
+    }
+    if task.project.starts_with(SCRATCH) {
+        return Ok(scratch(settings, &task.project));
+    }
+    let why = format!("the project `{}` is not configured any more: add it and retry the task", task.project);
+    Err(Halt::failed(Reason::Config, why))
+}
+
+fn scratch(settings: &Settings, name: &str) -> Project {
+    Project {
+        name: name.to_owned(),
+        repo: settings.data_dir.join("scratch").join(name).to_string_lossy().into_owned(),
+        base_branch: "main".to_owned(),
+        urls: Vec::new(),
+        checks: Vec::new(),
+        protected: Vec::new(),
+        max_diff_lines: 2_000,
+        staging: Staging::Static { static_dir: ".".to_owned() },
+        push: true,
+    }
+}
+
+/// The path (with its query) of the target page; `/` if the URL has none.
+pub(super) fn start_path(task: &Task) -> String {
+    match Url::parse(&task.request.target_url) {
+        Ok(url) => match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        },
+        Err(_) => "/".to_owned(),
+    }
+}
+
+/// The origin of the target page, for the test's base URL.
+pub(super) fn target_origin(task: &Task) -> Option<(String, String, u16)> {
+    let url = Url::parse(&task.request.target_url).ok()?;
+    let (host, port) = (url.host_str()?.to_owned(), url.port_or_known_default()?);
+    Some((url.origin().ascii_serialization(), host, port))
+}

@@ -1,0 +1,81 @@
+//! Shapes of secrets in added lines. A finding names the place and the kind, never the secret.
+
+use super::diff::File;
+use chimera_core::{Finding, Severity};
+
+/// Keys that begin with a known mark: the mark, how many characters of their alphabet follow at least, the kind.
+const MARKED: [(&str, usize, &str); 14] = [
+    ("AKIA", 16, "an AWS access key"),
+    ("ASIA", 16, "an AWS access key"),
+    ("ghp_", 36, "a GitHub token"),
+    ("gho_", 36, "a GitHub token"),
+    ("ghs_", 36, "a GitHub token"),
+    ("github_pat_", 40, "a GitHub token"),
+    ("glpat-", 20, "a GitLab token"),
+    ("xoxb-", 20, "a Slack token"),
+    ("xoxp-", 20, "a Slack token"),
+    ("AIza", 35, "a Google API key"),
+    ("sk-ant-", 32, "an Anthropic API key"),
+    ("sk-proj-", 32, "an OpenAI API key"),
+    ("sk_live_", 20, "a Stripe key"),
+    ("npm_", 36, "an npm token"),
+];
+/// Names whose values are secret.
+const NAMES: [&str; 7] = ["password", "passwd", "secret", "api_key", "apikey", "access_token", "private_key"];
+/// Shortest value of such a name that is taken for a secret.
+const SHORTEST: usize = 8;
+/// Words that make clear that a value is none.
+const EXAMPLES: [&str; 9] =
+    ["example", "changeme", "placeholder", "your", "test", "dummy", "xxxx", "****", "password"];
+
+pub(super) fn findings(own: &[&File]) -> Vec<Finding> {
+    let lines =
+        own.iter().flat_map(|file| file.added.iter().map(move |(number, line)| (file, *number, line)));
+    lines
+        .filter_map(|(file, number, line)| {
+            let kind = kind(line)?;
+            Some(Finding {
+                file: Some(file.path.clone()),
+                line: Some(number),
+                severity: Severity::Error,
+                message: format!("this looks like {kind}: take it out of the repository, and revoke it"),
+            })
+        })
+        .collect()
+}
+
+fn kind(line: &str) -> Option<&'static str> {
+    if line.contains("-----BEGIN ") && line.contains("PRIVATE KEY-----") {
+        return Some("a private key");
+    }
+    let marked = MARKED.iter().find(|(mark, least, _)| {
+        line.match_indices(mark).any(|(at, _)| {
+            let free = line[..at].chars().next_back().is_none_or(|c| !c.is_ascii_alphanumeric());
+            free && line[at + mark.len()..].chars().take_while(|c| is_key(*c)).count() >= *least
+        })
+    });
+    marked.map(|(_, _, kind)| *kind).or_else(|| assigned(line).then_some("a secret in plain text"))
+}
+
+fn is_key(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '-'
+}
+
+/// `password = "..."` and the like, with a value in quotes that is no example.
+fn assigned(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    NAMES.iter().any(|name| {
+        lower.match_indices(name).any(|(at, _)| {
+            let rest = lower[at + name.len()..].trim_start_matches(['"', '\'', ' ']);
+            let Some(value) =
+                rest.strip_prefix(['=', ':']).map(|rest| rest.trim_start_matches(['=', '>', ' ']))
+            else {
+                return false;
+            };
+            let Some(quote) = value.chars().next().filter(|c| matches!(c, '"' | '\'')) else { return false };
+            let secret: &str = value[1..].split(quote).next().unwrap_or_default();
+            let plain = secret.len() >= SHORTEST && !secret.contains([' ', '$', '{', '<', '%']);
+            plain && !EXAMPLES.iter().any(|word| secret.contains(word))
+        })
+    })
+}
