@@ -1,1 +1,165 @@
 //! The HTTP interface.
+//!
+//! [`router`] is all of it. Map: `submit`, `tasks`, `events`, `evidence`, `logs`, `health` hold the handlers,
+//! `view` the shapes they answer with, [`waiting`] the answer to "why is it not running", `problem` every
+//! error, `input` what is read from requests, `guard` the checks before all handlers. Handlers are thin: they
+//! read, ask the store once, and show.
+
+mod events;
+mod evidence;
+mod guard;
+mod health;
+mod input;
+mod logs;
+mod problem;
+mod submit;
+mod tasks;
+mod time;
+mod view;
+pub mod waiting;
+
+pub use problem::Problem;
+pub use time::rfc3339;
+
+use crate::config::Config;
+use crate::seams::{Clock, Dice};
+use axum::Router;
+use chimera_agent::spec::Project;
+use chimera_agent::vault::Vault;
+use chimera_core::{Policy, UnixMillis};
+use chimera_store::Store;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+/// Most event streams at a time: each holds a connection and a task.
+const STREAMS: usize = 256;
+
+/// What the handlers need to know of the configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The configured projects.
+    pub projects: Vec<Project>,
+    /// Where evidence and logs lie.
+    pub data_dir: PathBuf,
+    /// The limits of a delivery.
+    pub policy: Policy,
+    /// The host that the interface is bound to.
+    pub host: String,
+    /// Further `Host` names that are answered.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// What the handlers share. Clones share everything.
+#[derive(Clone)]
+pub struct App {
+    store: Store,
+    settings: Arc<Settings>,
+    clock: Clock,
+    dice: Dice,
+    started_at: UnixMillis,
+    vault: Option<Vault>,
+    readiness: Arc<watch::Sender<Option<String>>>,
+    ending: CancellationToken,
+    streams: Arc<Semaphore>,
+}
+
+impl App {
+    /// An interface to this store; ready at once.
+    pub fn new(store: Store, config: &Config, clock: Clock, dice: Dice) -> Self {
+        let settings = Settings {
+            projects: config.projects.clone(),
+            data_dir: config.data_dir.clone(),
+            policy: config.policy,
+            host: config.api.host.clone(),
+            allowed_hosts: config.api.allowed_hosts.clone(),
+        };
+        Self::with_settings(store, settings, clock, dice)
+    }
+
+    /// An interface with settings of one's own.
+    pub fn with_settings(store: Store, settings: Settings, clock: Clock, dice: Dice) -> Self {
+        let vault = Vault::new(&settings.data_dir.join("evidence"));
+        if let Err(err) = &vault {
+            tracing::warn!(error = %err, "evidence cannot be shown");
+        }
+        Self {
+            store,
+            started_at: clock.now(),
+            settings: Arc::new(settings),
+            clock,
+            dice,
+            vault: vault.ok(),
+            readiness: Arc::new(watch::Sender::new(None)),
+            ending: CancellationToken::new(),
+            streams: Arc::new(Semaphore::new(STREAMS)),
+        }
+    }
+
+    /// Ends the event streams when `asked` is cancelled, so that a graceful shutdown need not wait for them,
+    /// and answers `/readyz` with "shutting down" from then on.
+    #[must_use]
+    pub fn ending_with(mut self, asked: CancellationToken) -> Self {
+        self.ending = asked;
+        self
+    }
+
+    /// Says that the daemon is ready (`None`), or why it is not; `/readyz` shows it.
+    pub fn set_readiness(&self, why_not: Option<String>) {
+        self.readiness.send_replace(why_not);
+    }
+
+    fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Chimera",
+        description = "Submit a feature once; come back to a branch with the change and the proof that it works. \
+            Errors are RFC 9457 problem documents, times are RFC 3339 in UTC."
+    ),
+    tags(
+        (name = "tasks", description = "Submitting, finding and steering tasks"),
+        (name = "events", description = "The journal, as pages and as a live stream"),
+        (name = "evidence", description = "What proves a task: reports, screenshots, logs"),
+        (name = "health", description = "Whether the daemon lives")
+    )
+)]
+struct Description;
+
+/// The whole interface.
+pub fn router(app: App) -> Router {
+    let (routes, mut openapi) = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(submit::submit))
+        .routes(routes!(tasks::list))
+        .routes(routes!(tasks::show))
+        .routes(routes!(tasks::reprioritise))
+        .routes(routes!(tasks::cancel))
+        .routes(routes!(tasks::retry))
+        .routes(routes!(events::of_task))
+        .routes(routes!(events::of_all))
+        .routes(routes!(evidence::list))
+        .routes(routes!(evidence::download))
+        .routes(routes!(logs::list))
+        .routes(routes!(logs::read))
+        .routes(routes!(health::health))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .split_for_parts();
+    env!("CARGO_PKG_VERSION").clone_into(&mut openapi.info.version);
+    let docs = SwaggerUi::new("/docs").url("/openapi.json", openapi);
+    let routes = routes
+        .merge(docs)
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .with_state(app.clone());
+    guard::around(routes, app)
+}

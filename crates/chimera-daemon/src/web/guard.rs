@@ -1,0 +1,130 @@
+//! What every request passes: host and origin checks, protective headers, panics turned into answers.
+//!
+//! The interface has no login, so that a web page must not be able to speak to it through its reader's
+//! browser: names that are not ours are refused (DNS rebinding), and other origins may change nothing.
+
+use super::{App, Problem, Settings};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use std::any::Any;
+use std::net::IpAddr;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::trace::TraceLayer;
+
+/// The docs page brings its scripts along and styles itself; nothing is loaded from elsewhere.
+const PAGE_POLICY: &str =
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+
+/// Puts the checks around the routes.
+pub(super) fn around(routes: Router, app: App) -> Router {
+    let header = |name: HeaderName, value: &'static str| {
+        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+    };
+    routes
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(app, check))
+        .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header(header::CONTENT_SECURITY_POLICY, PAGE_POLICY))
+        .layer(header(header::REFERRER_POLICY, "no-referrer"))
+        .layer(TraceLayer::new_for_http())
+}
+
+async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
+    let host = host(&request);
+    if let Err(problem) = known_host(&app.settings, host.as_deref()) {
+        return problem.into_response();
+    }
+    if let Err(problem) = own_origin(request.method(), request.headers(), host.as_deref()) {
+        return problem.into_response();
+    }
+    next.run(request).await
+}
+
+/// The authority that the request names, with its port.
+fn host(request: &Request) -> Option<String> {
+    let in_uri = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    in_uri.or_else(|| text(request.headers(), &header::HOST).map(str::to_owned))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn known_host(settings: &Settings, host: Option<&str>) -> Result<(), Problem> {
+    // Bound to the network, without names: everybody may have a name of their own for this machine.
+    if !is_loopback(&settings.host) && settings.allowed_hosts.is_empty() {
+        return Ok(());
+    }
+    let Some(host) = host else {
+        return Err(Problem::wrong_host("the request has no Host header"));
+    };
+    let name = without_port(host);
+    let mut known = settings.allowed_hosts.iter().map(String::as_str).chain([settings.host.as_str()]);
+    if is_loopback(name)
+        || known.any(|known| known.eq_ignore_ascii_case(name) || known.eq_ignore_ascii_case(host))
+    {
+        return Ok(());
+    }
+    Err(Problem::wrong_host("add this host name to api.allowed_hosts in chimera.toml if it is yours"))
+}
+
+fn own_origin(method: &Method, headers: &HeaderMap, host: Option<&str>) -> Result<(), Problem> {
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    if method.is_safe() {
+        return Ok(());
+    }
+    let authority = origin.to_str().ok().and_then(|origin| Some(origin.split_once("://")?.1));
+    if authority.is_some_and(|authority| host.is_some_and(|host| authority.eq_ignore_ascii_case(host))) {
+        return Ok(());
+    }
+    Err(Problem::foreign_origin("requests that change something must come from this origin"))
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => name,
+        _ => host,
+    }
+}
+
+/// `localhost`, its subdomains (which browsers never look up) and loopback addresses.
+fn is_loopback(name: &str) -> bool {
+    let name = name.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over so")]
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(panic = text.unwrap_or("unknown"), "a request handler panicked");
+    Problem::internal().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_loopback, without_port};
+
+    #[test]
+    fn a_host_is_told_from_its_port() {
+        for (host, name) in [
+            ("localhost:8000", "localhost"),
+            ("localhost", "localhost"),
+            ("[::1]:8000", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("127.0.0.1:1", "127.0.0.1"),
+        ] {
+            assert_eq!(without_port(host), name);
+            assert!(is_loopback(name), "{name}");
+        }
+        for name in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", ""] {
+            assert!(!is_loopback(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What is read from requests: task ids in paths, parameters, bodies.
+
+use super::{App, Problem};
+use crate::config::nearest;
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use chimera_core::TaskId;
+use tokio_stream::StreamExt;
+
+/// Largest body: the largest acceptable request, with each character escaped, is smaller.
+pub(super) const BODY_BYTES: usize = 512 * 1024;
+/// Bytes beyond the limit that are still read, so that a client that writes first gets to see the answer.
+const DISCARD_BYTES: usize = 8 * 1024 * 1024;
+
+/// The task of the path, well-formed; whether it exists is for the store to say.
+pub(super) struct Id(pub(super) TaskId);
+
+impl FromRequestParts<App> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let path = Path::<Vec<(String, String)>>::from_request_parts(parts, app).await;
+        let segments = path.map_or_else(|_| Vec::new(), |Path(segments)| segments);
+        let text = segments.into_iter().find(|(name, _)| name == "task_id").map(|(_, text)| text);
+        match TaskId::parse(&text.unwrap_or_default()) {
+            Ok(id) => Ok(Self(id)),
+            Err(err) => Err(Problem::not_found(err.to_string())),
+        }
+    }
+}
+
+/// The parameters after the `?`, in their order.
+pub(super) struct Params(Vec<(String, String)>);
+
+impl FromRequestParts<App> for Params {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        Ok(Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+    }
+}
+
+impl Params {
+    /// Refuses parameters that are not among `known`.
+    pub(super) fn only(self, known: &[&str]) -> Result<Self, Problem> {
+        match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            None => Ok(self),
+            Some((name, _)) => {
+                let hint = match nearest(name, known.iter().copied()) {
+                    Some(hint) => format!("did you mean `{hint}`?"),
+                    None => format!("known are {}", known.join(", ")),
+                };
+                Err(Problem::field(name, format!("is no parameter of this request: {hint}")))
+            }
+        }
+    }
+
+    /// The values of a parameter that may be given several times.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a parameter; the last one counts.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).last().filter(|value| !value.is_empty())
+    }
+
+    /// A number within bounds.
+    pub(super) fn number(&self, name: &str, least: i64, most: i64) -> Result<Option<i64>, Problem> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        match text.parse() {
+            Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
+            _ => Err(Problem::field(name, format!("must be a whole number from {least} to {most}"))),
+        }
+    }
+}
+
+/// A JSON body, not yet parsed.
+pub(super) struct JsonBody(pub(super) Vec<u8>);
+
+impl FromRequest<App> for JsonBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let typed = check_type(&parts.headers);
+        let bytes = read(body).await?;
+        typed.map(|()| Self(bytes))
+    }
+}
+
+/// A JSON body that may be absent.
+pub(super) struct MaybeBody(pub(super) Option<Vec<u8>>);
+
+impl FromRequest<App> for MaybeBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(body).await?;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        check_type(&parts.headers).map(|()| Self(Some(bytes)))
+    }
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let sent = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("something else"));
+    let essence = sent.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
+        return Ok(());
+    }
+    let sent = sent.map_or_else(|| "it is missing".to_owned(), |sent| format!("it is `{sent}`"));
+    Err(Problem::not_that_type(format!("Content-Type must be application/json: {sent}")))
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, Problem> {
+    let (mut bytes, mut total) = (Vec::new(), 0);
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Problem::not_json("the body ended before it was complete"))?;
+        total += chunk.len();
+        if total <= BODY_BYTES {
+            bytes.extend_from_slice(&chunk);
+        } else if total > BODY_BYTES + DISCARD_BYTES {
+            break;
+        }
+    }
+    if total > BODY_BYTES { Err(Problem::too_large(BODY_BYTES)) } else { Ok(bytes) }
+}

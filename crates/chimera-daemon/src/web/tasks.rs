@@ -1,0 +1,205 @@
+//! Finding and steering tasks.
+
+use super::input::{Id, JsonBody, MaybeBody, Params};
+use super::submit::{NewPriority, new_priority};
+use super::view::{TaskPage, TaskView};
+use super::{App, Problem};
+use crate::config::nearest;
+use crate::intake;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use chimera_core::{Phase, Status, Task, TaskId};
+use chimera_store::queue::{self, Cancel};
+use chimera_store::read::{self, Filter, PAGE};
+use chimera_store::{ReadTx, StoreError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Items of a page unless said otherwise.
+const PAGE_DEFAULT: i64 = 50;
+/// The parameters of the list.
+const LIST: [&str; 6] = ["status", "project", "label", "q", "limit", "cursor"];
+
+/// Where to start again.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Retry {
+    /// A phase that was reached; without it the one in which the task ended.
+    #[schema(example = "CODE_IMPLEMENTATION")]
+    from: Option<String>,
+}
+
+/// List tasks, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/tasks",
+    tag = "tasks",
+    params(
+        ("status" = Option<String>, Query, description = "`queued`, `running`, `completed`, `failed`, `cancelled`; repeat it or separate by commas"),
+        ("project" = Option<String>, Query, description = "This project"),
+        ("label" = Option<String>, Query, description = "`key=value`; repeat it for several, which must all be there"),
+        ("q" = Option<String>, Query, description = "A text within the feature"),
+        ("limit" = Option<u32>, Query, description = "1 to 200 items; 50"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = TaskPage),
+        (status = 422, description = "A parameter cannot be understood", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Json<TaskPage>, Problem> {
+    let params = params.only(&LIST)?;
+    let filter = Filter {
+        status: statuses(&params)?,
+        project: params.get("project").map(str::to_owned),
+        label: labels(&params)?,
+        text: params.get("q").map(str::to_owned),
+    };
+    let limit = params.number("limit", 1, i64::from(PAGE))?.unwrap_or(PAGE_DEFAULT);
+    let limit = u32::try_from(limit).unwrap_or(PAGE);
+    let cursor = params.get("cursor").map(str::to_owned);
+    let page = app.store.read(move |tx| read::list(tx, &filter, cursor.as_deref(), limit)).await;
+    let page = page.map_err(Problem::store)?;
+    let now = app.now();
+    let items = page.items.into_iter().map(|task| TaskView::of(task, None, now)).collect();
+    Ok(Json(TaskPage { items, next: page.next }))
+}
+
+fn statuses(params: &Params) -> Result<Vec<Status>, Problem> {
+    let names = params.all("status").flat_map(|list| list.split(',')).map(str::trim);
+    names.filter(|name| !name.is_empty()).map(status).collect()
+}
+
+fn status(name: &str) -> Result<Status, Problem> {
+    Status::parse(name).ok_or_else(|| {
+        let hint = match nearest(name, Status::ALL.into_iter().map(Status::as_str)) {
+            Some(hint) => format!("did you mean `{hint}`?"),
+            None => format!("known are {}", Status::ALL.map(Status::as_str).join(", ")),
+        };
+        Problem::field("status", format!("is no status: {hint}"))
+    })
+}
+
+fn labels(params: &Params) -> Result<Vec<(String, String)>, Problem> {
+    let pair = |label: &str| match label.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(Problem::field("label", "must be written as key=value")),
+    };
+    params.all("label").map(pair).collect()
+}
+
+/// Show a task.
+#[utoipa::path(
+    get,
+    path = "/api/tasks/{task_id}",
+    tag = "tasks",
+    params(("task_id" = String, Path, description = "The name of the task")),
+    responses(
+        (status = 200, description = "The task", body = TaskView),
+        (status = 404, description = "There is no such task", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn show(State(app): State<App>, Id(id): Id) -> Result<Json<TaskView>, Problem> {
+    view(&app, id).await.map(Json)
+}
+
+async fn view(app: &App, id: TaskId) -> Result<TaskView, Problem> {
+    let (task, ahead) = app.store.read(move |tx| with_ahead(tx, &id)).await.map_err(Problem::store)?;
+    Ok(TaskView::of(task, ahead, app.now()))
+}
+
+fn with_ahead(tx: &ReadTx<'_>, id: &TaskId) -> Result<(Task, Option<u32>), StoreError> {
+    let task = read::task(tx, id)?.ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
+    let ahead = (task.status == Status::Queued).then(|| read::ahead(tx, &task)).transpose()?;
+    Ok((task, ahead))
+}
+
+/// Change the priority of a task that has not ended.
+#[utoipa::path(
+    patch,
+    path = "/api/tasks/{task_id}",
+    tag = "tasks",
+    params(("task_id" = String, Path, description = "The name of the task")),
+    request_body = NewPriority,
+    responses(
+        (status = 200, description = "The task", body = TaskView),
+        (status = 404, description = "There is no such task", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has ended", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "No priority", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn reprioritise(
+    State(app): State<App>,
+    Id(id): Id,
+    JsonBody(body): JsonBody,
+) -> Result<Json<TaskView>, Problem> {
+    let (priority, now) = (new_priority(&body)?, app.now());
+    let task = id.clone();
+    let changed = app.store.write(move |tx| queue::set_priority(tx, &task, priority, now)).await;
+    changed.map_err(Problem::store)?;
+    view(&app, id).await.map(Json)
+}
+
+/// Cancel a task that has not ended.
+#[utoipa::path(
+    post,
+    path = "/api/tasks/{task_id}/cancel",
+    tag = "tasks",
+    params(("task_id" = String, Path, description = "The name of the task")),
+    responses(
+        (status = 200, description = "It was waiting and is cancelled", body = TaskView),
+        (status = 202, description = "It is running; its worker is about to stop it", body = TaskView),
+        (status = 404, description = "There is no such task", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has ended", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn cancel(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
+    let (task, now, policy) = (id.clone(), app.now(), app.settings.policy);
+    let cancelled = app.store.write(move |tx| queue::cancel(tx, &task, now, &policy)).await;
+    let status = match cancelled.map_err(Problem::store)? {
+        Cancel::Cancelled => StatusCode::OK,
+        Cancel::Requested => StatusCode::ACCEPTED,
+    };
+    Ok((status, Json(view(&app, id).await?)).into_response())
+}
+
+/// Send a failed or cancelled task back into the queue.
+#[utoipa::path(
+    post,
+    path = "/api/tasks/{task_id}/retry",
+    tag = "tasks",
+    params(("task_id" = String, Path, description = "The name of the task")),
+    request_body(content = Option<Retry>, description = "Optional"),
+    responses(
+        (status = 200, description = "The task, queued again", body = TaskView),
+        (status = 404, description = "There is no such task", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has not ended, is completed, or did not reach that phase", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 422, description = "No such phase", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn retry(
+    State(app): State<App>,
+    Id(id): Id,
+    MaybeBody(body): MaybeBody,
+) -> Result<Json<TaskView>, Problem> {
+    let from = body.map_or(Ok(None), |body| retry_from(&body))?;
+    let (now, policy, task) = (app.now(), app.settings.policy, id.clone());
+    let requeued = app.store.write(move |tx| {
+        let known = read::task(tx, &task)?.ok_or_else(|| StoreError::NotFound { id: task.clone() })?;
+        let reached = known.workflow.failed_in.unwrap_or(known.phase());
+        queue::requeue(tx, &task, from.unwrap_or(reached), now, &policy)
+    });
+    requeued.await.map_err(Problem::store)?;
+    view(&app, id).await.map(Json)
+}
+
+fn retry_from(body: &[u8]) -> Result<Option<Phase>, Problem> {
+    let object = intake::object(body).map_err(Problem::refused)?;
+    intake::only(&object, &["from"]).map_err(Problem::refused)?;
+    let Some(value) = object.get("from").filter(|value| !value.is_null()) else { return Ok(None) };
+    let phase = value.as_str().and_then(Phase::parse).filter(|phase| !phase.is_end());
+    let known = || Phase::WORKING.map(Phase::as_str).join(", ");
+    phase.map(Some).ok_or_else(|| Problem::field("from", format!("must be one of {}", known())))
+}

@@ -1,0 +1,64 @@
+//! Why a queued task is not running: always an answer.
+
+use super::time::rfc3339;
+use chimera_core::{Status, Task, UnixMillis};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What a queued task waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WaitingFor {
+    /// What it is.
+    pub kind: WaitingKind,
+    /// When the wait ends, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub until: Option<String>,
+    /// The same for people.
+    #[schema(example = "waits for a free worker; 2 tasks are ahead of it")]
+    pub detail: String,
+}
+
+/// The kinds of waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitingKind {
+    /// The phase failed for a passing reason and is tried again at a time.
+    Retry,
+    /// The request asked for a later start.
+    NotBefore,
+    /// All workers are busy, or none is running.
+    Worker,
+}
+
+/// What a task waits for; nothing unless it is queued. `ahead` is the number of ready tasks before it, if known.
+pub fn waiting_for(task: &Task, ahead: Option<u32>, now: UnixMillis) -> Option<WaitingFor> {
+    if task.status != Status::Queued {
+        return None;
+    }
+    if task.ready_at > now {
+        let until = rfc3339(task.ready_at);
+        let failures = task.workflow.failures;
+        let (kind, detail) = if failures > 0 {
+            let phase = task.phase();
+            (WaitingKind::Retry, format!("{phase} failed {} and is tried again at {until}", times(failures)))
+        } else {
+            (WaitingKind::NotBefore, format!("is not to start before {until}"))
+        };
+        return Some(WaitingFor { kind, until: Some(until), detail });
+    }
+    let detail = match ahead {
+        None => "waits for a free worker".to_owned(),
+        Some(0) => "waits for a free worker; it is the next".to_owned(),
+        Some(1) => "waits for a free worker; 1 task is ahead of it".to_owned(),
+        Some(n) if n >= chimera_store::read::AHEAD => {
+            format!("waits for a free worker; {n} tasks or more are ahead of it")
+        }
+        Some(n) => format!("waits for a free worker; {n} tasks are ahead of it"),
+    };
+    Some(WaitingFor { kind: WaitingKind::Worker, until: None, detail })
+}
+
+fn times(failures: u32) -> String {
+    if failures == 1 { "once".to_owned() } else { format!("{failures} times") }
+}
