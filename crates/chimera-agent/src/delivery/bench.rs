@@ -97,6 +97,14 @@ impl<'a> Bench<'a> {
         self.settings().data_dir.join("logs").join(self.task().id.as_str()).join(name)
     }
 
+    /// Copies a log to where people look for it.
+    pub(super) fn keep_log(&self, part: &str, from: &Path) -> Result<(), Halt> {
+        let log = self.log(part);
+        std::fs::create_dir_all(log.parent().unwrap_or(&log))?;
+        std::fs::copy(from, log)?;
+        Ok(())
+    }
+
     /// A directory of this attempt outside of the worktree, empty at its start.
     pub(super) fn private_dir(&self, part: &str) -> Result<PathBuf, Halt> {
         let name = format!("{:03}-{part}", self.workflow().attempt);

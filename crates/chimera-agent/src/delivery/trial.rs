@@ -40,7 +40,7 @@ pub(super) async fn run(
     for (kind, name, path) in &run.files {
         bench.keep_file(*kind, name, path);
     }
-    std::fs::copy(&run.log, bench.log(label))?;
+    bench.keep_log(label, &run.log)?;
     Ok(run.report)
 }
 

@@ -38,7 +38,6 @@ pub(super) fn parse(diff: &[u8]) -> Vec<File> {
                 Some(b' ') => {
                     (minus, plus, line) = (minus.saturating_sub(1), plus.saturating_sub(1), line + 1);
                 }
-                }
                 _ => {}
             }
         } else if let Some(names) = raw.strip_prefix("diff --git ") {

@@ -2,6 +2,7 @@
 
 mod author;
 mod criteria;
+mod delivery;
 mod judge;
 mod process;
 mod toolchain;

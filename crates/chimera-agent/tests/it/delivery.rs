@@ -1,0 +1,269 @@
+//! Whole deliveries: the real runner and the real state machine, without daemon and database.
+
+use chimera_agent::delivery::{Delivery, Settings};
+use chimera_agent::runner::{Attempt, Runner};
+use chimera_agent::spec::{Agent, Project, Protocol, Staging as HowToStage};
+use chimera_agent::staging::Staging;
+use chimera_agent::toolchain::Search;
+use chimera_agent::vault::Vault;
+use chimera_agent::workspace::Workspaces;
+use chimera_core::{
+    Event, Evidence, EvidenceKind, Lease, Phase, Policy, Priority, Rank, Reason, Request, Role, State, Status, Task,
+    TaskId, Tick, UnixMillis, Usage, Workflow, step,
+};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// A data directory with a runner on it.
+struct Bench {
+    dir: tempfile::TempDir,
+    delivery: Delivery,
+}
+
+/// A delivery that has ended.
+struct Ended {
+    task: Task,
+    evidence: Vec<Evidence>,
+}
+
+fn agent(name: &str, argv: &[&str]) -> Agent {
+    let argv = argv.iter().map(|arg| (*arg).to_owned()).collect();
+    let protocol = if name == "builtin" { Protocol::Builtin } else { Protocol::Command { argv } };
+    Agent { name: name.to_owned(), protocol, env: Vec::new(), timeout: None, stall: None }
+}
+
+impl Bench {
+    fn new(projects: impl FnOnce(&Path) -> Vec<Project>, coder: Agent) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let data_dir = dir.path().join("data");
+        std::fs::create_dir_all(&data_dir).expect("a data directory");
+        let environment: BTreeMap<String, String> = std::env::vars().collect();
+        let builtin = || vec![agent("builtin", &[])];
+        let settings = Settings {
+            projects: projects(dir.path()),
+            roles: BTreeMap::from([
+                (Role::E2eTester, builtin()),
+                (Role::Coder, vec![coder]),
+                (Role::Guardian, builtin()),
+                (Role::Deployment, builtin()),
+            ]),
+            agents: BTreeMap::new(),
+            tools: Search { tools_dir: tools_dir(), env: environment.clone(), ..Search::default() },
+            environment,
+            green_runs: 2,
+            staging_ttl: Duration::from_secs(3600),
+            trace: false,
+            clock: Arc::new(|| UnixMillis(1)),
+            data_dir: data_dir.clone(),
+        };
+        let workspaces = Workspaces::new(&data_dir).expect("workspaces");
+        let vault = Vault::new(&data_dir.join("evidence")).expect("a vault");
+        let delivery = Delivery::new(settings, workspaces, Staging::new(&data_dir), vault);
+        Self { dir, delivery }
+    }
+
+    async fn deliver(&self, project: &str, feature: &str, acceptance: &[&str]) -> Ended {
+        let mut task = task(project, feature, acceptance);
+        let mut evidence = Vec::new();
+        let tick = Tick { now: UnixMillis(1), jitter: 0.0 };
+        let policy = Policy::default();
+        advance(&mut task, Event::Claimed { worker: "test".to_owned(), epoch: 1 }, tick, &policy);
+        while task.status == Status::Running {
+            let attempt = Attempt { task: task.clone(), timeout: Duration::from_secs(120) };
+            let report = self.delivery.run(attempt, CancellationToken::new()).await;
+            evidence.extend(report.evidence);
+            advance(&mut task, Event::Settled { outcome: report.outcome, usage: Usage::default() }, tick, &policy);
+        }
+        self.delivery.finished(&task).await;
+        Ended { task, evidence }
+    }
+}
+
+fn advance(task: &mut Task, event: Event, tick: Tick, policy: &Policy) {
+    let state = State { status: task.status, workflow: task.workflow.clone() };
+    let next = step(&state, event, tick, policy).expect("a legal event");
+    (task.status, task.workflow) = (next.state.status, next.state.workflow);
+}
+
+fn task(project: &str, feature: &str, acceptance: &[&str]) -> Task {
+    let request = Request {
+        feature: feature.to_owned(),
+        // Nothing listens there.
+        target_url: "http://127.0.0.1:1/".to_owned(),
+        staging_url: None,
+        priority: Priority::default(),
+        acceptance: acceptance.iter().map(|sentence| (*sentence).to_owned()).collect(),
+        project: None,
+        not_before: None,
+        labels: BTreeMap::new(),
+    };
+    let now = UnixMillis(1);
+    Task {
+        id: TaskId::from_bits(0xfeed),
+        project: project.to_owned(),
+        status: Status::Queued,
+        workflow: Workflow::new(),
+        rank: Rank(0),
+        ready_at: now,
+        created_at: now,
+        started_at: None,
+        completed_at: None,
+        cancel_requested: false,
+        lease: Some(Lease { owner: "test".to_owned(), epoch: 1, expires_at: now }),
+        seq: 1,
+        request,
+    }
+}
+
+/// The Python environment that all tests share.
+fn tools_dir() -> PathBuf {
+    std::env::var_os("CHIMERA_TOOLS_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools"), PathBuf::from)
+}
+
+fn git(dir: &Path, args: &[&str]) -> String {
+    let done = Command::new("git").current_dir(dir).args(args).output().expect("git runs");
+    assert!(done.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).trim().to_owned()
+}
+
+/// A repository with one page, and the project on it.
+fn shop(dir: &Path, staging: HowToStage, files: &[(&str, &str)]) -> Project {
+    let repo = dir.join("shop");
+    std::fs::create_dir_all(&repo).expect("a directory");
+    for (name, text) in files {
+        std::fs::write(repo.join(name), text).expect("a file");
+    }
+    git(&repo, &["init", "--quiet", "--initial-branch=main"]);
+    git(&repo, &["add", "--all"]);
+    git(&repo, &["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "--quiet", "-m", "Begin"]);
+    Project {
+        name: "shop".to_owned(),
+        repo: repo.to_string_lossy().into_owned(),
+        base_branch: "main".to_owned(),
+        urls: Vec::new(),
+        checks: vec!["test -f index.html || test -f app.py".to_owned()],
+        protected: Vec::new(),
+        max_diff_lines: 500,
+        staging,
+        push: true,
+    }
+}
+
+fn static_site() -> HowToStage {
+    HowToStage::Static { static_dir: ".".to_owned() }
+}
+
+const PAGE: (&str, &str) = ("index.html", "<!doctype html><title>Shop</title><main><h1>Shop</h1></main>");
+
+#[tokio::test]
+async fn a_plain_request_completes_on_a_scratch_project() {
+    let bench = Bench::new(|_| Vec::new(), agent("builtin", &[]));
+    let Ended { task, evidence } = bench.deliver("scratch-example", "User can view homepage", &[]).await;
+    assert_eq!(task.status, Status::Completed, "{:?}", task.workflow);
+    let have = &task.workflow.artifacts;
+    assert_eq!(have.test_path.as_deref(), Some("tests/e2e/test_user_can_view_homepage.py"));
+    assert_eq!(have.target_run.as_deref(), Some("unreachable"));
+    let kinds: Vec<EvidenceKind> = evidence.iter().map(|file| file.kind).collect();
+    for kind in [EvidenceKind::Test, EvidenceKind::Report, EvidenceKind::Screenshot, EvidenceKind::Diff] {
+        assert!(kinds.contains(&kind), "{kind:?} is among the evidence: {kinds:?}");
+    }
+    let repo = bench.dir.path().join("data/scratch/scratch-example");
+    let branch = format!("chimera/{}", task.id);
+    assert_eq!(git(&repo, &["rev-parse", &branch]), have.head_commit.as_ref().expect("a head").as_str());
+    assert_eq!(git(&repo, &["log", "--format=%(trailers:key=Chimera-Phase,valueonly,separator=)", &format!("main..{branch}")]),
+        "CODE_IMPLEMENTATION\nE2E_TEST_GENERATION");
+}
+
+#[tokio::test]
+async fn a_feature_that_is_there_already_is_no_success() {
+    let bench = Bench::new(|dir| vec![shop(dir, static_site(), &[PAGE])], agent("builtin", &[]));
+    let ended = bench.deliver("shop", "The shop has a heading", &["see heading \"Shop\""]).await;
+    assert_eq!(ended.task.workflow.reason, Some(Reason::AlreadyGreen), "{:?}", ended.task.workflow.error);
+}
+
+#[tokio::test]
+async fn the_checkout_of_the_user_is_not_touched() {
+    let bench = Bench::new(|dir| vec![shop(dir, static_site(), &[PAGE])], agent("builtin", &[]));
+    let repo = bench.dir.path().join("shop");
+    std::fs::write(repo.join("index.html"), "unsaved work").expect("written");
+    std::fs::write(repo.join("notes.txt"), "mine").expect("written");
+    let before = git(&repo, &["status", "--porcelain"]);
+    let ended = bench.deliver("shop", "Visitors see the hours", &["see text \"Open daily\""]).await;
+    assert_eq!(ended.task.status, Status::Completed, "{:?}", ended.task.workflow);
+    assert_eq!(git(&repo, &["status", "--porcelain"]), before);
+    assert_eq!(std::fs::read_to_string(repo.join("index.html")).expect("readable"), "unsaved work");
+    assert_eq!(git(&repo, &["branch", "--show-current"]), "main");
+}
+
+#[tokio::test]
+async fn a_coder_that_touches_the_frozen_test_ends_the_task() {
+    let script = "echo '# weaker' > \"$(ls tests/e2e/*.py)\"; echo '{\"outcome\":\"passed\"}' > $CHIMERA_OUTCOME";
+    let coder = agent("cheat", &["sh", "-c", script]);
+    let bench = Bench::new(|dir| vec![shop(dir, static_site(), &[PAGE])], coder);
+    let ended = bench.deliver("shop", "Visitors see the hours", &["see text \"Open daily\""]).await;
+    assert_eq!(ended.task.workflow.reason, Some(Reason::TestTampered), "{:?}", ended.task.workflow.error);
+}
+
+#[tokio::test]
+async fn a_coder_that_does_nothing_ends_the_task() {
+    let coder = agent("idle", &["sh", "-c", "echo '{\"outcome\":\"passed\"}' > $CHIMERA_OUTCOME"]);
+    let bench = Bench::new(|dir| vec![shop(dir, static_site(), &[PAGE])], coder);
+    let ended = bench.deliver("shop", "Visitors see the hours", &["see text \"Open daily\""]).await;
+    assert_eq!(ended.task.workflow.reason, Some(Reason::NoChange), "{:?}", ended.task.workflow.error);
+}
+
+#[tokio::test]
+async fn a_coder_that_misses_the_point_never_completes() {
+    let script = "echo $CHIMERA_ATTEMPT >> notes.txt; echo '{\"outcome\":\"passed\"}' > $CHIMERA_OUTCOME";
+    let coder = agent("beside", &["sh", "-c", script]);
+    let bench = Bench::new(|dir| vec![shop(dir, static_site(), &[PAGE])], coder);
+    let ended = bench.deliver("shop", "Visitors see the hours", &["see text \"Open daily\""]).await;
+    assert_eq!(ended.task.workflow.reason, Some(Reason::NotGreen), "{:?}", ended.task.workflow.error);
+    assert_eq!(ended.task.workflow.validation_rounds, 2, "the same failure twice ends it");
+}
+
+#[tokio::test]
+async fn a_coder_learns_what_the_reviewer_found() {
+    // The first round leaves a secret; the second reads the findings and takes it out.
+    let script = r#"
+        if grep -q 'private key' "$CHIMERA_ASSIGNMENT"; then rm key.pem; else echo '-----BEGIN RSA PRIVATE KEY-----' > key.pem; fi
+        sed -i 's|</main>|<p>Open daily</p></main>|' index.html
+        echo '{"outcome":"passed"}' > $CHIMERA_OUTCOME"#;
+    let coder = agent("careless", &["sh", "-c", script]);
+    let bench = Bench::new(|dir| vec![shop(dir, static_site(), &[PAGE])], coder);
+    let ended = bench.deliver("shop", "Visitors see the hours", &["see text \"Open daily\""]).await;
+    assert_eq!(ended.task.status, Status::Completed, "{:?}", ended.task.workflow);
+    assert_eq!((ended.task.workflow.review_rounds, ended.task.workflow.phase), (1, Phase::Complete));
+}
+
+#[tokio::test]
+async fn a_server_of_the_project_is_staged_and_judged() {
+    let app = r#"
+import http.server, os
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        body = os.environ["CHIMERA_REVISION"] if self.path == "/revision" else "<h1>Notes</h1>"
+        self.wfile.write(body.encode())
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Page).serve_forever()
+"#;
+    let staging = HowToStage::Start {
+        start: "exec python3 app.py".to_owned(),
+        build: None,
+        ready: "/".to_owned(),
+        revision: Some("/revision".to_owned()),
+    };
+    let script = r#"sed -i 's|<h1>Notes</h1>|<h1>Notes</h1><p>3 notes</p>|' app.py; echo '{"outcome":"passed"}' > $CHIMERA_OUTCOME"#;
+    let coder = agent("coder", &["sh", "-c", script]);
+    let bench = Bench::new(|dir| vec![shop(dir, staging, &[("app.py", app)])], coder);
+    let ended = bench.deliver("shop", "Visitors see how many notes there are", &["see text \"3 notes\""]).await;
+    assert_eq!(ended.task.status, Status::Completed, "{:?}", ended.task.workflow);
+    let have = &ended.task.workflow.artifacts;
+    assert_eq!(have.deployed_revision, have.head_commit);
+}
