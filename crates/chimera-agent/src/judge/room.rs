@@ -5,9 +5,9 @@ use crate::process::Spec;
 use crate::toolchain::Toolchain;
 use chimera_core::{EvidenceKind, TestReport};
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fs, io};
 use tempfile::TempDir;
 use url::{Host, Url};
 
@@ -58,6 +58,11 @@ impl Room {
         fs::create_dir_all(trial.out_dir).map_err(JudgeError::io(trial.out_dir))?;
         let system = std::env::temp_dir();
         let dir = tempfile::Builder::new().prefix("chimera-").tempdir().map_err(JudgeError::io(&system))?;
+        let log = trial.out_dir.join(format!("{}.log", trial.label));
+        match fs::remove_file(&log) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(JudgeError::io(&log)(err)),
+            _ => {}
+        }
         let room = Self { dir, origin, test_name: trial.test_name.to_owned(), token: token()? };
         for name in ["test", "home", "tmp", "plugin", "report"] {
             let path = room.at(name);
@@ -91,7 +96,7 @@ impl Room {
         Spec {
             argv: self.argv(trial, tools),
             cwd: self.at("test"),
-            env: self.env(),
+            env: self.env(tools),
             stdin: self.instructions(tools).into_bytes(),
             log: trial.out_dir.join(format!("{}.log", trial.label)),
             timeout: trial.timeout,
@@ -116,7 +121,7 @@ impl Room {
         argv
     }
 
-    fn env(&self) -> BTreeMap<String, String> {
+    fn env(&self, tools: &Toolchain) -> BTreeMap<String, String> {
         let home = self.at("home");
         let dirs = [
             ("HOME", home.clone()),
@@ -126,6 +131,7 @@ impl Room {
             ("XDG_DATA_HOME", home.join("data")),
             ("XDG_RUNTIME_DIR", home.join("run")),
             ("PYTHONPATH", self.at("plugin")),
+            ("NODE_COMPILE_CACHE", tools.node_cache()),
         ];
         let fixed = [
             ("PATH", "/usr/local/bin:/usr/bin:/bin"),
@@ -152,8 +158,8 @@ impl Room {
         let mut args: Vec<String> = BROWSER_ARGS.map(str::to_owned).to_vec();
         args.push(format!("--host-resolver-rules=MAP * ~NOTFOUND{excluded}"));
         if rustix::process::geteuid().is_root() {
-            // Chromium's own sandbox refuses to run as root.
-            args.push("--no-sandbox".to_owned());
+            // Chromium's own sandbox refuses to run as root; without it the zygote is a needless process.
+            args.extend(["--no-sandbox", "--no-zygote"].map(str::to_owned));
         }
         serde_json::json!({
             "token": self.token,

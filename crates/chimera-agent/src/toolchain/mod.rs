@@ -77,6 +77,17 @@ pub fn locate(search: &Search) -> Result<Toolchain, Vec<Missing>> {
     }
 }
 
+impl Toolchain {
+    /// Where Playwright's compiled driver is kept, which saves a tenth of a second of each run.
+    pub(crate) fn node_cache(&self) -> PathBuf {
+        node_cache(self.python.ancestors().nth(2).unwrap_or(&self.python))
+    }
+}
+
+fn node_cache(venv: &Path) -> PathBuf {
+    venv.join("node-cache")
+}
+
 impl Search {
     /// The directory of the Python environment.
     fn venv(&self) -> PathBuf {

@@ -1,18 +1,23 @@
 //! The Python environment: exact versions, complete or not at all.
 
 use super::setup::{SetupError, Step};
-use super::{Missing, Search, advice, find, interpreter, step};
+use super::{Missing, Search, advice, find, interpreter, node_cache, step};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The packages and their versions.
+/// The packages and their versions. The hash of this file is the environment's version.
 const REQUIREMENTS: &str = include_str!("requirements.txt");
 /// Written last; what has no stamp, or another one, is made anew.
 const STAMP: &str = "chimera-stamp";
 /// Prints its version if it is new enough and can make environments.
 const PROBE: &str =
     "import sys, venv, ensurepip; assert sys.version_info >= (3, 10); print(sys.version.split()[0])";
+
+/// Imports everything and starts Playwright's driver, which fills the driver's cache.
+const CHECK: &str = "import pytest, pytest_playwright.pytest_playwright
+from playwright.sync_api import sync_playwright
+with sync_playwright(): pass";
 
 /// Whether the environment was completed with the requirements of this version.
 pub(super) fn is_current(venv: &Path) -> bool {
@@ -88,8 +93,9 @@ pub(super) async fn install(
     argv.push(text(&requirements));
     step::must("python packages", argv, &env, &logs).await?;
 
-    let check = "import pytest, pytest_playwright.pytest_playwright, playwright.sync_api";
-    let argv = vec![text(&python), "-c".to_owned(), check.to_owned()];
+    let mut env = env;
+    env.insert("NODE_COMPILE_CACHE".to_owned(), text(&node_cache(&venv)));
+    let argv = vec![text(&python), "-c".to_owned(), CHECK.to_owned()];
     step::must("python check", argv, &env, &logs).await?;
     let stamp = venv.join(STAMP);
     std::fs::write(&stamp, fingerprint()).map_err(|source| SetupError::io(&stamp, source))?;

@@ -353,7 +353,7 @@ async fn a_test_sees_a_bare_world() {
         .report(&body(
             "assert os.listdir('.') == ['test_x.py'], os.listdir('.')\n\
              assert os.listdir(os.environ['HOME']) in ([], ['config'], ['cache']), os.listdir(os.environ['HOME'])\n\
-             allowed = {'HOME', 'TMPDIR', 'PATH', 'LANG', 'TZ', 'CHIMERA_RUN_ID', 'PYTEST_CURRENT_TEST', 'PYTEST_VERSION', 'LC_CTYPE'}\n\
+             allowed = {'HOME', 'TMPDIR', 'PATH', 'LANG', 'TZ', 'CHIMERA_RUN_ID', 'NODE_COMPILE_CACHE', 'PYTEST_CURRENT_TEST', 'PYTEST_VERSION', 'LC_CTYPE'}\n\
              rest = [n for n in os.environ if n not in allowed and not n.startswith(('XDG_', 'PYTHON', 'PYTEST_', 'PLAYWRIGHT_'))]\n\
              assert not rest, rest\n\
              page.goto('/')\nexpect(page).to_have_title('Shop')",
