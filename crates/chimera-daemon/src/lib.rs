@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod intake;
+pub mod local;
 pub mod seams;
 pub mod web;
 pub mod wiring;

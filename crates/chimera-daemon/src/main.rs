@@ -1,3 +1,7 @@
-//! The binary; see the library.
+//! The daemon and its command line.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    chimera_daemon::cli::main()
+}

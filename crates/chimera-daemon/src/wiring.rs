@@ -1,1 +1,197 @@
-//! Puts the rooms together.
+//! Puts the rooms together and runs them until a signal.
+
+use crate::config::{self, Config};
+use crate::engine::{self, Engine};
+use crate::seams::{Clock, Dice};
+use crate::web;
+use anyhow::{Context, Result, bail};
+use chimera_agent::delivery::{self, Delivery};
+use chimera_agent::process::reap_orphans;
+use chimera_agent::staging::Staging;
+use chimera_agent::toolchain::Search;
+use chimera_agent::vault::Vault;
+use chimera_agent::workspace::Workspaces;
+use chimera_store::{Options, Store};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// How long open requests may take to end at a shutdown.
+const API_GRACE: Duration = Duration::from_secs(5);
+/// How often staged changes past their time are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Which parts of the daemon this process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts {
+    /// The engine: `start`.
+    pub engine: bool,
+    /// The HTTP interface: `api`.
+    pub api: bool,
+}
+
+/// The way to end [`serve`].
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    /// Begin to shut down: no new work, running phases get their grace.
+    pub asked: CancellationToken,
+    /// End the grace.
+    pub now: CancellationToken,
+}
+
+impl Shutdown {
+    /// Follows SIGINT and SIGTERM: the first asks, the second ends the grace.
+    ///
+    /// # Errors
+    /// If the signal handlers cannot be installed.
+    pub fn on_signals() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let shutdown = Self::default();
+        let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let watched = shutdown.clone();
+        tokio::spawn(async move {
+            for token in [&watched.asked, &watched.now] {
+                tokio::select! { _ = int.recv() => (), _ = term.recv() => () }
+                token.cancel();
+            }
+        });
+        Ok(shutdown)
+    }
+}
+
+/// Runs the parts until shutdown. `ready` is told the address of the API, if that is a part, once everything
+/// answers.
+///
+/// # Errors
+/// What keeps the daemon from starting, with the remedy.
+pub async fn serve(
+    config: Config,
+    parts: Parts,
+    shutdown: Shutdown,
+    ready: impl FnOnce(Option<SocketAddr>),
+) -> Result<()> {
+    let store = open(&config)?;
+    let listener = if parts.api { Some(bind(&config.api).await?) } else { None };
+    let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    let (clock, dice) = (Clock::system(), Dice::system());
+    let engine = if parts.engine {
+        Some(start_engine(&config, &store, &clock, &dice, &shutdown).await?)
+    } else {
+        None
+    };
+    let app = web::App::new(store.clone(), &config, clock, dice).ending_with(shutdown.asked.clone());
+    let api = listener.map(|listener| tokio::spawn(answer(listener, app, shutdown.asked.clone())));
+    ready(address);
+    match engine {
+        Some(engine) => engine.await.context("the engine broke")?,
+        None => shutdown.asked.cancelled().await,
+    }
+    if let Some(mut api) = api
+        && tokio::time::timeout(API_GRACE, &mut api).await.is_err()
+    {
+        api.abort();
+    }
+    store.close().await;
+    Ok(())
+}
+
+/// Opens the database, creating it and the data directory if need be.
+///
+/// # Errors
+/// What stands in the way, with the remedy.
+pub fn open(config: &Config) -> Result<Store> {
+    std::fs::create_dir_all(&config.data_dir).with_context(|| {
+        format!(
+            "cannot create the data directory {}: give another with --data-dir",
+            config.data_dir.display()
+        )
+    })?;
+    Store::open(&config.database, &Options::default())
+        .with_context(|| format!("cannot open the database {}", config.database.display()))
+}
+
+async fn bind(api: &config::Api) -> Result<TcpListener> {
+    match TcpListener::bind((api.host.as_str(), api.port)).await {
+        Ok(listener) => Ok(listener),
+        Err(err) if err.kind() == std::io::ErrorKind::AddrInUse => bail!(
+            "port {} on {} is in use: stop what listens there, or give another port with --port or CHIMERA_API_PORT",
+            api.port,
+            api.host
+        ),
+        Err(err) => Err(err).with_context(|| format!("cannot listen on {}:{}", api.host, api.port)),
+    }
+}
+
+async fn answer(listener: TcpListener, app: web::App, asked: CancellationToken) -> std::io::Result<()> {
+    axum::serve(listener, web::router(app)).with_graceful_shutdown(asked.cancelled_owned()).await
+}
+
+/// Cleans up after earlier incarnations, then starts the engine.
+async fn start_engine(
+    config: &Config,
+    store: &Store,
+    clock: &Clock,
+    dice: &Dice,
+    shutdown: &Shutdown,
+) -> Result<tokio::task::JoinHandle<()>> {
+    let reaped = reap_orphans();
+    if reaped > 0 {
+        tracing::warn!(reaped, "ended processes that an earlier daemon left behind");
+    }
+    let staging = Staging::new(&config.data_dir);
+    staging.restore(clock.now()).await;
+    let runner = Arc::new(delivery(config, staging.clone(), clock)?);
+    let settings = engine::Settings {
+        max_workers: config.executor.max_workers,
+        poll_interval: config.executor.poll_interval,
+        lease: config.executor.lease,
+        shutdown_grace: config.executor.shutdown_grace,
+        limits: config.executor.limits.clone(),
+        policy: config.policy,
+        timeouts: config.timeouts.clone(),
+    };
+    let engine = Engine::new(store.clone(), runner, settings, clock.clone(), dice.clone());
+    let (shutdown, clock) = (shutdown.clone(), clock.clone());
+    Ok(tokio::spawn(async move {
+        tokio::select! {
+            () = engine.run(shutdown.asked, shutdown.now) => (),
+            () = sweep(staging.clone(), clock) => (),
+        }
+        staging.shutdown().await;
+    }))
+}
+
+/// Ends staged changes whose time is up; never returns.
+async fn sweep(staging: Staging, clock: Clock) {
+    let mut timer = tokio::time::interval(SWEEP_INTERVAL);
+    loop {
+        timer.tick().await;
+        staging.sweep(clock.now()).await;
+    }
+}
+
+fn delivery(config: &Config, staging: Staging, clock: &Clock) -> Result<Delivery> {
+    let clock = clock.clone();
+    let settings = delivery::Settings {
+        data_dir: config.data_dir.clone(),
+        projects: config.projects.clone(),
+        roles: config.roles.clone(),
+        agents: config.agents.clone(),
+        environment: config.environment.clone(),
+        tools: tools(config),
+        green_runs: config.green_runs,
+        staging_ttl: config.staging_ttl,
+        trace: config.trace,
+        clock: Arc::new(move || clock.now()),
+    };
+    let workspaces = Workspaces::new(&config.data_dir)?;
+    let vault = Vault::new(&config.data_dir.join("evidence"))?;
+    Ok(Delivery::new(settings, workspaces, staging, vault))
+}
+
+/// Where the judge's tools are looked for.
+pub fn tools(config: &Config) -> Search {
+    Search { tools_dir: config.tools_dir.clone(), env: config.environment.clone(), ..Search::default() }
+}

@@ -8,8 +8,8 @@ use chimera_agent::toolchain::Search;
 use chimera_agent::vault::Vault;
 use chimera_agent::workspace::Workspaces;
 use chimera_core::{
-    Event, Evidence, EvidenceKind, Lease, Phase, Policy, Priority, Rank, Reason, Request, Role, State, Status, Task,
-    TaskId, Tick, UnixMillis, Usage, Workflow, step,
+    Event, Evidence, EvidenceKind, Lease, Phase, Policy, Priority, Rank, Reason, Request, Role, State,
+    Status, Task, TaskId, Tick, UnixMillis, Usage, Workflow, step,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -76,7 +76,12 @@ impl Bench {
             let attempt = Attempt { task: task.clone(), timeout: Duration::from_secs(120) };
             let report = self.delivery.run(attempt, CancellationToken::new()).await;
             evidence.extend(report.evidence);
-            advance(&mut task, Event::Settled { outcome: report.outcome, usage: Usage::default() }, tick, &policy);
+            advance(
+                &mut task,
+                Event::Settled { outcome: report.outcome, usage: Usage::default() },
+                tick,
+                &policy,
+            );
         }
         self.delivery.finished(&task).await;
         Ended { task, evidence }
@@ -140,7 +145,10 @@ fn shop(dir: &Path, staging: HowToStage, files: &[(&str, &str)]) -> Project {
     }
     git(&repo, &["init", "--quiet", "--initial-branch=main"]);
     git(&repo, &["add", "--all"]);
-    git(&repo, &["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "--quiet", "-m", "Begin"]);
+    git(
+        &repo,
+        &["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "--quiet", "-m", "Begin"],
+    );
     Project {
         name: "shop".to_owned(),
         repo: repo.to_string_lossy().into_owned(),
@@ -175,8 +183,17 @@ async fn a_plain_request_completes_on_a_scratch_project() {
     let repo = bench.dir.path().join("data/scratch/scratch-example");
     let branch = format!("chimera/{}", task.id);
     assert_eq!(git(&repo, &["rev-parse", &branch]), have.head_commit.as_ref().expect("a head").as_str());
-    assert_eq!(git(&repo, &["log", "--format=%(trailers:key=Chimera-Phase,valueonly,separator=)", &format!("main..{branch}")]),
-        "CODE_IMPLEMENTATION\nE2E_TEST_GENERATION");
+    assert_eq!(
+        git(
+            &repo,
+            &[
+                "log",
+                "--format=%(trailers:key=Chimera-Phase,valueonly,separator=)",
+                &format!("main..{branch}")
+            ]
+        ),
+        "CODE_IMPLEMENTATION\nE2E_TEST_GENERATION"
+    );
 }
 
 #[tokio::test]
@@ -202,7 +219,8 @@ async fn the_checkout_of_the_user_is_not_touched() {
 
 #[tokio::test]
 async fn a_coder_that_touches_the_frozen_test_ends_the_task() {
-    let script = "echo '# weaker' > \"$(ls tests/e2e/*.py)\"; echo '{\"outcome\":\"passed\"}' > $CHIMERA_OUTCOME";
+    let script =
+        "echo '# weaker' > \"$(ls tests/e2e/*.py)\"; echo '{\"outcome\":\"passed\"}' > $CHIMERA_OUTCOME";
     let coder = agent("cheat", &["sh", "-c", script]);
     let bench = Bench::new(|dir| vec![shop(dir, static_site(), &[PAGE])], coder);
     let ended = bench.deliver("shop", "Visitors see the hours", &["see text \"Open daily\""]).await;
@@ -262,7 +280,8 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Page).serve_forev
     let script = r#"sed -i 's|<h1>Notes</h1>|<h1>Notes</h1><p>3 notes</p>|' app.py; echo '{"outcome":"passed"}' > $CHIMERA_OUTCOME"#;
     let coder = agent("coder", &["sh", "-c", script]);
     let bench = Bench::new(|dir| vec![shop(dir, staging, &[("app.py", app)])], coder);
-    let ended = bench.deliver("shop", "Visitors see how many notes there are", &["see text \"3 notes\""]).await;
+    let ended =
+        bench.deliver("shop", "Visitors see how many notes there are", &["see text \"3 notes\""]).await;
     assert_eq!(ended.task.status, Status::Completed, "{:?}", ended.task.workflow);
     let have = &ended.task.workflow.artifacts;
     assert_eq!(have.deployed_revision, have.head_commit);

@@ -1,1 +1,170 @@
 //! The command line.
+//!
+//! Map: `args` is what can be typed, `serve` runs the daemon, `machine` and `demo` work on this machine;
+//! everything else talks to a running daemon through `client`: `submit` and `steer` change things, `show`,
+//! `logs` and `watch` look at them, `validate` does both. `style` and `timeline` say how it looks.
+
+mod args;
+mod client;
+mod demo;
+mod logs;
+mod machine;
+mod serve;
+mod show;
+mod steer;
+mod style;
+mod submit;
+mod timeline;
+mod validate;
+mod watch;
+
+use crate::config::{self, Config, ConfigError, Flags};
+use anyhow::{Context, Result};
+use args::{Cli, Command, Global};
+use clap::{CommandFactory, Parser};
+use client::{Client, Unreachable};
+use serde::Serialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// How a command that worked ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Done.
+    Done,
+    /// It found something wrong and said so.
+    Wanting,
+    /// The task that it followed ended without a proven change.
+    Unproven,
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> Self {
+        match end {
+            End::Done => Self::SUCCESS,
+            End::Wanting => Self::FAILURE,
+            End::Unproven => Self::from(3),
+        }
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.global.json;
+    match run(cli) {
+        Ok(end) => end.into(),
+        Err(error) => {
+            complain(&error, json);
+            exit_code(&error)
+        }
+    }
+}
+
+fn run(Cli { global, command }: Cli) -> Result<End> {
+    match command {
+        Command::Start(listen) => serve::start(&global, &listen),
+        Command::Api(listen) => serve::api(&global, &listen),
+        Command::StartAll(listen) => serve::start_all(&global, &listen),
+        Command::Submit(args) => submit::submit(&connect(&global)?, args, global.json),
+        Command::Status(args) => show::status(&connect(&global)?, &args.task, global.json),
+        Command::List(args) => show::list(&connect(&global)?, &args, global.json),
+        Command::Watch(args) => watch::watch(&connect(&global)?, &args.task, global.json),
+        Command::Logs(args) => logs::logs(&connect(&global)?, &args, global.json),
+        Command::Cancel(args) => steer::cancel(&connect(&global)?, &args.task, global.json),
+        Command::Retry(args) => steer::retry(&connect(&global)?, &args, global.json),
+        Command::Priority(args) => steer::priority(&connect(&global)?, &args, global.json),
+        Command::Validate(args) => validate::validate(&connect(&global)?, &args, global.json),
+        Command::Demo(args) => demo::demo(&global, &args),
+        Command::Doctor => machine::doctor(&global),
+        Command::Setup { yes } => machine::setup(&global, yes),
+        Command::Init { dir } => machine::init(&dir, global.json),
+        Command::Migrate => machine::migrate(&global),
+        Command::Bench { tasks, workers } => machine::bench(tasks, workers, global.json),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "chimera-daemon", &mut std::io::stdout());
+            Ok(End::Done)
+        }
+    }
+}
+
+/// The configuration under the global flags and these.
+fn configure(global: &Global, more: Flags) -> Result<Config> {
+    let flags = Flags {
+        config: global.config.clone(),
+        data_dir: global.data_dir.clone(),
+        tools_dir: global.tools_dir.clone(),
+        ..more
+    };
+    let cwd = std::env::current_dir().context("the working directory is gone")?;
+    Ok(config::load(&flags, environment(), &cwd)?)
+}
+
+/// This process' environment; names and values that are no text are left out.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// The daemon that commands talk to.
+fn connect(global: &Global) -> Result<Client> {
+    if let Some(server) = &global.server {
+        return Ok(Client::new(server));
+    }
+    let api = configure(global, Flags::default())?.api;
+    // An address that means "all" is no address to call.
+    let host = match api.host.as_str() {
+        "0.0.0.0" | "::" => "127.0.0.1".to_owned(),
+        host if host.contains(':') => format!("[{host}]"),
+        host => host.to_owned(),
+    };
+    Ok(Client::new(&format!("http://{host}:{}", api.port)))
+}
+
+/// Prints a text; whoever reads it may stop reading.
+fn print(text: impl AsRef<str>) {
+    let mut out = anstream::stdout();
+    let _ = out.write_all(text.as_ref().as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints a value as JSON, for scripts on one line.
+fn print_json(value: &impl Serialize) -> Result<()> {
+    print(serde_json::to_string(value)? + "\n");
+    Ok(())
+}
+
+/// Prints the value for scripts, or the text for people.
+fn answer(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
+    if json {
+        return print_json(value);
+    }
+    print(text());
+    Ok(())
+}
+
+fn complain(error: &anyhow::Error, json: bool) {
+    let mut out = anstream::stderr();
+    let text = format!("{error:#}");
+    let _ = if json {
+        writeln!(out, "{}", json!({"error": text, "status": refusal(error)}))
+    } else {
+        writeln!(out, "{} {text}", style::bad("error:"))
+    };
+}
+
+fn refusal(error: &anyhow::Error) -> Option<u16> {
+    error.downcast_ref::<client::Refused>().map(|refused| refused.status)
+}
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.is::<ConfigError>() {
+        ExitCode::from(2)
+    } else if error.is::<Unreachable>() {
+        ExitCode::from(4)
+    } else {
+        ExitCode::FAILURE
+    }
+}

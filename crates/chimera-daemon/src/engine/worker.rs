@@ -140,7 +140,7 @@ async fn settle(
             Ok(()) => return true,
             Err(StoreError::LeaseLost { .. }) => return false,
             Err(err) => {
-                tracing::error!(task = %task.id, error = %err, "cannot record a result; trying again")
+                tracing::error!(task = %task.id, error = %err, "cannot record a result; trying again");
             }
         }
         tokio::time::sleep(SETTLE_RETRY).await;

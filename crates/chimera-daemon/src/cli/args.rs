@@ -1,0 +1,260 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// The exit codes, as the help tells them.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  it did not work; the reason is on standard error
+  2  the command line or the configuration is wrong
+  3  the task ended without a proven change
+  4  no daemon answers";
+
+/// Unattended delivery of software changes.
+///
+/// Submit a feature once; come back to a branch with the change and the proof that it works.
+#[derive(Debug, Parser)]
+#[command(name = "chimera-daemon", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Options that every command knows.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Global {
+    /// The configuration file [env: CHIMERA_CONFIG, default: chimera.toml if there is one]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CHIMERA_CONFIG",
+        hide_env = true,
+        help_heading = "Global options"
+    )]
+    pub(super) config: Option<PathBuf>,
+    /// Where everything is kept [default: chimera-data]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    pub(super) data_dir: Option<PathBuf>,
+    /// Where the Python environment is kept [default: tools in the data directory]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    pub(super) tools_dir: Option<PathBuf>,
+    /// The daemon to talk to [env: CHIMERA_SERVER, default: host and port of the configuration]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "CHIMERA_SERVER",
+        hide_env = true,
+        help_heading = "Global options"
+    )]
+    pub(super) server: Option<String>,
+    /// Answer in JSON
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the engine: deliver what is queued
+    Start(Listen),
+    /// Run the HTTP interface: accept and show
+    Api(Listen),
+    /// Run engine and HTTP interface in one process
+    StartAll(Listen),
+    /// Submit a feature request
+    Submit(Submit),
+    /// Show a task
+    Status(TaskArg),
+    /// List tasks, newest first
+    List(List),
+    /// Follow a task live until it ends
+    Watch(TaskArg),
+    /// Show what the processes of a task printed
+    Logs(Logs),
+    /// Stop a task
+    Cancel(TaskArg),
+    /// Send a failed or cancelled task back into the queue
+    Retry(Retry),
+    /// Change the priority of a task
+    Priority(Priority),
+    /// Check a running daemon: submit a small feature and follow it to its end
+    Validate(Validate),
+    /// Deliver a feature to an example shop, here and now
+    Demo(Demo),
+    /// Show what is missing for deliveries, and how to get it
+    Doctor,
+    /// Install what deliveries need: Chromium, git, the pinned Python environment
+    Setup {
+        /// Install packages of the system without asking
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Write a commented chimera.toml
+    Init {
+        /// Where to
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Create the database or bring it up to date
+    Migrate,
+    /// Measure queue and engine on this machine, with agents that do nothing
+    Bench {
+        /// Tasks for each figure
+        #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        tasks: u32,
+        /// Workers
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1024))]
+        workers: u32,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Listen {
+    /// Address of the HTTP interface [default: 127.0.0.1]
+    #[arg(long)]
+    pub(super) host: Option<String>,
+    /// Port of the HTTP interface; 0 takes a free one [default: 8000]
+    #[arg(long)]
+    pub(super) port: Option<u16>,
+    /// Tasks that run side by side [default: 5]
+    #[arg(long, value_name = "N")]
+    pub(super) workers: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TaskArg {
+    /// The task, such as chimera-1a2b3c4d5e6f
+    pub(super) task: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Submit {
+    /// What users can do once it is there: "User can view homepage"
+    #[arg(required_unless_present = "file")]
+    pub(super) feature: Option<String>,
+    /// The page of the running application
+    #[arg(long, value_name = "URL", required_unless_present = "file")]
+    pub(super) target_url: Option<String>,
+    /// Where the change is staged, if not by the project
+    #[arg(long, value_name = "URL")]
+    pub(super) staging_url: Option<String>,
+    /// 1 (whenever) to 10 (at once) [default: 5]
+    #[arg(long, value_name = "N")]
+    pub(super) priority: Option<i64>,
+    /// An acceptance criterion, in order; may be repeated
+    #[arg(long = "accept", value_name = "SENTENCE")]
+    pub(super) acceptance: Vec<String>,
+    /// A configured project; without it the target URL decides
+    #[arg(long)]
+    pub(super) project: Option<String>,
+    /// The earliest start, such as 2030-01-31T08:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(super) not_before: Option<String>,
+    /// A free mark; may be repeated
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = pair)]
+    pub(super) labels: Vec<(String, String)>,
+    /// A key that makes it safe to send the request again
+    #[arg(long, value_name = "KEY")]
+    pub(super) idempotency_key: Option<String>,
+    /// Read the request from a JSON file instead; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["feature", "target_url", "staging_url", "priority",
+        "acceptance", "project", "not_before", "labels"])]
+    pub(super) file: Option<PathBuf>,
+    /// Follow it until it ends
+    #[arg(long)]
+    pub(super) watch: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as KEY=VALUE".to_owned()),
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Only these: queued, running, completed, failed, cancelled
+    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
+    pub(super) status: Vec<String>,
+    /// Only of this project
+    #[arg(long)]
+    pub(super) project: Option<String>,
+    /// Only with this mark; may be repeated
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub(super) labels: Vec<String>,
+    /// Only with these words in the feature
+    #[arg(long, value_name = "TEXT")]
+    pub(super) search: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(super) limit: u32,
+    /// Go on where an earlier list ended
+    #[arg(long)]
+    pub(super) cursor: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Logs {
+    /// The task
+    pub(super) task: String,
+    /// Only one log, by its name; without it all of them
+    pub(super) name: Option<String>,
+    /// Only the last lines of each
+    #[arg(long, value_name = "LINES")]
+    pub(super) tail: Option<u32>,
+    /// Print what is added until the task ends
+    #[arg(long, short, conflicts_with = "tail")]
+    pub(super) follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Retry {
+    /// The task
+    pub(super) task: String,
+    /// The phase to go on from [default: the one in which it ended]
+    #[arg(long, value_name = "PHASE")]
+    pub(super) from: Option<String>,
+    /// Follow it until it ends
+    #[arg(long)]
+    pub(super) watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Priority {
+    /// The task
+    pub(super) task: String,
+    /// 1 (whenever) to 10 (at once)
+    pub(super) priority: i64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Validate {
+    /// What to ask for
+    #[arg(long, default_value = "User can view homepage")]
+    pub(super) feature: String,
+    /// The page that it is about
+    #[arg(long, value_name = "URL", default_value = "https://example.com")]
+    pub(super) target_url: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Where the demo keeps its repository and data
+    #[arg(long, value_name = "DIR", default_value = "chimera-demo")]
+    pub(super) dir: PathBuf,
+    /// Leave everything running until interrupted
+    #[arg(long)]
+    pub(super) keep: bool,
+}

@@ -1,0 +1,81 @@
+//! `start`, `api`, `start-all`: the daemon itself.
+
+use super::args::{Global, Listen};
+use super::style::{bold, dim};
+use super::{End, configure, print};
+use crate::config::{Config, Flags};
+use crate::wiring::{self, Parts, Shutdown};
+use anyhow::{Context, Result};
+use std::net::SocketAddr;
+use tokio::runtime::Runtime;
+use tracing_subscriber::EnvFilter;
+
+/// What is logged unless `CHIMERA_LOG` says otherwise.
+const LOG_LEVEL: &str = "info";
+
+pub(super) fn start(global: &Global, listen: &Listen) -> Result<End> {
+    run(global, listen, Parts { engine: true, api: false })
+}
+
+pub(super) fn api(global: &Global, listen: &Listen) -> Result<End> {
+    run(global, listen, Parts { engine: false, api: true })
+}
+
+pub(super) fn start_all(global: &Global, listen: &Listen) -> Result<End> {
+    run(global, listen, Parts { engine: true, api: true })
+}
+
+fn run(global: &Global, listen: &Listen, parts: Parts) -> Result<End> {
+    let Listen { host, port, workers } = listen;
+    let flags = Flags { host: host.clone(), port: *port, workers: *workers, ..Flags::default() };
+    let config = configure(global, flags)?;
+    log()?;
+    let banner = banner(&config, parts);
+    runtime()?.block_on(async {
+        let ready = |address| print(banner(address));
+        wiring::serve(config, parts, Shutdown::on_signals()?, ready).await
+    })?;
+    Ok(End::Done)
+}
+
+pub(super) fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the system gives no threads")
+}
+
+/// Logs to standard error as `CHIMERA_LOG` and `CHIMERA_LOG_FORMAT` say.
+fn log() -> Result<()> {
+    let wanted = std::env::var("CHIMERA_LOG").unwrap_or_else(|_| LOG_LEVEL.to_owned());
+    let filter = EnvFilter::try_new(&wanted).with_context(|| {
+        format!("CHIMERA_LOG: `{wanted}` is no filter: write `info`, `debug` or `chimera_daemon=debug`")
+    })?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match std::env::var("CHIMERA_LOG_FORMAT").as_deref() {
+        Ok("json") => log.json().init(),
+        Ok("text") | Err(_) => log
+            .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
+            .init(),
+        Ok(other) => anyhow::bail!("CHIMERA_LOG_FORMAT: `{other}` is no format: write `text` or `json`"),
+    }
+    Ok(())
+}
+
+/// What the terminal shows once the daemon is ready.
+fn banner(config: &Config, parts: Parts) -> impl FnOnce(Option<SocketAddr>) -> String + use<> {
+    let workers = config.executor.max_workers;
+    let data = config.data_dir.display().to_string();
+    let mut rows = vec![("data", data)];
+    if parts.engine {
+        rows.push(("workers", workers.to_string()));
+    }
+    move |address| {
+        let mut text = format!("{} {}\n", bold("chimera-daemon"), env!("CARGO_PKG_VERSION"));
+        if let Some(address) = address {
+            rows.insert(0, ("api", format!("http://{address}")));
+            rows.insert(1, ("docs", format!("http://{address}/docs")));
+        }
+        for (name, value) in rows {
+            text.push_str(&format!("  {} {value}\n", dim(format!("{name:8}"))));
+        }
+        text
+    }
+}

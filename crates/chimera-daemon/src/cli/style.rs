@@ -1,0 +1,97 @@
+//! How things look in a terminal.
+
+use anstyle::{AnsiColor, Style};
+use std::fmt::{self, Display};
+use std::io::IsTerminal;
+
+/// A text in a style; without a terminal the style is left out on the way.
+pub(super) struct Styled<T>(Style, T);
+
+impl<T: Display> Display for Styled<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{}", self.0, self.1, self.0.render_reset())
+    }
+}
+
+pub(super) fn bold<T: Display>(text: T) -> Styled<T> {
+    Styled(Style::new().bold(), text)
+}
+
+pub(super) fn dim<T: Display>(text: T) -> Styled<T> {
+    Styled(Style::new().dimmed(), text)
+}
+
+pub(super) fn good<T: Display>(text: T) -> Styled<T> {
+    Styled(AnsiColor::Green.on_default().bold(), text)
+}
+
+pub(super) fn bad<T: Display>(text: T) -> Styled<T> {
+    Styled(AnsiColor::Red.on_default().bold(), text)
+}
+
+pub(super) fn busy<T: Display>(text: T) -> Styled<T> {
+    Styled(AnsiColor::Cyan.on_default(), text)
+}
+
+/// A status word in its colour; pad it before.
+pub(super) fn status(padded: &str) -> String {
+    match padded.trim_end() {
+        "completed" => good(padded).to_string(),
+        "failed" => bad(padded).to_string(),
+        "running" => busy(padded).to_string(),
+        _ => dim(padded).to_string(),
+    }
+}
+
+/// True if standard output is a terminal that can redraw a line.
+pub(super) fn live() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Without control characters: text of agents and requests must not steer the terminal.
+pub(super) fn tame(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Cut to so many characters, with an ellipsis.
+pub(super) fn short(text: &str, most: usize) -> String {
+    let text = tame(text);
+    if text.chars().count() <= most {
+        return text;
+    }
+    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// Rows in columns as wide as their widest cell, two blanks apart; the last column is left as it is. `paint`
+/// gets row, column and the padded cell.
+pub(super) fn table(rows: &[Vec<String>], paint: impl Fn(usize, usize, &str) -> String) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        let last = row.len().saturating_sub(1);
+        for (column, cell) in row.iter().enumerate() {
+            let width = if column == last { 0 } else { widths.get(column).copied().unwrap_or(0) };
+            text.push_str(&paint(number, column, &format!("{cell:width$}")));
+            text.push_str(if column == last { "\n" } else { "  " });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{short, table};
+
+    #[test]
+    fn columns_line_up_and_long_texts_are_cut() {
+        let rows = [vec!["a".to_owned(), "bb".to_owned()], vec!["ccc".to_owned(), "d".to_owned()]];
+        assert_eq!(table(&rows, |_, _, cell| cell.to_owned()), "a    bb\nccc  d\n");
+        assert_eq!(short("one two three", 8), "one two…");
+        assert_eq!(short("a\u{1b}[31mb", 20), "a [31mb");
+    }
+}

@@ -1,0 +1,5 @@
+//! demo
+/// x
+pub struct DemoOptions;
+/// x
+pub fn demo() {}

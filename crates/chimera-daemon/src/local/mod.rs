@@ -1,0 +1,27 @@
+//! Commands that work on this machine, without a running daemon: what is missing, how to get it, what it can do.
+
+mod bench;
+mod demo;
+mod doctor;
+mod init;
+mod setup;
+
+pub use bench::bench;
+pub use demo::{DemoOptions, demo};
+pub use doctor::doctor;
+pub use init::init;
+pub use setup::setup;
+
+use crate::config::Config;
+use crate::wiring;
+use anyhow::Result;
+
+/// Brings the database up to date, and says where it is.
+///
+/// # Errors
+/// If it cannot be opened or belongs to a newer version.
+pub async fn migrate(config: &Config) -> Result<String> {
+    let store = wiring::open(config)?;
+    store.close().await;
+    Ok(format!("{} is up to date", config.database.display()))
+}

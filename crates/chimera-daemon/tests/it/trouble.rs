@@ -1,0 +1,152 @@
+//! What a user does wrong, or what is missing: a clear answer, and nothing lost.
+
+use crate::real::{Site, repository};
+use serde_json::{Value, json};
+use std::process::Output;
+
+fn run(site: &Site, args: &[&str]) -> Output {
+    site.command().args(args).output().expect("it runs")
+}
+
+fn complaint(site: &Site, args: &[&str]) -> String {
+    let done = run(site, args);
+    assert!(!done.status.success(), "it must refuse");
+    String::from_utf8_lossy(&done.stderr).into_owned()
+}
+
+/// The end of a task on a project with this configuration.
+fn ended(config: &str, prepare: impl FnOnce(&Site)) -> Value {
+    let site = Site::new(config);
+    prepare(&site);
+    let daemon = site.start();
+    let task = daemon.submit(&json!({"feature": "Visitors read this", "target_url": "http://127.0.0.1:1/"}));
+    daemon.ended(&task)
+}
+
+fn failed_for(ended: &Value, reason: &str, told: &str) {
+    assert_eq!(
+        (ended["status"].as_str(), ended["reason"].as_str()),
+        (Some("failed"), Some(reason)),
+        "{ended:#}"
+    );
+    let error = ended["error"].as_str().unwrap_or_default();
+    assert!(error.contains(told), "the error says what to do: {error}");
+}
+
+#[test]
+fn an_unknown_key_is_named_with_a_suggestion() {
+    let said = complaint(&Site::new("[api]\nprot = 9000\n"), &["start-all"]);
+    assert!(said.contains("prot") && said.contains("did you mean `port`?"), "{said}");
+}
+
+#[test]
+fn an_unknown_agent_in_a_role_is_named() {
+    let said = complaint(&Site::new("[roles]\ncoder-agent = \"bultin\"\n"), &["start-all"]);
+    assert!(said.contains("roles.coder-agent") && said.contains("did you mean `builtin`?"), "{said}");
+}
+
+#[test]
+fn a_port_in_use_is_told_with_the_way_out() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let said = complaint(&Site::new(""), &["start-all", "--port", &port]);
+    assert!(said.contains(&port) && said.contains("in use") && said.contains("--port"), "{said}");
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_made_is_told() {
+    let site = Site::new("");
+    std::fs::write(site.path().join("file"), "").expect("written");
+    let said = complaint(&site, &["start-all", "--port", "0", "--data-dir", "file/data"]);
+    assert!(said.contains("file/data") && said.contains("--data-dir"), "{said}");
+}
+
+#[test]
+fn a_database_that_is_none_is_told_and_kept() {
+    let site = Site::new("");
+    let path = site.path().join("chimera-data/tasks.db");
+    std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+    std::fs::write(&path, "this is no database, but somebody may need it".repeat(100)).expect("written");
+    let before = std::fs::read(&path).expect("readable");
+    let said = complaint(&site, &["start-all", "--port", "0"]);
+    assert!(said.contains("tasks.db"), "{said}");
+    assert_eq!(std::fs::read(&path).expect("readable"), before);
+}
+
+#[test]
+fn a_missing_repository_fails_the_task_with_the_remedy() {
+    let config = "[[project]]\nname = \"shop\"\nrepo = \"nowhere\"\nurls = [\"http://127.0.0.1:1\"]\n";
+    failed_for(&ended(config, |_| ()), "config", "mend `repo`");
+}
+
+#[test]
+fn an_empty_repository_fails_the_task_with_the_remedy() {
+    let config = "[[project]]\nname = \"shop\"\nrepo = \"repo\"\nurls = [\"http://127.0.0.1:1\"]\n";
+    let empty = |site: &Site| {
+        crate::real::git(site.path(), &["init", "--quiet", "repo"]);
+    };
+    failed_for(&ended(config, empty), "config", "no commits yet");
+}
+
+#[test]
+fn a_missing_base_branch_fails_the_task_and_names_the_others() {
+    let config = "[[project]]\nname = \"shop\"\nrepo = \"repo\"\nbase_branch = \"trunk\"\nurls = [\"http://127.0.0.1:1\"]\n";
+    let prepare = |site: &Site| repository(&site.path().join("repo"), &[("index.html", "<p>x</p>")]);
+    failed_for(&ended(config, prepare), "config", "it has main");
+}
+
+#[test]
+fn missing_tools_fail_the_task_with_the_remedy() {
+    let site = Site::new("");
+    let nowhere = site.path().join("nowhere");
+    let mut daemon = site.command();
+    daemon.env("CHIMERA_TOOLS_DIR", &nowhere).args(["doctor"]);
+    let done = daemon.output().expect("it runs");
+    let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+    assert!(!done.status.success() && said.contains("chimera-daemon setup"), "{said}");
+}
+
+/// The end of a task whose coder is this command.
+fn coded_by(command: &str, more: &str) -> Value {
+    let config = format!(
+        "[executor]\nmax_retries = 1\nretry_base = \"10ms\"\n[agent.odd]\nprotocol = \"command\"\ncommand = {command}\n{more}\n[roles]\ncoder-agent = \"odd\"\n"
+    );
+    ended(&config, |_| ())
+}
+
+#[test]
+fn a_missing_agent_fails_the_task_with_its_name() {
+    failed_for(&coded_by("[\"no-such-agent\"]", ""), "config", "no-such-agent");
+}
+
+#[test]
+fn a_hanging_agent_is_ended_and_named() {
+    failed_for(&coded_by("[\"sleep\", \"600\"]", "timeout = \"1s\""), "agent_error", "not done in time");
+}
+
+#[test]
+fn a_silent_agent_is_ended_and_named() {
+    failed_for(&coded_by("[\"sleep\", \"600\"]", "stall = \"1s\""), "agent_error", "said nothing");
+}
+
+#[test]
+fn a_flooding_agent_is_ended_and_named() {
+    failed_for(&coded_by("[\"yes\"]", ""), "agent_error", "too much output");
+}
+
+#[test]
+fn an_agent_without_an_answer_has_not_passed() {
+    failed_for(&coded_by("[\"true\"]", ""), "agent_error", "CHIMERA_OUTCOME");
+}
+
+#[test]
+fn an_agent_with_a_broken_answer_has_not_passed() {
+    let command = r#"["sh", "-c", "echo '{\"outcome\": \"passed\"' > $CHIMERA_OUTCOME"]"#;
+    failed_for(&coded_by(command, ""), "agent_error", "cannot be read");
+}
+
+#[test]
+fn an_agent_that_passes_and_fails_at_once_has_not_passed() {
+    let command = r#"["sh", "-c", "echo '{\"outcome\": \"passed\"}' > $CHIMERA_OUTCOME; exit 3"]"#;
+    failed_for(&coded_by(command, ""), "agent_error", "exit code 3");
+}
