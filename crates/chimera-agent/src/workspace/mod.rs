@@ -97,7 +97,7 @@ impl Workspaces {
         let git = Git::in_dir(draft.path());
         git.run("init", &["init", "--quiet", &format!("--initial-branch={}", project.base_branch)]).await?;
         git.run("add", &["add", "--all"]).await?;
-        git.run("commit", &["commit", "--quiet", "--message=Begin the scratch project"]).await?;
+        git.run("commit", &["commit", "--quiet", "--message=Begin"]).await?;
         std::fs::rename(draft.keep(), place)?;
         Ok(())
     }

@@ -5,10 +5,12 @@ use super::style::{bold, dim};
 use super::{End, configure, print};
 use crate::config::{Config, Flags};
 use crate::wiring::{self, Parts, Shutdown};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// What is logged unless `CHIMERA_LOG` says otherwise.
 const LOG_LEVEL: &str = "info";
@@ -29,7 +31,7 @@ fn run(global: &Global, listen: &Listen, parts: Parts) -> Result<End> {
     let Listen { host, port, workers } = listen;
     let flags = Flags { host: host.clone(), port: *port, workers: *workers, ..Flags::default() };
     let config = configure(global, flags)?;
-    log()?;
+    log(std::io::stderr)?;
     let banner = banner(&config, parts);
     runtime()?.block_on(async {
         let ready = |address| print(banner(address));
@@ -42,19 +44,21 @@ pub(super) fn runtime() -> Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the system gives no threads")
 }
 
-/// Logs to standard error as `CHIMERA_LOG` and `CHIMERA_LOG_FORMAT` say.
-fn log() -> Result<()> {
+/// Logs as `CHIMERA_LOG` and `CHIMERA_LOG_FORMAT` say.
+pub(super) fn log<W>(to: W) -> Result<()>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let wanted = std::env::var("CHIMERA_LOG").unwrap_or_else(|_| LOG_LEVEL.to_owned());
     let filter = EnvFilter::try_new(&wanted).with_context(|| {
         format!("CHIMERA_LOG: `{wanted}` is no filter: write `info`, `debug` or `chimera_daemon=debug`")
     })?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(to).with_ansi(coloured);
     match std::env::var("CHIMERA_LOG_FORMAT").as_deref() {
         Ok("json") => log.json().init(),
-        Ok("text") | Err(_) => log
-            .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
-            .init(),
-        Ok(other) => anyhow::bail!("CHIMERA_LOG_FORMAT: `{other}` is no format: write `text` or `json`"),
+        Ok("text") | Err(_) => log.init(),
+        Ok(other) => bail!("CHIMERA_LOG_FORMAT: `{other}` is no format: write `text` or `json`"),
     }
     Ok(())
 }

@@ -10,6 +10,18 @@ use serde_json::Value;
 
 /// Longest feature in a list, in characters.
 const FEATURE: usize = 60;
+/// What a completed task delivered, in the order of the phases.
+const RESULT: [&str; 9] = [
+    "test_path",
+    "code_pr_id",
+    "review_decision",
+    "deployment_url",
+    "validation_status",
+    "branch",
+    "base_commit",
+    "head_commit",
+    "revision",
+];
 
 pub(super) fn status(client: &Client, task: &str, json: bool) -> Result<End> {
     let task = client.get(&watch::path(task))?;
@@ -125,9 +137,8 @@ pub(super) fn ending(task: &Value, client: &Client) -> String {
 
 /// What was delivered.
 pub(super) fn result(result: &Value) -> String {
-    let fields = result.as_object().into_iter().flatten();
     let rows: Vec<(&str, String)> =
-        fields.filter_map(|(name, value)| Some((name.as_str(), tame(value.as_str()?)))).collect();
+        RESULT.iter().filter_map(|name| Some((*name, tame(result[*name].as_str()?)))).collect();
     aligned(&rows)
 }
 

@@ -39,7 +39,7 @@ impl Timeline {
         self.phase = goes_on.then(|| to.to_owned());
         self.since = if goes_on { at } else { None };
         match text(event, "event") {
-            "settled" => settled(event, took(before, at)),
+            "settled" => settled(event, &took(before, at)),
             "rescued" => vec![aside(event)],
             "requeued" => vec![aside(event)],
             _ => Vec::new(),
@@ -49,7 +49,7 @@ impl Timeline {
 
 /// The line of the phase that runs.
 pub(super) fn running(phase: &str, mark: char, seconds: f64) -> String {
-    format!("  {} {phase:PHASE_WIDTH$}  {:>8}", busy(mark), dim(seconds_text(seconds)))
+    format!("  {} {phase:PHASE_WIDTH$}  {}", busy(mark), dim(format!("{:>8}", seconds_text(seconds))))
 }
 
 /// A duration for people.
@@ -72,7 +72,7 @@ fn took(from: Option<Timestamp>, to: Option<Timestamp>) -> String {
     took.map(|took| seconds_text(took.as_secs_f64())).unwrap_or_default()
 }
 
-fn settled(event: &Value, took: String) -> Vec<String> {
+fn settled(event: &Value, took: &str) -> Vec<String> {
     let result = &event["result"];
     let (mark, remark) = match outcome(event) {
         "passed" => (good('✓').to_string(), product(&result["output"])),
@@ -80,7 +80,7 @@ fn settled(event: &Value, took: String) -> Vec<String> {
         _ => (bad('✗').to_string(), setback(event)),
     };
     let phase = text(event, "phase");
-    let mut lines = vec![format!("  {mark} {phase:PHASE_WIDTH$}  {:>8}  {remark}", dim(took))];
+    let mut lines = vec![format!("  {mark} {phase:PHASE_WIDTH$}  {}  {remark}", dim(format!("{took:>8}")))];
     let findings = result["findings"].as_array().map(Vec::as_slice).unwrap_or_default();
     lines.extend(findings.iter().take(FINDINGS).map(finding));
     if findings.len() > FINDINGS {
@@ -91,31 +91,29 @@ fn settled(event: &Value, took: String) -> Vec<String> {
 
 /// What a phase produced, in a few words.
 fn product(output: &Value) -> String {
-    let commit = |name: &str| bold(short(text(output, name), 7).replace('…', ""));
-    let commit7 =
-        |value: &Value| bold(value.as_str().unwrap_or_default().chars().take(7).collect::<String>());
+    let commit = |value: &Value| bold(value.as_str().unwrap_or_default().chars().take(7).collect::<String>());
     match text(output, "phase") {
         "E2E_TEST_GENERATION" => {
             format!(
                 "{} fails on {}, as it must",
                 tame(text(output, "test_path")),
-                commit7(&output["base_commit"])
+                commit(&output["base_commit"])
             )
         }
-        "CODE_IMPLEMENTATION" => format!("commit {}", commit7(&output["commit"])),
-        "GUARDIAN_REVIEW" => format!("approves {}", commit7(&output["commit"])),
+        "CODE_IMPLEMENTATION" => format!("commit {}", commit(&output["commit"])),
+        "GUARDIAN_REVIEW" => format!("approves {}", commit(&output["commit"])),
         "STAGING_DEPLOYMENT" => {
-            format!("{} serves {}", tame(text(output, "url")), commit7(&output["revision"]))
+            format!("{} serves {}", tame(text(output, "url")), commit(&output["revision"]))
         }
         "E2E_VALIDATION" => {
             let green = &output["green"];
             format!(
                 "the same test passes on {}, {} times in a row",
-                commit7(&green["revision"]),
+                commit(&green["revision"]),
                 green["runs"]
             )
         }
-        _ => commit("commit").to_string(),
+        _ => String::new(),
     }
 }
 

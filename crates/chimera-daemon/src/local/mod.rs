@@ -7,7 +7,7 @@ mod init;
 mod setup;
 
 pub use bench::bench;
-pub use demo::{DemoOptions, demo};
+pub use demo::{Stage, stage};
 pub use doctor::doctor;
 pub use init::init;
 pub use setup::setup;

@@ -175,7 +175,7 @@ fn cancelling_over_http_ends_a_running_agent() {
     let task = daemon.submit(&wish("never"));
     std::fs::read_to_string(site.path().join("entered")).expect("the coder speaks");
     let (status, _) = daemon.post(&format!("/api/tasks/{task}/cancel"), &json!({}));
-    assert_eq!(status, 200);
+    assert_eq!(status, 202, "its worker has to stop it");
     assert_eq!(daemon.ended(&task)["status"], "cancelled");
     let (again, problem) = daemon.post(&format!("/api/tasks/{task}/cancel"), &json!({}));
     assert_eq!(again, 409, "{problem}");
