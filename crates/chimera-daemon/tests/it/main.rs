@@ -1,8 +1,11 @@
 //! The tests of the daemon: its rooms with a real store, and the real binary.
 
+mod api;
+mod cli;
 mod crash;
 mod engine;
 mod product;
+mod reads;
 mod real;
 mod script;
 mod trouble;

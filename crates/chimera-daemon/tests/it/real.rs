@@ -22,6 +22,19 @@ pub(crate) struct Daemon {
     agent: ureq::Agent,
 }
 
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) kind: String,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|err| panic!("{err}: {}", self.text))
+    }
+}
+
 impl Site {
     pub(crate) fn new(config: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -69,6 +82,18 @@ impl Daemon {
     pub(crate) fn get(&self, path: &str) -> Value {
         let mut answer = self.agent.get(format!("{}{path}", self.url)).call().expect("an answer");
         answer.body_mut().read_json().expect("JSON")
+    }
+
+    /// Any request, with the whole answer.
+    pub(crate) fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let mut answer = self.agent.run(request.body(body).expect("a request")).expect("an answer");
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let kind = header("content-type").unwrap_or_default().to_owned();
+        let bytes = answer.body_mut().read_to_vec().expect("a body");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Answer { status: answer.status().as_u16(), kind, text }
     }
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, Value) {
