@@ -8,4 +8,5 @@ mod product;
 mod reads;
 mod real;
 mod script;
+mod shows;
 mod trouble;
