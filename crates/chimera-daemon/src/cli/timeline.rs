@@ -54,6 +54,9 @@ pub(super) fn running(phase: &str, mark: char, seconds: f64) -> String {
 
 /// A duration for people.
 pub(super) fn seconds_text(seconds: f64) -> String {
+    if seconds < 0.1 {
+        return format!("{:.0} ms", seconds * 1000.0);
+    }
     if seconds < 60.0 {
         return format!("{seconds:.1} s");
     }
@@ -213,7 +216,7 @@ mod tests {
     #[test]
     fn durations_read_well() {
         for (seconds, text) in
-            [(0.04, "0.0 s"), (59.94, "59.9 s"), (61.0, "1 min 01 s"), (119.9, "2 min 00 s")]
+            [(0.04, "40 ms"), (59.94, "59.9 s"), (61.0, "1 min 01 s"), (119.9, "2 min 00 s")]
         {
             assert_eq!(seconds_text(seconds), text);
         }

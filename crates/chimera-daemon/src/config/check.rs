@@ -28,7 +28,7 @@ pub(super) fn resolve(
         .unwrap_or_else(|| data_dir.join("tools"));
     let database = database(file.database.url.as_deref(), &environment, cwd, home)?
         .unwrap_or_else(|| data_dir.join("tasks.db"));
-    let agents = parties::agents(file.agent)?;
+    let agents = parties::agents(file.agent, home)?;
     let projects = parties::projects(file.project, &agents, home)?;
     Ok(Config {
         api: api(file.api, flags, &environment)?,

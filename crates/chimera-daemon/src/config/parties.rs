@@ -10,7 +10,10 @@ use std::path::Path;
 /// Most changed lines the built-in guardian lets through unless the project says otherwise.
 const DIFF_LINES: u32 = 2_000;
 
-pub(super) fn agents(file: BTreeMap<String, file::Agent>) -> Result<BTreeMap<String, Agent>, ConfigError> {
+pub(super) fn agents(
+    file: BTreeMap<String, file::Agent>,
+    home: &Path,
+) -> Result<BTreeMap<String, Agent>, ConfigError> {
     let mut agents = BTreeMap::from([("builtin".to_owned(), builtin())]);
     for (name, agent) in file {
         let key = format!("agent.{name}");
@@ -23,7 +26,7 @@ pub(super) fn agents(file: BTreeMap<String, file::Agent>) -> Result<BTreeMap<Str
                 let detail = "a command agent needs `command = [\"program\", \"argument\", ...]`";
                 return Err(ConfigError::value(key, detail));
             }
-            "command" => Protocol::Command { argv: agent.command },
+            "command" => Protocol::Command { argv: from_home(agent.command, home) },
             other => {
                 let detail = format!("protocol `{other}` is not supported: use `builtin` or `command`");
                 return Err(ConfigError::value(key, detail));
@@ -33,6 +36,15 @@ pub(super) fn agents(file: BTreeMap<String, file::Agent>) -> Result<BTreeMap<Str
         agents.insert(name.clone(), Agent { name, protocol, env: agent.env, timeout, stall });
     }
     Ok(agents)
+}
+
+/// The command with its program's path relative to the configuration, like every other path in it. Bare names
+/// are left to the search path. Never relative to the worktree: a change must not choose its own reviewer.
+fn from_home(mut argv: Vec<String>, home: &Path) -> Vec<String> {
+    if let Some(program) = argv.first_mut().filter(|program| program.contains('/')) {
+        *program = home.join(&*program).to_string_lossy().into_owned();
+    }
+    argv
 }
 
 fn builtin() -> Agent {

@@ -77,18 +77,19 @@ async fn database(config: &Config) -> Result<String, (String, String)> {
 fn program(config: &Config, agent: &Agent) -> Result<String, (String, String)> {
     let Protocol::Command { argv } = &agent.protocol else { return Ok("built in".to_owned()) };
     let program = argv.first().cloned().unwrap_or_default();
-    if program.contains('/') && !program.starts_with('/') {
-        return Ok(format!("{program}, looked for in the worktree of each task"));
-    }
     let path = config.environment.get("PATH").cloned().unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|dir| dir.join(&program)).find(|file| file.is_file());
+    let found = std::env::split_paths(&path).map(|dir| dir.join(&program)).find(|file| runs(file));
     match found {
         Some(file) => Ok(file.display().to_string()),
         None => Err((
-            format!("`{program}` is not there"),
-            format!("install it, or mend `command` of [agent.{}]", agent.name),
+            format!("`{program}` is not there, or no executable"),
+            format!("install it, `chmod +x` it, or mend `command` of [agent.{}]", agent.name),
         )),
     }
+}
+
+fn runs(file: &Path) -> bool {
+    file.is_file() && rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
 fn repository(repo: &str) -> Result<String, (String, String)> {
