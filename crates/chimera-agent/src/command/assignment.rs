@@ -2,6 +2,7 @@
 
 use chimera_core::{Finding, Phase};
 use serde::Serialize;
+use std::path::Path;
 
 /// The content of `$CHIMERA_ASSIGNMENT`.
 #[derive(Debug, Clone, Serialize)]
@@ -32,6 +33,8 @@ pub struct Assignment<'a> {
     pub base_commit: Option<&'a str>,
     /// The head of the task's branch.
     pub head_commit: Option<&'a str>,
+    /// The whole change as a patch file, for reviewers.
+    pub diff_path: Option<&'a Path>,
     /// What the agent has to keep within.
     pub limits: Limits,
 }

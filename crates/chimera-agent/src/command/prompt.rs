@@ -35,10 +35,11 @@ fn duty(assignment: &Assignment<'_>) -> String {
             push or deploy: the daemon does. If the test itself is wrong, answer with the outcome \"disputed\" and say why."
         ),
         Phase::GuardianReview => format!(
-            "Review the change in this copy of the repository (base {}, head {}). Answer \"passed\" to approve, \"rejected\" with \
+            "Review the change in this copy of the repository (base {}, head {}); as a patch it is in {}. Answer \"passed\" to approve, \"rejected\" with \
             `findings` otherwise. Nothing that you change here is kept.",
             assignment.base_commit.unwrap_or("?"),
-            assignment.head_commit.unwrap_or("?")
+            assignment.head_commit.unwrap_or("?"),
+            assignment.diff_path.map_or_else(|| "?".to_owned(), |path| path.display().to_string())
         ),
         _ => format!(
             "Deploy commit {} to staging. Answer with `deployment_url` and `revision`, the commit that the deployment serves.",

@@ -9,6 +9,16 @@ use std::path::Path;
 
 /// Runs a command agent in `dir` and gives its answer; whatever is no readable answer halts.
 pub(super) async fn ask(bench: &Bench<'_>, agent: &Agent, dir: &Path) -> Result<Answer, Halt> {
+    ask_about(bench, agent, dir, None).await
+}
+
+/// The same, about a change: the agent is told where its patch lies.
+pub(super) async fn ask_about(
+    bench: &Bench<'_>,
+    agent: &Agent,
+    dir: &Path,
+    diff_path: Option<&Path>,
+) -> Result<Answer, Halt> {
     let Protocol::Command { argv } = &agent.protocol else {
         return Err(Halt::failed(Reason::Config, format!("{} is no command agent", agent.name)));
     };
@@ -24,14 +34,14 @@ pub(super) async fn ask(bench: &Bench<'_>, agent: &Agent, dir: &Path) -> Result<
         timeout: agent.timeout.unwrap_or(bench.attempt.timeout),
         stall: agent.stall,
     };
-    let answered = crate::command::ask(&ask, &assignment(bench)?, &bench.stop).await;
+    let answered = crate::command::ask(&ask, &assignment(bench, diff_path)?, &bench.stop).await;
     bench.keep_file(EvidenceKind::Log, &format!("{}.log", agent.name), &log);
     let answer = answered.map_err(|trouble| halted(agent, &trouble))?;
     bench.used(answer.usage);
     Ok(answer)
 }
 
-fn assignment<'a>(bench: &'a Bench<'_>) -> Result<Assignment<'a>, Halt> {
+fn assignment<'a>(bench: &'a Bench<'_>, diff_path: Option<&'a Path>) -> Result<Assignment<'a>, Halt> {
     let (task, have) = (bench.task(), &bench.workflow().artifacts);
     let feedback = bench.workflow().feedback.as_ref();
     Ok(Assignment {
@@ -48,6 +58,7 @@ fn assignment<'a>(bench: &'a Bench<'_>) -> Result<Assignment<'a>, Halt> {
         failure_report: feedback.map(|feedback| feedback.summary.as_str()),
         base_commit: have.base_commit.as_ref().map(Digest::as_str),
         head_commit: have.head_commit.as_ref().map(Digest::as_str),
+        diff_path,
         limits: Limits {
             timeout_seconds: bench.attempt.timeout.as_secs(),
             max_diff_lines: bench.project()?.max_diff_lines,

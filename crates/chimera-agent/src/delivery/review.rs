@@ -1,13 +1,13 @@
 //! GUARDIAN_REVIEW: every reviewer looks at a snapshot of the head, and all must approve.
 
-use super::agents::ask;
+use super::agents::ask_about;
 use super::bench::Bench;
 use super::halt::{Halt, review_setback};
 use crate::command::{Answer, Verdict};
 use crate::guardian;
 use crate::spec::{Agent, Project, Protocol};
 use crate::workspace::Worktree;
-use chimera_core::{Digest, EvidenceKind, Finding, PhaseOutput, Role, Severity};
+use chimera_core::{Digest, EvidenceKind, Finding, PhaseOutput, Reason, Role, Severity};
 use std::path::Path;
 
 pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
@@ -47,10 +47,24 @@ async fn opinion(
     worktree.export(head, &snapshot).await?;
     let opinion = match &agent.protocol {
         Protocol::Builtin => checks(bench, project, worktree, head, &snapshot).await,
-        Protocol::Command { .. } => ask(bench, agent, &snapshot).await.and_then(|answer| read(agent, answer)),
+        Protocol::Command { .. } => review(bench, agent, worktree, head, &snapshot).await,
     };
     std::fs::remove_dir_all(&snapshot)?;
     opinion
+}
+
+/// A command agent's look at the snapshot, with the change as a patch beside it.
+async fn review(
+    bench: &Bench<'_>,
+    agent: &Agent,
+    worktree: &Worktree,
+    head: &Digest,
+    snapshot: &Path,
+) -> Result<Opinion, Halt> {
+    let base = bench.have("base commit", |have| &have.base_commit)?;
+    let patch = bench.private_dir(&format!("patch-{}", agent.name))?.join("change.patch");
+    std::fs::write(&patch, worktree.review_diff(&base, head).await?)?;
+    read(agent, ask_about(bench, agent, snapshot, Some(&patch)).await?)
 }
 
 /// The deterministic checks.
@@ -87,7 +101,10 @@ fn read(agent: &Agent, answer: Answer) -> Result<Opinion, Halt> {
     let blocking = findings.iter().any(|finding| finding.severity == Severity::Error);
     match verdict {
         Verdict::Passed => Ok(Opinion { approved: !blocking, summary, findings }),
-        Verdict::Rejected | Verdict::Failed => Ok(Opinion { approved: false, summary, findings }),
+        Verdict::Rejected => Ok(Opinion { approved: false, summary, findings }),
+        Verdict::Failed => {
+            Err(Halt::failed(Reason::AgentError, format!("agent `{}`: {summary}", agent.name)))
+        }
         Verdict::Disputed => Err(Halt::unknown(format!(
             "agent `{}` answered `disputed`, which is no verdict of a reviewer",
             agent.name

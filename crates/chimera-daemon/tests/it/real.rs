@@ -58,9 +58,15 @@ impl Site {
     }
 
     pub(crate) fn start_with(&self, args: &[&str]) -> Daemon {
+        self.start_as(args, &[])
+    }
+
+    /// With further variables in its environment.
+    pub(crate) fn start_as(&self, args: &[&str], variables: &[(&str, &str)]) -> Daemon {
         let log = std::fs::File::options().create(true).append(true).open(self.path().join("daemon.log"));
         let mut command = self.command();
-        command.args(args).stdout(Stdio::piped()).stderr(log.expect("a log"));
+        command.args(args).envs(variables.iter().copied());
+        command.stdout(Stdio::piped()).stderr(log.expect("a log"));
         // Its own group, so that a signal to the test's terminal does not reach it.
         let mut child = command.process_group(0).spawn().expect("the daemon starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
