@@ -2,8 +2,8 @@
 //!
 //! A [`Store`] runs closures: [`Store::write`] on the one writer thread, which commits many of them at once,
 //! [`Store::read`] on connections of their own. Closures see [`Tx`] and [`ReadTx`], never the driver. Map:
-//! [`submit`] accepts tasks, [`queue`] claims, extends, settles and rescues them, [`read`] answers questions;
-//! `sqlite` is the backend, `migrate` the schema's history, `row` the values that cross the seam.
+//! [`submit`] accepts tasks, [`queue`] claims, extends, settles and rescues them, [`steer`] is what people do
+//! to them, [`read`] answers questions; `sqlite` is the backend, `migrate` the schema's history, `row` the values that cross the seam.
 
 mod error;
 mod journal;
@@ -12,6 +12,7 @@ pub mod queue;
 pub mod read;
 mod row;
 mod sqlite;
+pub mod steer;
 pub mod submit;
 mod task_row;
 

@@ -9,8 +9,7 @@
 use crate::task_row::{columns, task as read_task};
 use crate::{StoreError, Tx, journal, read};
 use chimera_core::{
-    Entry, EntryKind, Event, Evidence, Next, Phase, Policy, Priority, Rank, State, Status, Task, TaskId,
-    Tick, Transition, UnixMillis, step,
+    Event, Evidence, Next, Policy, State, Status, Task, TaskId, Tick, Transition, UnixMillis, step,
 };
 use std::time::Duration;
 
@@ -39,9 +38,6 @@ const EXPIRED: &str = concat!(
 const OWNERS: &str = "SELECT DISTINCT lease_owner FROM tasks WHERE status = 'running'";
 const CANCELLATIONS: &str =
     "SELECT task_id FROM tasks WHERE status = 'running' AND lease_owner = $1 AND cancel_requested = 1";
-const WISH: &str = "UPDATE tasks SET cancel_requested = 1, seq = seq + 1 WHERE task_id = $1 AND cancel_requested = 0 RETURNING seq";
-const PRIORITY: &str =
-    "UPDATE tasks SET priority = $1, rank = $2, request = $3, seq = seq + 1 WHERE task_id = $4 RETURNING seq";
 const NEXT_READY: &str = "SELECT MIN(ready_at) FROM tasks WHERE status = 'queued' AND parked = 1";
 
 /// Who wants how many tasks.
@@ -66,15 +62,6 @@ pub struct Held {
     pub epoch: i64,
     /// Somebody asked to cancel it.
     pub cancel_requested: bool,
-}
-
-/// What became of a wish to cancel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cancel {
-    /// The task was waiting and is cancelled.
-    Cancelled,
-    /// The task is running; its worker will stop it.
-    Requested,
 }
 
 /// Takes ready tasks by ascending rank, each under a new epoch.
@@ -201,75 +188,6 @@ pub fn cancellations(tx: &read::Reading<'_>, owner: &str) -> Result<Vec<TaskId>,
     tx.query(CANCELLATIONS, &[owner.into()])?.iter().map(|row| crate::task_row::id(row.text(0)?)).collect()
 }
 
-/// Cancels a waiting task, or asks the worker of a running one to stop it.
-///
-/// # Errors
-/// [`StoreError::NotFound`]; [`StoreError::Ended`] if it has ended.
-pub fn cancel(tx: &mut Tx<'_>, id: &TaskId, now: UnixMillis, policy: &Policy) -> Result<Cancel, StoreError> {
-    let task = known(tx, id)?;
-    match task.status {
-        Status::Queued => {
-            let transition = decide(&task, Event::Cancelled, now, policy)?;
-            change(tx, &task, &transition, now)?;
-            Ok(Cancel::Cancelled)
-        }
-        Status::Running => {
-            if let Some(row) = tx.first(WISH, &[id.as_str().into()])? {
-                let entry = remark(&task, now, EntryKind::CancelRequested);
-                journal::append(tx, id, row.int(0)?, &entry)?;
-            }
-            Ok(Cancel::Requested)
-        }
-        status => Err(StoreError::Ended { id: id.clone(), status }),
-    }
-}
-
-/// Sends an ended task back into the queue.
-///
-/// # Errors
-/// [`StoreError::NotFound`]; [`StoreError::Illegal`] if the task has not ended, is completed, or has not
-/// reached that phase.
-pub fn requeue(
-    tx: &mut Tx<'_>,
-    id: &TaskId,
-    from: Phase,
-    now: UnixMillis,
-    policy: &Policy,
-) -> Result<Task, StoreError> {
-    let task = known(tx, id)?;
-    let transition = decide(&task, Event::Requeued { from }, now, policy)?;
-    change(tx, &task, &transition, now)?;
-    known(tx, id)
-}
-
-/// Changes the priority of a task that has not ended; one that waits gets its new place at once.
-///
-/// # Errors
-/// [`StoreError::NotFound`]; [`StoreError::Ended`] if it has ended.
-pub fn set_priority(
-    tx: &mut Tx<'_>,
-    id: &TaskId,
-    priority: Priority,
-    now: UnixMillis,
-) -> Result<Task, StoreError> {
-    let mut task = known(tx, id)?;
-    if task.status.is_end() {
-        return Err(StoreError::Ended { id: id.clone(), status: task.status });
-    }
-    task.request.priority = priority;
-    let params = [
-        i64::from(priority).into(),
-        Rank::new(task.created_at, priority).0.into(),
-        serde_json::to_string(&task.request)?.into(),
-        id.as_str().into(),
-    ];
-    if let Some(row) = tx.first(PRIORITY, &params)? {
-        let entry = remark(&task, now, EntryKind::PriorityChanged { priority });
-        journal::append(tx, id, row.int(0)?, &entry)?;
-    }
-    known(tx, id)
-}
-
 /// The earliest time at which a parked task becomes ready.
 ///
 /// # Errors
@@ -281,18 +199,24 @@ pub fn next_ready_at(tx: &read::Reading<'_>) -> Result<Option<UnixMillis>, Store
     }
 }
 
-fn known(tx: &Tx<'_>, id: &TaskId) -> Result<Task, StoreError> {
-    read::task(tx, id)?.ok_or_else(|| StoreError::NotFound { id: id.clone() })
-}
-
-fn decide(task: &Task, event: Event, now: UnixMillis, policy: &Policy) -> Result<Transition, StoreError> {
+pub(crate) fn decide(
+    task: &Task,
+    event: Event,
+    now: UnixMillis,
+    policy: &Policy,
+) -> Result<Transition, StoreError> {
     let state = State { status: task.status, workflow: task.workflow.clone() };
     // None of the events decided here backs off, so the jitter does not matter.
     Ok(step(&state, event, Tick { now, jitter: 0.0 }, policy)?)
 }
 
 /// Writes a transition that no worker made, if the task has not changed since it was read.
-fn change(tx: &mut Tx<'_>, task: &Task, transition: &Transition, now: UnixMillis) -> Result<(), StoreError> {
+pub(crate) fn change(
+    tx: &mut Tx<'_>,
+    task: &Task,
+    transition: &Transition,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
     let State { status, workflow } = &transition.state;
     let seq = task.seq + 1;
     let params = [
@@ -310,9 +234,4 @@ fn change(tx: &mut Tx<'_>, task: &Task, transition: &Transition, now: UnixMillis
         return Err(StoreError::Busy);
     }
     journal::append(tx, &task.id, seq, &transition.entry)
-}
-
-/// A journal entry that moves nothing.
-fn remark(task: &Task, now: UnixMillis, kind: EntryKind) -> Entry {
-    Entry { at: now, phase: task.phase(), to: task.phase(), attempt: task.workflow.attempt, kind }
 }

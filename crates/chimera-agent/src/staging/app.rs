@@ -1,6 +1,7 @@
 //! A project's own server.
 
-use super::{Record, StagingError, http};
+use super::records::Record;
+use super::{StagingError, http};
 use crate::process::{Exit, Server, Spec, run};
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};

@@ -1,19 +1,20 @@
 //! Serves commits on loopback until their time is up.
 //!
 //! One deployment per task; a new one replaces the old one at the same port, so that the base and the head of a
-//! branch are judged at one origin. Map: [`Staging`] keeps the deployments and their records on disk, `site`
-//! serves static files, `app` starts a project's own server, `http` asks the origin what it serves.
+//! branch are judged at one origin. Map: [`Staging`] keeps the deployments, `records` what is on disk about them, `site` serves
+//! static files, `app` starts a project's own server, `http` asks the origin what it serves.
 
 mod app;
 mod http;
+mod records;
 mod site;
 
+use self::records::{Record, Records};
 use crate::process::Server;
 use crate::spec;
 use chimera_core::{Digest, TaskId, UnixMillis};
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -26,7 +27,7 @@ pub const REVISION_PATH: &str = "/.well-known/chimera-revision";
 /// All deployments of a data directory.
 #[derive(Clone)]
 pub struct Staging {
-    dir: PathBuf,
+    records: Records,
     live: Arc<Mutex<HashMap<TaskId, Live>>>,
 }
 
@@ -74,17 +75,6 @@ pub enum StagingError {
     Stopped,
 }
 
-/// What is needed to serve a deployment again, on disk beside its files.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Record {
-    revision: Digest,
-    port: u16,
-    spec: spec::Staging,
-    expires_at: UnixMillis,
-    environment: std::collections::BTreeMap<String, String>,
-    log: PathBuf,
-}
-
 struct Live {
     record: Record,
     served: Served,
@@ -105,7 +95,7 @@ impl From<std::io::Error> for StagingError {
 impl Staging {
     /// The deployments of a data directory.
     pub fn new(data_dir: &Path) -> Self {
-        Self { dir: data_dir.join("staging"), live: Arc::default() }
+        Self { records: Records::new(data_dir), live: Arc::default() }
     }
 
     /// Serves a commit at the task's origin, in place of what was there.
@@ -117,13 +107,13 @@ impl Staging {
         deploy: Deploy<'_>,
         stop: &CancellationToken,
     ) -> Result<Deployment, StagingError> {
-        let port = self.record(deploy.task).map_or(0, |record| record.port);
+        let port = self.records.of(deploy.task).map_or(0, |record| record.port);
         self.end(deploy.task).await;
-        let files = self.files(deploy.task);
+        let files = self.records.files(deploy.task);
         if files.exists() {
             std::fs::remove_dir_all(&files)?;
         }
-        std::fs::create_dir_all(self.place(deploy.task))?;
+        std::fs::create_dir_all(self.records.place(deploy.task))?;
         std::fs::rename(deploy.source, &files)?;
         let record = Record {
             revision: deploy.revision.clone(),
@@ -149,7 +139,7 @@ impl Staging {
         {
             return Ok(live.record.deployment());
         }
-        let record = self.record(task).ok_or_else(|| {
+        let record = self.records.of(task).ok_or_else(|| {
             StagingError::Failed(
                 "nothing is staged for this task: retry it from STAGING_DEPLOYMENT".to_owned(),
             )
@@ -182,8 +172,8 @@ impl Staging {
 
     /// Serves the static deployments of an earlier daemon again, so that their links keep working.
     pub async fn restore(&self, now: UnixMillis) {
-        for task in self.tasks() {
-            let Some(record) = self.record(&task) else { continue };
+        for task in self.records.tasks() {
+            let Some(record) = self.records.of(&task) else { continue };
             if record.expires_at <= now {
                 self.remove(&task).await;
             } else if matches!(record.spec, spec::Staging::Static { .. })
@@ -196,8 +186,8 @@ impl Staging {
 
     /// Removes the deployments whose time is up.
     pub async fn sweep(&self, now: UnixMillis) {
-        for task in self.tasks() {
-            if self.record(&task).is_none_or(|record| record.expires_at <= now) {
+        for task in self.records.tasks() {
+            if self.records.of(&task).is_none_or(|record| record.expires_at <= now) {
                 self.remove(&task).await;
             }
         }
@@ -219,7 +209,7 @@ impl Staging {
     ) -> Result<Deployment, StagingError> {
         let listener = listener(record.port).await?;
         record.port = listener.local_addr()?.port();
-        let files = self.files(task);
+        let files = self.records.files(task);
         let served = match &record.spec {
             spec::Staging::Static { static_dir } => {
                 Served::Site(site::Site::start(listener, &files.join(static_dir), &record.revision))
@@ -233,7 +223,7 @@ impl Staging {
                 return Err(StagingError::Failed("an agent deploys this project".to_owned()));
             }
         };
-        self.write(task, &record)?;
+        self.records.write(task, &record)?;
         let deployment = record.deployment();
         self.live.lock().await.insert(task.clone(), Live { record, served });
         Ok(deployment)
@@ -248,35 +238,9 @@ impl Staging {
 
     async fn remove(&self, task: &TaskId) {
         self.end(task).await;
-        if let Err(err) = std::fs::remove_dir_all(self.place(task)) {
+        if let Err(err) = std::fs::remove_dir_all(self.records.place(task)) {
             tracing::warn!(%task, error = %err, "cannot remove a staged change");
         }
-    }
-
-    fn place(&self, task: &TaskId) -> PathBuf {
-        self.dir.join(task.as_str())
-    }
-
-    fn files(&self, task: &TaskId) -> PathBuf {
-        self.place(task).join("files")
-    }
-
-    fn tasks(&self) -> Vec<TaskId> {
-        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        entries.filter_map(|entry| TaskId::parse(entry.file_name().to_str()?).ok()).collect()
-    }
-
-    fn record(&self, task: &TaskId) -> Option<Record> {
-        let text = std::fs::read(self.place(task).join("deployment.json")).ok()?;
-        serde_json::from_slice(&text).ok()
-    }
-
-    /// Replaces the record as a whole.
-    fn write(&self, task: &TaskId, record: &Record) -> std::io::Result<()> {
-        let draft = tempfile::NamedTempFile::new_in(self.place(task))?;
-        serde_json::to_writer(draft.as_file(), record)?;
-        draft.persist(self.place(task).join("deployment.json"))?;
-        Ok(())
     }
 }
 
@@ -286,12 +250,6 @@ impl Live {
             Served::Site(_) => true,
             Served::App(server) => server.exit().is_none() && server.identity().is_alive(),
         }
-    }
-}
-
-impl Record {
-    fn deployment(&self) -> Deployment {
-        Deployment { url: format!("http://127.0.0.1:{}", self.port), revision: self.revision.clone() }
     }
 }
 

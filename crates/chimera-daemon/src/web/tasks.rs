@@ -11,8 +11,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chimera_core::{Phase, Status, Task, TaskId};
-use chimera_store::queue::{self, Cancel};
 use chimera_store::read::{self, Filter, PAGE};
+use chimera_store::steer::{self, Cancel};
 use chimera_store::{ReadTx, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -136,7 +136,7 @@ pub(super) async fn reprioritise(
 ) -> Result<Json<TaskView>, Problem> {
     let (priority, now) = (new_priority(&body)?, app.now());
     let task = id.clone();
-    let changed = app.store.write(move |tx| queue::set_priority(tx, &task, priority, now)).await;
+    let changed = app.store.write(move |tx| steer::set_priority(tx, &task, priority, now)).await;
     changed.map_err(Problem::store)?;
     view(&app, id).await.map(Json)
 }
@@ -156,7 +156,7 @@ pub(super) async fn reprioritise(
 )]
 pub(super) async fn cancel(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
     let (task, now, policy) = (id.clone(), app.now(), app.settings.policy);
-    let cancelled = app.store.write(move |tx| queue::cancel(tx, &task, now, &policy)).await;
+    let cancelled = app.store.write(move |tx| steer::cancel(tx, &task, now, &policy)).await;
     let status = match cancelled.map_err(Problem::store)? {
         Cancel::Cancelled => StatusCode::OK,
         Cancel::Requested => StatusCode::ACCEPTED,
@@ -189,7 +189,7 @@ pub(super) async fn retry(
     let requeued = app.store.write(move |tx| {
         let known = read::task(tx, &task)?.ok_or_else(|| StoreError::NotFound { id: task.clone() })?;
         let reached = known.workflow.failed_in.unwrap_or(known.phase());
-        queue::requeue(tx, &task, from.unwrap_or(reached), now, &policy)
+        steer::requeue(tx, &task, from.unwrap_or(reached), now, &policy)
     });
     requeued.await.map_err(Problem::store)?;
     view(&app, id).await.map(Json)

@@ -171,7 +171,7 @@ async fn cancelling_a_running_task_stops_its_agent() {
     let now = chimera_daemon::seams::Clock::system().now();
     house
         .store
-        .write(move |tx| queue::cancel(tx, &wanted, now, &policy))
+        .write(move |tx| chimera_store::steer::cancel(tx, &wanted, now, &policy))
         .await
         .expect("the wish is recorded");
     told.notified().await;

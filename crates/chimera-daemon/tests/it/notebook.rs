@@ -64,7 +64,7 @@ fn a_command_agent_delivers_to_a_server_side_application() {
     }));
     let ended = daemon.ended(&task);
     assert_eq!(ended["status"], "completed", "{ended:#}\n{}", site.log());
-    assert_eq!(ended["iteration"], 2, "one more round of coder and guardian");
+    assert_eq!(ended["iteration"], 4, "phase executions since the reviewer's no");
     let rejected: Vec<_> =
         daemon.events(&task).into_iter().filter(|event| event["result"]["outcome"] == "rejected").collect();
     assert_eq!(rejected.len(), 1);
