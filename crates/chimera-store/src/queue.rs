@@ -13,20 +13,18 @@ use chimera_core::{
 };
 use std::time::Duration;
 
-const UNPARK: &str = "UPDATE tasks SET parked = 0 WHERE status = 'queued' AND parked = 1 AND ready_at <= $1";
-const READY: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM tasks WHERE status = 'queued' AND parked = 0 ORDER BY rank, task_id LIMIT $1"
-);
-const TAKE: &str = "UPDATE tasks SET status = 'running', lease_owner = $1, lease_epoch = lease_epoch + 1, lease_expires_at = $2, \
+const UNPARK: &str = "UPDATE tasks SET parked = 0 WHERE parked = 1 AND ready_at <= $1";
+/// The tasks that a claim takes, in order; parameter 1 is how many. Public for plans and measurements.
+pub const READY: &str =
+    concat!("SELECT ", columns!(), " FROM tasks WHERE parked = 0 ORDER BY rank, task_id LIMIT $1");
+const TAKE: &str = "UPDATE tasks SET status = 'running', parked = NULL, lease_owner = $1, lease_epoch = lease_epoch + 1, lease_expires_at = $2, \
     started_at = COALESCE(started_at, $3), workflow_state = $4, seq = $5 WHERE task_id = $6 AND status = 'queued'";
 const SETTLE: &str = "UPDATE tasks SET status = $1, phase = $2, workflow_state = $3, seq = seq + 1, ready_at = $4, parked = $5, \
     lease_owner = CASE WHEN $1 = 'running' THEN lease_owner END, \
     lease_expires_at = CASE WHEN $1 = 'running' THEN lease_expires_at END, \
     completed_at = $6, cancel_requested = CASE WHEN $1 = 'running' THEN cancel_requested ELSE 0 END \
     WHERE task_id = $7 AND lease_epoch = $8 AND status = 'running' RETURNING seq";
-const CHANGE: &str = "UPDATE tasks SET status = $1, phase = $2, workflow_state = $3, seq = $4, ready_at = $5, parked = 0, \
+const CHANGE: &str = "UPDATE tasks SET status = $1, phase = $2, workflow_state = $3, seq = $4, ready_at = $5, parked = CASE WHEN $1 = 'queued' THEN 0 END, \
     lease_owner = NULL, lease_expires_at = NULL, completed_at = $6, cancel_requested = $7 WHERE task_id = $8 AND seq = $9";
 const HEARTBEAT: &str = "UPDATE tasks SET lease_expires_at = $1 WHERE lease_owner = $2 AND status = 'running' \
     RETURNING task_id, lease_epoch, cancel_requested";
@@ -38,7 +36,8 @@ const EXPIRED: &str = concat!(
 const OWNERS: &str = "SELECT DISTINCT lease_owner FROM tasks WHERE status = 'running'";
 const CANCELLATIONS: &str =
     "SELECT task_id FROM tasks WHERE status = 'running' AND lease_owner = $1 AND cancel_requested = 1";
-const NEXT_READY: &str = "SELECT MIN(ready_at) FROM tasks WHERE status = 'queued' AND parked = 1";
+/// The earliest time among parked tasks. Public for plans and measurements.
+pub const NEXT_READY: &str = "SELECT MIN(ready_at) FROM tasks WHERE parked = 1";
 
 /// Who wants how many tasks.
 #[derive(Debug, Clone, Copy)]
@@ -116,7 +115,7 @@ pub fn settle(
         workflow.phase.as_str().into(),
         serde_json::to_string(workflow)?.into(),
         ready_at.0.into(),
-        (*status == Status::Queued && ready_at > now).into(),
+        (*status == Status::Queued).then_some(ready_at > now).into(),
         status.is_end().then_some(now.0).into(),
         id.as_str().into(),
         epoch.into(),

@@ -20,7 +20,7 @@ const EVENTS_OF: &str =
 const EVENTS: &str = "SELECT id, task_id, seq, entry FROM journal WHERE id > $1 ORDER BY id LIMIT $2";
 const LAST_EVENT: &str = "SELECT COALESCE(MAX(id), 0) FROM journal";
 const EVIDENCE: &str = "SELECT entry FROM evidence WHERE task_id = $1 ORDER BY position";
-const AHEAD_OF: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM tasks WHERE status = 'queued' AND parked = 0 \
+const AHEAD_OF: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM tasks WHERE parked = 0 \
     AND (rank < $1 OR (rank = $1 AND task_id < $2)) LIMIT $3) AS earlier";
 
 /// Which tasks to list; an empty filter lists all.

@@ -35,7 +35,9 @@ impl Watcher {
         inotify::add_watch(&inotify, PathBuf::from(wal), inotify::WatchFlags::MODIFY).map_err(system)?;
         let stop = Arc::new(eventfd(0, EventfdFlags::CLOEXEC).map_err(system)?);
         let stopped = stop.clone();
-        std::thread::spawn(move || watch(&connection, &inotify, &stopped, &changes));
+        // Here and not in the thread: what is committed from now on must be noticed.
+        let seen = version(&connection);
+        std::thread::spawn(move || watch(&connection, seen, &inotify, &stopped, &changes));
         Ok(Self { stop })
     }
 }
@@ -46,8 +48,13 @@ impl Drop for Watcher {
     }
 }
 
-fn watch(connection: &Connection, inotify: &OwnedFd, stop: &OwnedFd, changes: &watch::Sender<u64>) {
-    let mut seen = version(connection);
+fn watch(
+    connection: &Connection,
+    mut seen: Option<i64>,
+    inotify: &OwnedFd,
+    stop: &OwnedFd,
+    changes: &watch::Sender<u64>,
+) {
     loop {
         let mut fds = [PollFd::new(inotify, PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
         if poll(&mut fds, None).is_err() || !fds[1].revents().is_empty() {

@@ -1,0 +1,159 @@
+//! A store in a temporary directory, and tasks to put into it.
+
+use chimera_core::{
+    Outcome, Policy, Priority, Reason, Request, Setback, State, Task, TaskId, Tick, Transition, UnixMillis,
+    Usage, step,
+};
+use chimera_store::queue::{self, Claim};
+use chimera_store::read::{self, PAGE};
+use chimera_store::submit::{IdempotencyKey, NewTask, submit};
+use chimera_store::{Options, Store, StoreError};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The time at which everything begins.
+pub(crate) const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+/// How long leases last.
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
+
+/// That many seconds after the beginning.
+pub(crate) fn later(seconds: u64) -> UnixMillis {
+    NOW.plus(Duration::from_secs(seconds))
+}
+
+/// The id of a task by number.
+pub(crate) fn id(number: u64) -> TaskId {
+    TaskId::from_bits(number)
+}
+
+/// A request that nothing is wrong with.
+pub(crate) fn request() -> Request {
+    Request {
+        feature: "User can view homepage".to_owned(),
+        target_url: "https://example.com".to_owned(),
+        staging_url: None,
+        priority: Priority::default(),
+        acceptance: Vec::new(),
+        project: None,
+        not_before: None,
+        labels: BTreeMap::new(),
+    }
+}
+
+/// A task by number, submitted at the beginning.
+pub(crate) fn new_task(number: u64) -> NewTask {
+    NewTask { id: id(number), request: request(), project: "shop".to_owned(), now: NOW, idempotency: None }
+}
+
+/// The key `name` for the body with that hash digit.
+pub(crate) fn key(name: &str, body: char) -> Option<IdempotencyKey> {
+    let body_sha256 = chimera_core::Digest::parse(&body.to_string().repeat(64)).expect("64 digits");
+    Some(IdempotencyKey { key: name.to_owned(), body_sha256 })
+}
+
+pub(crate) fn priority(value: i64) -> Priority {
+    Priority::new(value).expect("from 1 to 10")
+}
+
+/// What follows if the attempt ends so.
+pub(crate) fn settled(task: &Task, outcome: Outcome, now: UnixMillis) -> Transition {
+    let state = State { status: task.status, workflow: task.workflow.clone() };
+    let event = chimera_core::Event::Settled { outcome, usage: Usage::default() };
+    step(&state, event, Tick { now, jitter: 0.0 }, &Policy::default()).expect("a running task settles")
+}
+
+/// An outcome that ends the task.
+pub(crate) fn failure() -> Outcome {
+    Outcome::Failed(Setback::new(Reason::AgentError, "the tool says no"))
+}
+
+/// A database of its own, gone with the value.
+pub(crate) struct House {
+    pub(crate) store: Store,
+    dir: tempfile::TempDir,
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        Self::with(&Options::default())
+    }
+
+    pub(crate) fn with(options: &Options) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::open(&dir.path().join("tasks.db"), options).expect("a new database");
+        Self { store, dir }
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.dir.path().join("tasks.db")
+    }
+
+    /// Another daemon on the same database.
+    pub(crate) fn second(&self) -> Store {
+        Store::open(&self.file(), &Options::default()).expect("the database opens twice")
+    }
+
+    pub(crate) async fn submit(&self, new: NewTask) -> Task {
+        let submitted = self.store.write(move |tx| submit(tx, &new)).await;
+        submitted.expect("the task is accepted").into_task()
+    }
+
+    /// Takes up to `limit` tasks for an owner.
+    pub(crate) async fn claim(&self, owner: &'static str, now: UnixMillis, limit: u32) -> Vec<Task> {
+        let claim = move |tx: &mut chimera_store::Tx<'_>| {
+            queue::claim(tx, &Claim { owner, now, lease: LEASE, limit })
+        };
+        self.store.write(claim).await.expect("claimed")
+    }
+
+    /// Submits a task and takes it.
+    pub(crate) async fn running(&self, number: u64, owner: &'static str) -> Task {
+        self.submit(new_task(number)).await;
+        self.claim(owner, NOW, 1).await.pop().expect("the task is taken")
+    }
+
+    pub(crate) async fn settle(
+        &self,
+        task: &Task,
+        epoch: i64,
+        outcome: Outcome,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let (id, transition) = (task.id.clone(), settled(task, outcome, now));
+        self.store.write(move |tx| queue::settle(tx, &id, epoch, &transition, &[], now)).await
+    }
+
+    pub(crate) async fn rescue(&self, now: UnixMillis, gone: &[&str]) -> Vec<TaskId> {
+        let gone: Vec<String> = gone.iter().map(ToString::to_string).collect();
+        let rescue = move |tx: &mut chimera_store::Tx<'_>| queue::rescue(tx, now, &gone, &Policy::default());
+        self.store.write(rescue).await.expect("rescued")
+    }
+
+    pub(crate) async fn task(&self, number: u64) -> Task {
+        let id = id(number);
+        self.store.read(move |tx| read::task(tx, &id)).await.expect("readable").expect("the task exists")
+    }
+
+    /// The events of a task.
+    pub(crate) async fn journal(&self, number: u64) -> Vec<read::Event> {
+        let id = id(number);
+        self.store.read(move |tx| read::events(tx, Some(&id), 0, PAGE)).await.expect("readable")
+    }
+
+    /// The events of a task, as words.
+    pub(crate) async fn story(&self, number: u64) -> Vec<&'static str> {
+        self.journal(number).await.iter().map(|event| event.entry.kind.as_str()).collect()
+    }
+}
+
+/// The epoch under which a task is held.
+pub(crate) fn epoch(task: &Task) -> i64 {
+    task.lease.as_ref().expect("the task is held").epoch
+}
+
+/// The numbers behind ids.
+pub(crate) fn numbers(tasks: &[Task]) -> Vec<u64> {
+    let number = |task: &Task| (0..1000).find(|number| id(*number) == task.id).expect("a task of ours");
+    tasks.iter().map(number).collect()
+}

@@ -1,0 +1,11 @@
+//! The store, tried from outside on real files.
+
+mod claim;
+mod fixture;
+mod lease;
+mod lists;
+mod opening;
+mod steer;
+mod submit;
+mod walk;
+mod write;

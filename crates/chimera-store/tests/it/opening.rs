@@ -1,0 +1,69 @@
+//! Databases that cannot be used say why.
+
+use crate::fixture::{House, NOW, id, new_task};
+use chimera_store::submit::submit;
+use chimera_store::{Options, Store, StoreError, Value, read};
+use std::path::Path;
+
+fn refusal(path: &Path) -> StoreError {
+    Store::open(path, &Options::default()).err().expect("it is refused")
+}
+
+async fn execute(store: &Store, sql: &'static str, value: Value) {
+    store.write(move |tx| tx.execute(sql, &[value]).map(drop)).await.expect("executed");
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_left_alone() {
+    let house = House::new();
+    let sql = "INSERT INTO schema_migrations (version, sha256) VALUES (99, $1)";
+    execute(&house.store, sql, "future".into()).await;
+    let err = refusal(&house.file());
+    assert!(matches!(err, StoreError::Newer { found: 99, .. }));
+    assert!(err.to_string().contains("use a newer chimera-daemon"), "{err}");
+}
+
+#[tokio::test]
+async fn a_migration_that_is_not_the_one_applied_is_refused() {
+    let house = House::new();
+    execute(&house.store, "UPDATE schema_migrations SET sha256 = $1 WHERE version = 1", "other".into()).await;
+    assert!(matches!(refusal(&house.file()), StoreError::Checksum { version: 1, .. }));
+}
+
+#[test]
+fn what_is_no_database_is_named() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("notes.txt");
+    std::fs::write(&file, "not a database, but long enough to be taken for one ".repeat(100))
+        .expect("written");
+    assert!(matches!(refusal(&file), StoreError::Fatal(_)));
+    let missing = dir.path().join("missing/tasks.db");
+    let err = refusal(&missing);
+    assert!(matches!(&err, StoreError::Open { path, .. } if *path == missing), "{err:?}");
+    assert!(matches!(refusal(dir.path()), StoreError::Open { .. }), "a directory");
+}
+
+/// With no room left, a submission is refused as such; what was accepted stays, and with room it goes on.
+#[tokio::test]
+async fn a_full_disk_refuses_and_loses_nothing() {
+    let house = House::with(&Options { max_pages: Some(80), ..Options::default() });
+    let mut accepted = 0;
+    let refused = loop {
+        let mut new = new_task(accepted);
+        new.request.feature = "x".repeat(10_000);
+        match house.store.write(move |tx| submit(tx, &new)).await {
+            Ok(_) => accepted += 1,
+            Err(err) => break err,
+        }
+    };
+    assert!(matches!(refused, StoreError::Full), "{refused:?}");
+    assert!(accepted > 3, "there was room for some");
+    let counts = |store: Store| async move { store.read(read::counts).await.expect("readable").queued };
+    assert_eq!(counts(house.store.clone()).await, accepted);
+
+    let roomier = house.second();
+    roomier.write(move |tx| submit(tx, &new_task(accepted))).await.expect("there is room again");
+    assert_eq!(counts(roomier).await, accepted + 1);
+    assert_eq!(house.task(0).await.created_at, NOW);
+    assert_eq!(house.task(accepted).await.id, id(accepted));
+}

@@ -1,0 +1,69 @@
+//! Group commit: many closures, one transaction, and each answers for itself.
+
+use crate::fixture::{House, id, new_task};
+use chimera_store::submit::submit;
+use chimera_store::{StoreError, read};
+use std::sync::mpsc;
+
+#[tokio::test]
+async fn a_closure_that_fails_undoes_its_own_writes_only() {
+    let house = House::new();
+    // The first closure holds the writer until all three wait: they share its commit.
+    let (go, gate) = mpsc::channel::<()>();
+    let first = house.store.write(move |tx| {
+        let _ = gate.recv();
+        submit(tx, &new_task(1)).map(drop)
+    });
+    let failing = house.store.write(|tx| {
+        submit(tx, &new_task(2))?;
+        Err::<(), _>(StoreError::NotFound { id: id(2) })
+    });
+    let panicking = house.store.write(|tx| -> Result<(), StoreError> {
+        submit(tx, &new_task(3))?;
+        panic!("a bug in a closure")
+    });
+    let last = house.store.write(|tx| submit(tx, &new_task(4)).map(drop));
+    let open = async { go.send(()).expect("the writer waits") };
+    let (first, failing, panicking, last, ()) = tokio::join!(first, failing, panicking, last, open);
+    assert!(matches!((first, last), (Ok(()), Ok(()))));
+    assert!(matches!(failing, Err(StoreError::NotFound { .. })));
+    assert!(matches!(panicking, Err(StoreError::Panicked)));
+    let counts = house.store.read(read::counts).await.expect("readable");
+    assert_eq!(counts.queued, 2);
+    house.submit(new_task(5)).await;
+}
+
+#[tokio::test]
+async fn a_reader_that_breaks_leaves_the_readers_working() {
+    let house = House::new();
+    for _ in 0..5 {
+        let broken = house.store.read(|_| -> Result<(), StoreError> { panic!("a bug in a closure") }).await;
+        assert!(matches!(broken, Err(StoreError::Panicked)));
+    }
+    let write = house.store.read(|tx| tx.query("DELETE FROM tasks", &[])).await;
+    assert!(write.is_err(), "readers cannot write");
+    assert_eq!(house.store.read(read::counts).await.expect("readable").queued, 0);
+}
+
+#[tokio::test]
+async fn a_commit_of_another_process_is_noticed_without_polling() {
+    let house = House::new();
+    let second = house.second();
+    let mut changes = second.changes();
+    changes.borrow_and_update();
+    house.submit(new_task(1)).await;
+    changes.changed().await.expect("the store is open");
+    let seen = second.read(|tx| read::task(tx, &id(1))).await.expect("readable");
+    assert!(seen.is_some());
+}
+
+#[tokio::test]
+async fn a_closed_store_has_written_everything_and_refuses_more() {
+    let house = House::new();
+    let store = house.second();
+    let clone = store.clone();
+    let pending = tokio::spawn(async move { clone.write(|tx| submit(tx, &new_task(1))).await });
+    pending.await.expect("no panic").expect("accepted");
+    store.close().await;
+    assert_eq!(house.task(1).await.id, id(1));
+}
