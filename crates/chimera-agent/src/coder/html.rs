@@ -106,7 +106,7 @@ pub(super) fn set_title(page: &mut String, title: &str) {
     let escaped = escape(&collapse(title));
     match elements(page, "title").into_iter().next() {
         Some(old) => page.replace_range(old.inner, &escaped),
-        None => insert(page, "head", &format!("  <title>{escaped}</title>\n")),
+        None => insert(page, "head", &format!("<title>{escaped}</title>\n")),
     }
 }
 
@@ -118,7 +118,7 @@ pub(super) fn add_heading(page: &mut String, name: &str) {
     let main = elements(page, "main").into_iter().next();
     let first = main.is_none_or(|main| elements(&page[main.inner], "h1").is_empty());
     let tag = if first { "h1" } else { "h2" };
-    insert(page, "main", &format!("    <{tag}>{}</{tag}>\n", escape(name)));
+    insert(page, "main", &format!("<{tag}>{}</{tag}>\n", escape(name)));
 }
 
 /// Whether the text is on the page, as a part of it, in upper or lower case.
@@ -128,7 +128,7 @@ pub(super) fn has_text(page: &str, wanted: &str) -> bool {
 }
 
 pub(super) fn add_text(page: &mut String, wanted: &str) {
-    insert(page, "main", &format!("    <p>{}</p>\n", escape(wanted)));
+    insert(page, "main", &format!("<p>{}</p>\n", escape(wanted)));
 }
 
 /// Removes the innermost elements that say exactly this. False if the text is still there.
@@ -150,20 +150,18 @@ pub(super) fn link(page: &str, name: &str) -> Option<String> {
 
 /// Adds a link, among the others of the navigation if there is one.
 pub(super) fn add_link(page: &mut String, name: &str, to: &str) {
-    let (place, before) = if elements(page, "nav").is_empty() { ("main", "    ") } else { ("nav", "      ") };
     let link = format!("<a href=\"{}\">{}</a>", escape(to), escape(name));
-    let in_list =
-        elements(page, "nav").first().is_some_and(|nav| !elements(&page[nav.inner.clone()], "li").is_empty());
-    match (place, in_list) {
-        ("nav", true) => {
-            let nav = elements(page, "nav").first().map_or(0, |nav| nav.inner.start);
-            let list = elements(&page[nav..], "li").last().map(|li| li.whole.end + nav);
-            if let Some(at) = list {
-                page.insert_str(at, &format!("\n        <li>{link}</li>"));
-            }
+    let Some(nav) = elements(page, "nav").into_iter().next() else {
+        return insert(page, "main", &format!("<p>{link}</p>\n"));
+    };
+    match elements(&page[nav.inner.clone()], "li").last() {
+        Some(last) => {
+            let (start, end) = (last.whole.start + nav.inner.start, last.whole.end + nav.inner.start);
+            let line = line_start(page, start);
+            let before = if line < start { format!("\n{}", &page[line..start]) } else { String::new() };
+            page.insert_str(end, &format!("{before}<li>{link}</li>"));
         }
-        ("nav", false) => insert(page, "nav", &format!("{before}{link}\n")),
-        _ => insert(page, "main", &format!("{before}<p>{link}</p>\n")),
+        None => append(page, &nav, &format!("{link}\n")),
     }
 }
 
@@ -204,11 +202,10 @@ pub(super) fn add(page: &mut String, html: &str) {
 /// Adds something to the last form of the main part, made if there is none.
 pub(super) fn add_to_form(page: &mut String, html: &str) {
     if elements(page, "form").is_empty() {
-        insert(page, "main", "    <form method=\"get\">\n    </form>\n");
+        insert(page, "main", "<form method=\"get\">\n</form>\n");
     }
-    if let Some(form) = elements(page, "form").last() {
-        let at = line_start(page, form.inner.end);
-        page.insert_str(at, html);
+    if let Some(form) = elements(page, "form").last().cloned() {
+        append(page, &form, html);
     }
 }
 
@@ -226,9 +223,31 @@ pub(super) fn set_form_action(page: &mut String, to: &str) {
 
 /// Inserts before the end of an element, else of the body, else of the page.
 fn insert(page: &mut String, name: &str, html: &str) {
-    let place = elements(page, name).into_iter().next().or_else(|| elements(page, "body").into_iter().next());
-    let at = place.map_or(page.len(), |element| line_start(page, element.inner.end));
-    page.insert_str(at, html);
+    match elements(page, name).into_iter().next().or_else(|| elements(page, "body").into_iter().next()) {
+        Some(element) => append(page, &element, html),
+        None => page.push_str(html),
+    }
+}
+
+/// Inserts lines as the last children of an element, indented like its first child.
+fn append(page: &mut String, element: &Element, html: &str) {
+    let (inner, end) = (&page[element.inner.clone()], element.inner.end);
+    if !inner.contains('\n') && !inner.trim().is_empty() {
+        // All on one line: it stays so.
+        return page.insert_str(end, &html.lines().map(str::trim).collect::<String>());
+    }
+    let at = line_start(page, end);
+    let child = inner.lines().skip(1).find(|line| !line.trim().is_empty());
+    let indent = child.map_or_else(|| format!("{}  ", &page[at..end]), |line| blanks(line).to_owned());
+    let own = html.lines().next().map_or("", blanks);
+    let lines = html.lines().map(|line| format!("{indent}{}\n", line.strip_prefix(own).unwrap_or(line)));
+    let lines: String = lines.collect();
+    page.insert_str(at, &lines);
+}
+
+/// What a line is indented by.
+fn blanks(line: &str) -> &str {
+    &line[..line.len() - line.trim_start().len()]
 }
 
 /// The start of the line, if only white space stands before the position.

@@ -99,7 +99,7 @@ impl Walk {
         let path = self.path.clone();
         let page = self.site.page(&path)?;
         if !html::has_button(page, name) {
-            html::add_to_form(page, &format!("  {}", button(name)));
+            html::add_to_form(page, &button(name));
         }
         if let Some(to) = destination(rest).map(str::to_owned) {
             html::set_form_action(page, &to);
@@ -131,13 +131,13 @@ fn resolve(path: &str, address: &str) -> String {
 }
 
 fn button(name: &str) -> String {
-    format!("    <button type=\"submit\">{}</button>\n", html::escape(name))
+    format!("<button type=\"submit\">{}</button>\n", html::escape(name))
 }
 
 /// A labelled control; `NAME` in it becomes a name made of the label.
 fn field(label: &str, control: &str) -> String {
     let control = control.replace("NAME", &chimera_core::slug::slug(label));
-    format!("      <label>{} {control}</label>\n", html::escape(label))
+    format!("<label>{} {control}</label>\n", html::escape(label))
 }
 
 fn unable(criterion: &Criterion, why: &str) -> CoderError {

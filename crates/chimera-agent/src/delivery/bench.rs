@@ -86,7 +86,7 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// The worktree of the task, set back to its last recorded commit.
+    /// The branch of the task, at its last recorded commit.
     pub(super) async fn worktree(&self, project: &Project, at: &Digest) -> Result<Worktree, Halt> {
         Ok(self.rooms.workspaces.worktree(project, &self.task().id, at).await?)
     }

@@ -47,6 +47,7 @@ async fn by_agent(bench: &Bench<'_>, worktree: &Worktree, name: &str) -> Result<
     let agent = bench.settings().agents.get(name).ok_or_else(|| {
         Halt::failed(Reason::Config, format!("the deployment agent `{name}` is not configured any more"))
     })?;
+    worktree.check_out().await?;
     let answer = ask(bench, agent, worktree.path()).await?;
     match (answer.verdict, answer.deployment_url, answer.revision) {
         (Verdict::Passed, Some(url), Some(revision)) => Ok(PhaseOutput::StagingDeployment { url, revision }),

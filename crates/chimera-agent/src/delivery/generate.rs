@@ -30,6 +30,7 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     }
     let base = bench.rooms.workspaces.prepare(&project).await?;
     let worktree = bench.worktree(&project, &base).await?;
+    worktree.check_out().await?;
     let path = write_test(bench, &worktree, &base).await?;
     let commit = freeze(bench, &worktree, &base, &path).await?;
     let frozen = load(bench, &worktree, &commit, path).await?;

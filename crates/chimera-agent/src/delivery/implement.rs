@@ -17,6 +17,7 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let head = bench.have("head of the branch", |have| &have.head_commit)?;
     let test_path = bench.have("frozen test", |have| &have.test_path)?;
     let worktree = bench.worktree(&project, &head).await?;
+    worktree.check_out().await?;
     change(bench, &project, &worktree).await?;
     let subject = one_line(&bench.task().request.feature);
     let Some(commit) = worktree.commit(&subject, &bench.trailers()).await? else {

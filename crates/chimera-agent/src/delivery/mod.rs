@@ -120,8 +120,8 @@ impl Runner for Delivery {
 
     fn finished<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            if let Err(err) = self.workspaces.remove(&task.project, &task.id).await {
-                tracing::warn!(task = %task.id, error = %err, "cannot remove the worktree");
+            if let Err(err) = self.workspaces.remove(&task.id) {
+                tracing::warn!(task = %task.id, error = %err, "cannot remove its files");
             }
             // What is to be kept of it is in the vault.
             let _ = std::fs::remove_dir_all(self.settings.data_dir.join("private").join(task.id.as_str()));

@@ -57,15 +57,21 @@ pub(super) async fn start(
     };
     tokio::select! {
         biased;
-        () = stop.cancelled() => Err(StagingError::Stopped),
+        () = stop.cancelled() => {
+            server.stop().await;
+            Err(StagingError::Stopped)
+        }
         exit = server.ended() => Err(died(exit)),
         () = until_ready(record.port, ready) => match server.exit() {
             None => Ok(server),
             exit => Err(died(exit)),
         },
-        () = tokio::time::sleep(READY_TIMEOUT) => Err(StagingError::Unreachable(format!(
-            "the server was not ready at {ready} within {READY_TIMEOUT:?}:\n{}", tail(&record.log)
-        ))),
+        () = tokio::time::sleep(READY_TIMEOUT) => {
+            server.stop().await;
+            Err(StagingError::Unreachable(format!(
+                "the server was not ready at {ready} within {READY_TIMEOUT:?}:\n{}", tail(&record.log)
+            )))
+        }
     }
 }
 

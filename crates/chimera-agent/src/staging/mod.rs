@@ -82,7 +82,7 @@ struct Live {
 
 /// What serves a deployment; dropping it ends the serving.
 enum Served {
-    Site(#[expect(dead_code, reason = "dropping it ends the serving")] site::Site),
+    Site(site::Site),
     App(Server),
 }
 
@@ -231,8 +231,10 @@ impl Staging {
 
     async fn end(&self, task: &TaskId) {
         let live = self.live.lock().await.remove(task);
-        if let Some(Live { served: Served::App(server), .. }) = live {
-            server.stop().await;
+        match live.map(|live| live.served) {
+            Some(Served::Site(site)) => site.stop().await,
+            Some(Served::App(server)) => server.stop().await,
+            None => {}
         }
     }
 

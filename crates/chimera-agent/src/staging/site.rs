@@ -9,34 +9,50 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use chimera_core::Digest;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 /// The header that tells the revision on every answer.
 const REVISION_HEADER: HeaderName = HeaderName::from_static("x-chimera-revision");
 
+/// How long open connections may take to finish when the serving ends.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// A served directory; dropping it ends the serving.
 pub(super) struct Site {
+    stop: CancellationToken,
     serving: JoinHandle<()>,
 }
 
 impl Site {
     pub(super) fn start(listener: TcpListener, root: &Path, revision: &Digest) -> Self {
         let (app, root) = (router(root, revision), root.to_owned());
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
         let serving = tokio::spawn(async move {
-            if let Err(err) = axum::serve(listener, app).await {
+            if let Err(err) = axum::serve(listener, app).with_graceful_shutdown(stopped).await {
                 tracing::error!(root = %root.display(), error = %err, "a staged site ended");
             }
         });
-        Self { serving }
+        Self { stop, serving }
+    }
+
+    /// Ends the serving: the port is free afterwards, and no old connection goes on.
+    pub(super) async fn stop(mut self) {
+        self.stop.cancel();
+        if tokio::time::timeout(GRACE, &mut self.serving).await.is_err() {
+            self.serving.abort();
+        }
     }
 }
 
 impl Drop for Site {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.stop.cancel();
     }
 }
 

@@ -51,8 +51,8 @@ impl Git {
     }
 
     /// The same repository, with files of this directory, whatever a `.git` in there says.
-    pub(super) fn with_work_tree(&self, git_dir: &Path, work_tree: &Path) -> Self {
-        Self { dir: git_dir.to_owned(), bare: true, work_tree: Some(work_tree.to_owned()), index: None }
+    pub(super) fn with_work_tree(&self, work_tree: &Path) -> Self {
+        Self { work_tree: Some(work_tree.to_owned()), ..self.clone() }
     }
 
     /// The same, with an index of its own.

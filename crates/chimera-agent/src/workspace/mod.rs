@@ -1,8 +1,8 @@
-//! Git: one clone per project, one worktree and branch per task.
+//! Git: one clone per project, one working tree and branch per task.
 //!
 //! The daemon works in bare clones of its own; the user's checkout is never touched, but for one branch that is
-//! pushed to its repository. Map: [`Workspaces`] keeps the clones, [`Worktree`] is a task's place to work
-//! and answers questions about its commits, `git` runs the program with settings that no repository
+//! pushed to its repository. Map: [`Workspaces`] keeps the clones, [`Worktree`] is a task's branch: its
+//! files to work on and answers about its commits, `git` runs the program with settings that no repository
 //! can change.
 
 mod git;
@@ -102,11 +102,10 @@ impl Workspaces {
         Ok(())
     }
 
-    /// The worktree of a task on its branch, exactly as the commit `at` has it: what a killed attempt left
-    /// there is gone.
+    /// The branch of a task, at this commit.
     ///
     /// # Errors
-    /// [`WorkspaceError`] if it cannot be made.
+    /// [`WorkspaceError`] if the clone cannot be made.
     pub async fn worktree(
         &self,
         project: &Project,
@@ -115,14 +114,7 @@ impl Workspaces {
     ) -> Result<Worktree, WorkspaceError> {
         let _lock = self.lock(&project.name).await?;
         let git = self.clone_of(project).await?;
-        let path = self.worktrees.join(task.as_str());
-        let admin = git.dir().join("worktrees").join(task.as_str());
-        let worktree = Worktree::new(git, path, task.clone(), at.clone());
-        if admin.is_dir() && worktree.path().is_dir() && worktree.reset().await.is_ok() {
-            return Ok(worktree);
-        }
-        worktree.remake(&admin).await?;
-        Ok(worktree)
+        Ok(Worktree::new(git, self.worktrees.join(task.as_str()), task.clone(), at.clone()))
     }
 
     /// Puts the task's branch at `commit` into the repository that the project came from. Nothing but that
@@ -142,21 +134,13 @@ impl Workspaces {
         Ok(())
     }
 
-    /// Removes the worktree of a task that has ended; its branch stays.
+    /// Removes the files of a task that has ended; its branch stays in the clone.
     ///
     /// # Errors
-    /// [`WorkspaceError`] if something of it cannot be removed.
-    pub async fn remove(&self, project: &str, task: &TaskId) -> Result<(), WorkspaceError> {
-        let _lock = self.lock(project).await?;
+    /// If something of them cannot be removed.
+    pub fn remove(&self, task: &TaskId) -> std::io::Result<()> {
         let path = self.worktrees.join(task.as_str());
-        if path.exists() {
-            std::fs::remove_dir_all(&path)?;
-        }
-        let dir = self.repositories.join(format!("{project}.git"));
-        if dir.exists() {
-            Git::bare(&dir).run("worktree prune", &["worktree", "prune"]).await?;
-        }
-        Ok(())
+        if path.exists() { std::fs::remove_dir_all(path) } else { Ok(()) }
     }
 
     async fn clone_of(&self, project: &Project) -> Result<Git, WorkspaceError> {

@@ -1,11 +1,11 @@
-//! A task's place to work, and what its commits hold.
+//! A task's branch: its files to work on, and what its commits hold.
 
 use super::WorkspaceError;
 use super::git::Git;
 use chimera_core::{Digest, TaskId};
 use std::path::{Path, PathBuf};
 
-/// A worktree on the branch of a task.
+/// The branch of a task at a commit, and the place for its files.
 #[derive(Debug)]
 pub struct Worktree {
     git: Git,
@@ -28,49 +28,39 @@ impl Worktree {
         Self { git, path, task, at }
     }
 
-    /// Where the files are.
+    /// Where the files are, once they are checked out.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The clone with this worktree's files, whatever an agent has done to its `.git`.
+    /// The clone with these files, whatever an agent has done to their `.git`.
     fn here(&self) -> Git {
-        self.git.with_work_tree(self.git.dir(), &self.path)
+        self.git.with_work_tree(&self.path)
     }
 
-    /// Sets an existing worktree back to its commit.
-    pub(super) async fn reset(&self) -> Result<(), WorkspaceError> {
-        let admin = self.git.dir().join("worktrees").join(self.task.as_str());
-        for lock in ["index.lock", "HEAD.lock"] {
-            // A killed git leaves its locks behind; ours is the only one that works here.
-            let _ = std::fs::remove_file(admin.join(lock));
+    /// Puts the commit's files there, and nothing else: whatever an earlier attempt left is gone.
+    ///
+    /// They lie in a repository of their own that borrows the clone's objects. An agent finds everything that
+    /// git can do; what it sets, hooks or deletes there reaches neither the clone nor another task.
+    ///
+    /// # Errors
+    /// [`WorkspaceError`] if they cannot be written.
+    pub async fn check_out(&self) -> Result<(), WorkspaceError> {
+        if self.path.exists() {
+            std::fs::remove_dir_all(&self.path)?;
         }
-        std::fs::write(self.path.join(".git"), format!("gitdir: {}\n", admin.display()))?;
-        let git = self.git.with_work_tree(&admin, &self.path);
-        let branch = format!("refs/heads/{}", self.task.branch());
-        git.run("update-ref", &["update-ref", &branch, self.at.as_str()]).await?;
-        git.run("symbolic-ref", &["symbolic-ref", "HEAD", &branch]).await?;
-        git.run("reset", &["reset", "--quiet", "--hard", self.at.as_str()]).await?;
-        git.run("clean", &["clean", "--quiet", "-ffdx"]).await?;
-        Ok(())
-    }
-
-    /// Makes the worktree anew, whatever is left of an earlier one.
-    pub(super) async fn remake(&self, admin: &Path) -> Result<(), WorkspaceError> {
-        for left in [self.path.as_path(), admin] {
-            if left.exists() {
-                std::fs::remove_dir_all(left)?;
-            }
-        }
+        std::fs::create_dir_all(&self.path)?;
+        let own = Git::in_dir(&self.path);
         let branch = self.task.branch();
-        let path = self.path.as_os_str();
-        let args = ["worktree", "add", "--quiet", "--force", "-B", &branch].map(std::ffi::OsStr::new);
-        let args = [&args[..], &[path, std::ffi::OsStr::new(self.at.as_str())]].concat();
-        self.git.run("worktree add", &args).await?;
+        own.run("init", &["init", "--quiet", &format!("--initial-branch={branch}"), "."]).await?;
+        let mut borrowed = self.git.dir().join("objects").into_os_string();
+        borrowed.push("\n");
+        std::fs::write(self.path.join(".git/objects/info/alternates"), borrowed.as_encoded_bytes())?;
+        own.run("reset", &["reset", "--quiet", "--hard", self.at.as_str()]).await?;
         Ok(())
     }
 
-    /// Commits everything that differs from the commit the worktree started at; `None` if nothing does.
+    /// Commits everything that differs from the commit that was checked out; `None` if nothing does.
     ///
     /// What an agent committed, staged or hid from git is of no account: the files are what counts, but for
     /// those that the repository's `.gitignore` leaves out.
@@ -158,7 +148,7 @@ impl Worktree {
     /// [`WorkspaceError`] if the commit is unknown or the directory cannot be written.
     pub async fn export(&self, commit: &Digest, into: &Path) -> Result<(), WorkspaceError> {
         let scratch = tempfile::tempdir_in(self.git.dir())?;
-        let git = self.git.with_work_tree(self.git.dir(), into).with_index(&scratch.path().join("index"));
+        let git = self.git.with_work_tree(into).with_index(&scratch.path().join("index"));
         git.run("read-tree", &["read-tree", commit.as_str()]).await?;
         git.run("checkout-index", &["checkout-index", "--all", "--quiet"]).await?;
         Ok(())

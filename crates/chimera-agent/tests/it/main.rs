@@ -1,8 +1,15 @@
 //! The tests of the rooms, with real processes, git and browsers.
 
 mod author;
+mod coder;
+mod command;
 mod criteria;
 mod delivery;
+mod fixture;
+mod guardian;
 mod judge;
 mod process;
+mod staging;
 mod toolchain;
+mod vault;
+mod workspace;
