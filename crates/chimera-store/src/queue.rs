@@ -18,14 +18,14 @@ const UNPARK: &str = "UPDATE tasks SET parked = 0 WHERE parked = 1 AND ready_at 
 pub const READY: &str =
     concat!("SELECT ", columns!(), " FROM tasks WHERE parked = 0 ORDER BY rank, task_id LIMIT $1");
 const TAKE: &str = "UPDATE tasks SET status = 'running', parked = NULL, lease_owner = $1, lease_epoch = lease_epoch + 1, lease_expires_at = $2, \
-    started_at = COALESCE(started_at, $3), workflow_state = $4, seq = $5 WHERE task_id = $6 AND status = 'queued'";
+    started_at = COALESCE(started_at, $3), workflow_state = $4, attempt = $5, seq = $6 WHERE task_id = $7 AND status = 'queued'";
 const SETTLE: &str = "UPDATE tasks SET status = $1, phase = $2, workflow_state = $3, seq = seq + 1, ready_at = $4, parked = $5, \
     lease_owner = CASE WHEN $1 = 'running' THEN lease_owner END, \
     lease_expires_at = CASE WHEN $1 = 'running' THEN lease_expires_at END, \
-    completed_at = $6, cancel_requested = CASE WHEN $1 = 'running' THEN cancel_requested ELSE 0 END \
-    WHERE task_id = $7 AND lease_epoch = $8 AND status = 'running' RETURNING seq";
+    completed_at = $6, cancel_requested = CASE WHEN $1 = 'running' THEN cancel_requested ELSE 0 END, \
+    attempt = $7 WHERE task_id = $8 AND lease_epoch = $9 AND attempt = $10 AND status = 'running' RETURNING seq";
 const CHANGE: &str = "UPDATE tasks SET status = $1, phase = $2, workflow_state = $3, seq = $4, ready_at = $5, parked = CASE WHEN $1 = 'queued' THEN 0 END, \
-    lease_owner = NULL, lease_expires_at = NULL, completed_at = $6, cancel_requested = $7 WHERE task_id = $8 AND seq = $9";
+    lease_owner = NULL, lease_expires_at = NULL, completed_at = $6, cancel_requested = 0, attempt = $7 WHERE task_id = $8 AND seq = $9";
 const HEARTBEAT: &str = "UPDATE tasks SET lease_expires_at = $1 WHERE lease_owner = $2 AND status = 'running' \
     RETURNING task_id, lease_epoch, cancel_requested";
 const EXPIRED: &str = concat!(
@@ -83,6 +83,7 @@ fn take(tx: &mut Tx<'_>, task: Task, claim: &Claim<'_>) -> Result<Task, StoreErr
         expires_at.0.into(),
         claim.now.0.into(),
         serde_json::to_string(&transition.state.workflow)?.into(),
+        i64::from(transition.state.workflow.attempt).into(),
         (task.seq + 1).into(),
         task.id.as_str().into(),
     ];
@@ -93,10 +94,11 @@ fn take(tx: &mut Tx<'_>, task: Task, claim: &Claim<'_>) -> Result<Task, StoreErr
     read::task(tx, &task.id)?.ok_or(StoreError::NotFound { id: task.id })
 }
 
-/// Records what came of an attempt, as long as the lease of that epoch holds.
+/// Records what came of an attempt, once, as long as the lease of that epoch holds.
 ///
 /// # Errors
-/// [`StoreError::LeaseLost`] if it does not; nothing is written then.
+/// [`StoreError::LeaseLost`] if it does not, or the attempt's result is on record already; nothing is
+/// written then.
 pub fn settle(
     tx: &mut Tx<'_>,
     id: &TaskId,
@@ -117,8 +119,10 @@ pub fn settle(
         ready_at.0.into(),
         (*status == Status::Queued).then_some(ready_at > now).into(),
         status.is_end().then_some(now.0).into(),
+        i64::from(workflow.attempt).into(),
         id.as_str().into(),
         epoch.into(),
+        i64::from(transition.entry.attempt).into(),
     ];
     let Some(row) = tx.first(SETTLE, &params)? else {
         return Err(StoreError::LeaseLost { id: id.clone() });
@@ -157,18 +161,43 @@ pub fn rescue(
     gone: &[String],
     policy: &Policy,
 ) -> Result<Vec<TaskId>, StoreError> {
-    let mut rescued = Vec::new();
+    let mut taken = Vec::new();
     let owners = if gone.is_empty() { &[String::new()][..] } else { gone };
     for owner in owners {
         for row in tx.query(EXPIRED, &[now.0.into(), owner.as_str().into()])? {
-            let task = read_task(&row)?;
-            let event = if task.cancel_requested { Event::Cancelled } else { Event::Rescued };
-            let transition = decide(&task, event, now, policy)?;
-            change(tx, &task, &transition, now)?;
-            rescued.push(task.id);
+            taken.push(rescued(tx, &read_task(&row)?, now, policy)?);
         }
     }
-    Ok(rescued)
+    Ok(taken)
+}
+
+fn rescued(tx: &mut Tx<'_>, task: &Task, now: UnixMillis, policy: &Policy) -> Result<TaskId, StoreError> {
+    let event = if task.cancel_requested { Event::Cancelled } else { Event::Rescued };
+    let transition = decide(task, event, now, policy)?;
+    change(tx, task, &transition, now)?;
+    Ok(task.id.clone())
+}
+
+/// Takes back tasks that an owner holds without working on them: their worker broke, or left because it could
+/// not tell whether its last write was recorded.
+///
+/// # Errors
+/// The database's.
+pub fn forsake(
+    tx: &mut Tx<'_>,
+    owner: &str,
+    tasks: &[TaskId],
+    now: UnixMillis,
+    policy: &Policy,
+) -> Result<Vec<TaskId>, StoreError> {
+    let mut forsaken = Vec::new();
+    for id in tasks {
+        let Some(task) = read::task(tx, id)? else { continue };
+        if task.lease.as_ref().is_some_and(|lease| lease.owner == owner) {
+            forsaken.push(rescued(tx, &task, now, policy)?);
+        }
+    }
+    Ok(forsaken)
 }
 
 /// The owners of running tasks.
@@ -225,7 +254,7 @@ pub(crate) fn change(
         seq.into(),
         now.0.into(),
         status.is_end().then_some(now.0).into(),
-        false.into(),
+        i64::from(workflow.attempt).into(),
         task.id.as_str().into(),
         task.seq.into(),
     ];

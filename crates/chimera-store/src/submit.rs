@@ -6,8 +6,8 @@ use chimera_core::{Digest, Entry, EntryKind, Rank, Request, Status, Task, TaskId
 const KNOWN: &str = "SELECT body_sha256, task_id FROM idempotency WHERE key = $1";
 const REMEMBER: &str = "INSERT INTO idempotency (key, body_sha256, task_id) VALUES ($1, $2, $3)";
 const INSERT: &str = "INSERT INTO tasks (task_id, feature_description, target_url, staging_url, priority, project, request, \
-    status, phase, workflow_state, rank, ready_at, parked, seq, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+    status, phase, workflow_state, attempt, rank, ready_at, parked, seq, created_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 
 /// A checked request on its way into the queue.
 #[derive(Debug, Clone)]
@@ -110,6 +110,7 @@ fn insert(tx: &mut Tx<'_>, task: &Task) -> Result<(), StoreError> {
             task.status.as_str().into(),
             task.phase().as_str().into(),
             serde_json::to_string(&task.workflow)?.into(),
+            i64::from(task.workflow.attempt).into(),
             task.rank.0.into(),
             task.ready_at.0.into(),
             (task.ready_at > task.created_at).into(),

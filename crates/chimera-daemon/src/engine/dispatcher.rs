@@ -120,7 +120,7 @@ impl Dispatcher {
         };
         let running = self.running.remove(&id);
         if let (Err(err), Some(running)) = (ended, running) {
-            // Its lease runs out, and the rescue counts it as a crash.
+            // The next heartbeat finds the task without a worker; that counts as a crash.
             tracing::error!(task = %running.task, error = %err, "a worker broke");
         }
     }
@@ -129,6 +129,7 @@ impl Dispatcher {
     async fn heartbeat(&mut self) {
         let (context, now, lease) = (self.context.clone(), self.context.clock.now(), self.settings().lease);
         let policy = self.settings().policy;
+        let working: HashSet<TaskId> = self.running.values().map(|running| running.task.clone()).collect();
         let beaten = self
             .context
             .store
@@ -136,7 +137,10 @@ impl Dispatcher {
                 let held = queue::heartbeat(tx, context.owner.as_str(), now, lease)?;
                 let gone: Vec<String> =
                     queue::owners(tx)?.into_iter().filter(|other| context.owner.knows_gone(other)).collect();
-                let rescued = queue::rescue(tx, now, &gone, &policy)?;
+                let mut rescued = queue::rescue(tx, now, &gone, &policy)?;
+                let idle: Vec<TaskId> =
+                    held.iter().map(|held| held.id.clone()).filter(|id| !working.contains(id)).collect();
+                rescued.extend(queue::forsake(tx, context.owner.as_str(), &idle, now, &policy)?);
                 Ok((held, rescued))
             })
             .await;
@@ -144,7 +148,7 @@ impl Dispatcher {
             Ok((held, rescued)) => {
                 self.last_beat = Instant::now();
                 for task in rescued {
-                    tracing::warn!(%task, "rescued from a daemon that is gone");
+                    tracing::warn!(%task, "taken back from a daemon or worker that is gone");
                 }
                 let held: HashSet<TaskId> = held.into_iter().map(|held| held.id).collect();
                 self.stop_where(Stop::LeaseLost, |task| !held.contains(task));

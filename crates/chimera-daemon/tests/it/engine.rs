@@ -2,7 +2,9 @@
 
 use crate::script::{House, Script, pass, settings};
 use chimera_agent::runner::Report;
-use chimera_core::{EntryKind, Outcome, Phase, Reason, Setback, Status};
+use chimera_core::{
+    EntryKind, Event, Outcome, Phase, Reason, Setback, State, Status, Task, Tick, Usage, step,
+};
 use chimera_daemon::engine::Settings;
 use chimera_store::{Options, Store, queue, read};
 use std::sync::Arc;
@@ -302,4 +304,44 @@ async fn the_tasks_of_a_dead_daemon_are_taken_over_at_once() {
     let task = house.until(&id, |task| task.status.is_end()).await;
     assert_eq!(task.status, Status::Completed);
     running.stopped().await;
+}
+
+/// The answer to a commit can be lost while the commit is not. The worker must not record its result twice,
+/// and the task must not stay behind under a lease that is extended for ever.
+#[tokio::test]
+async fn a_result_that_was_recorded_unnoticed_is_recorded_once_and_the_task_goes_on() {
+    let house = House::new();
+    let store = house.store.clone();
+    let running = house.start(
+        Script::new(move |attempt, _| {
+            let store = store.clone();
+            async move {
+                let report = pass(&attempt);
+                if attempt.task.phase() == Phase::E2eTestGeneration {
+                    record(&store, &attempt.task, report.outcome.clone()).await;
+                }
+                report
+            }
+        }),
+        Settings { lease: Duration::from_millis(300), ..settings() },
+    );
+    let id = house.submit(1).await;
+    let task = house.until(&id, |task| task.status.is_end()).await;
+    assert_eq!((task.status, task.workflow.crashes), (Status::Completed, 0), "a passed phase forgives");
+    running.stopped().await;
+    let events = house.store.read(move |tx| read::events(tx, Some(&id), 0, 100)).await.expect("readable");
+    let story: Vec<&str> = events.iter().map(|event| event.entry.kind.as_str()).collect();
+    let settled = "settled";
+    let expected = ["accepted", "claimed", settled, "rescued", "claimed", settled, settled, settled, settled];
+    assert_eq!(story, expected);
+}
+
+/// Settles as a worker does.
+async fn record(store: &Store, task: &Task, outcome: Outcome) {
+    let state = State { status: task.status, workflow: task.workflow.clone() };
+    let now = chimera_daemon::seams::Clock::system().now();
+    let event = Event::Settled { outcome, usage: Usage::default() };
+    let transition = step(&state, event, Tick { now, jitter: 0.0 }, &settings().policy).expect("it settles");
+    let (id, epoch) = (task.id.clone(), task.lease.as_ref().expect("held").epoch);
+    store.write(move |tx| queue::settle(tx, &id, epoch, &transition, &[], now)).await.expect("recorded");
 }

@@ -9,6 +9,8 @@ CREATE TABLE tasks (
     status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'completed', 'failed', 'cancelled')),
     phase TEXT NOT NULL,
     workflow_state TEXT NOT NULL,
+    -- The number of the workflow's attempt: a result is recorded only for the attempt that it came of.
+    attempt BIGINT NOT NULL,
     rank BIGINT NOT NULL,
     ready_at BIGINT NOT NULL,
     -- 0: ready, 1: waits for ready_at, NULL: not in the queue.
