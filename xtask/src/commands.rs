@@ -1,5 +1,6 @@
 //! What a person calls.
 
+use crate::postgres::Postgres;
 use crate::run::{Place, Stopwatch, found, root, seconds, step};
 use crate::tidy;
 use anyhow::{Result, bail};
@@ -21,9 +22,23 @@ pub(crate) fn test(filters: &[String]) -> Result<()> {
     // Builds the daemon along with the tests: `cargo build` would choose other features for what both use,
     // and build sixty crates twice.
     set_up(&place, &["test", "--workspace", "--no-run"])?;
-    step("tests", place.cargo().args(["test", "--workspace", "--no-fail-fast", "--"]).args(filters))?;
+    let postgres = Postgres::start()?;
+    let mut tests = place.cargo();
+    postgres.tell(&mut tests);
+    step("tests", tests.args(["test", "--workspace", "--no-fail-fast", "--"]).args(filters))?;
     eprintln!("xtask: every test passed; set-up, build and tests took {}", seconds(watch.elapsed()));
     Ok(())
+}
+
+/// Runs a command with a server for the tests of the store.
+pub(crate) fn with_postgres(command: &[String]) -> Result<()> {
+    let [program, args @ ..] = command else {
+        bail!("give the command to run, such as `cargo test -p chimera-store`")
+    };
+    let (place, postgres) = (Place::find()?, Postgres::start()?);
+    let mut command = place.command(program);
+    postgres.tell(&mut command);
+    step(program, command.args(args))
 }
 
 /// What must hold before a merge.

@@ -1,9 +1,11 @@
-//! The project's own tasks: `cargo xtask demo | test | ci | tidy`.
+//! The project's own tasks: `cargo xtask demo | test | ci | tidy | with-postgres`.
 //!
-//! Map: [`commands`] is what a person calls, [`run`] starts the programs that do the work, [`tidy`] holds the
+//! Map: [`commands`] is what a person calls, [`run`] starts the programs that do the work,
+//! [`postgres`] the server that the tests of the store need, [`tidy`] holds the
 //! rules that no compiler checks.
 
 mod commands;
+mod postgres;
 mod run;
 mod tidy;
 
@@ -15,7 +17,9 @@ usage: cargo xtask <task>
   demo [--keep] [..]   set up, build, and watch one feature being delivered and proven
   test [filter..]      set up, then run every test; filters select tests by name
   ci                   formatting, lints, tidy, then every test: what must hold before a merge
-  tidy                 the project's own rules; needs neither network nor set-up";
+  tidy                 the project's own rules; needs neither network nor set-up
+  with-postgres <command ..>
+                       run a command with a PostgreSQL server for the tests, such as `cargo test -p chimera-store`";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -25,6 +29,7 @@ fn main() -> ExitCode {
         "demo" => commands::demo(&rest),
         "test" => commands::test(&rest),
         "ci" => commands::ci(),
+        "with-postgres" => commands::with_postgres(&rest),
         "tidy" => commands::tidy(),
         "" | "help" | "-h" | "--help" => {
             println!("{USAGE}");

@@ -1,11 +1,16 @@
 //! The seams through which time, randomness and ids come in; nothing else in the daemon reads them.
 
 use chimera_core::{TaskId, Tick, UnixMillis};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Reads the time.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> UnixMillis + Send + Sync>);
+pub struct Clock {
+    read: Arc<dyn Fn() -> UnixMillis + Send + Sync>,
+    /// How far the clock that everybody goes by is ahead, in milliseconds.
+    ahead: Arc<AtomicI64>,
+}
 
 impl Clock {
     /// The system's clock.
@@ -20,12 +25,17 @@ impl Clock {
 
     /// A clock of one's own.
     pub fn new(read: impl Fn() -> UnixMillis + Send + Sync + 'static) -> Self {
-        Self(Arc::new(read))
+        Self { read: Arc::new(read), ahead: Arc::default() }
     }
 
     /// The time now.
     pub fn now(&self) -> UnixMillis {
-        (self.0)()
+        UnixMillis((self.read)().0.saturating_add(self.ahead.load(Ordering::Relaxed)))
+    }
+
+    /// Sets this clock and its clones by another one, which showed `time` a moment ago.
+    pub fn set(&self, time: UnixMillis) {
+        self.ahead.store(time.0.saturating_sub((self.read)().0), Ordering::Relaxed);
     }
 }
 

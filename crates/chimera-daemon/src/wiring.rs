@@ -76,6 +76,9 @@ pub async fn serve(
     let listener = if parts.api { Some(bind(&config.api).await?) } else { None };
     let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let (clock, dice) = (Clock::system(), Dice::system());
+    if let Some(time) = store.server_time().await? {
+        clock.set(time);
+    }
     let engine = if parts.engine {
         Some(start_engine(&config, &store, &clock, &dice, &shutdown).await?)
     } else {
@@ -108,8 +111,9 @@ pub fn open(config: &Config) -> Result<Store> {
             config.data_dir.display()
         )
     })?;
-    Store::open(&config.database, &Options::default())
-        .with_context(|| format!("cannot open the database {}", config.database.display()))
+    let options = Options { readers: config.database_readers, ..Options::default() };
+    Store::open(&config.database, &options)
+        .with_context(|| format!("cannot open the database {}", config.database))
 }
 
 async fn bind(api: &config::Api) -> Result<TcpListener> {

@@ -1,7 +1,6 @@
 //! What can go wrong, by what the caller does next.
 
 use chimera_core::{IllegalEvent, Status, TaskId};
-use std::path::PathBuf;
 
 /// The store refused. Nothing of the closure's writes has happened.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -38,31 +37,33 @@ pub enum StoreError {
     /// The cursor is not one of ours.
     #[error("the cursor is not valid: start again without one")]
     BadCursor,
-    /// The database file was made by a newer version.
-    #[error("{path} has schema {found}, this version knows up to {known}: use a newer chimera-daemon")]
+    /// The database was made by a newer version.
+    #[error("{place} has schema {found}, this version knows up to {known}: use a newer chimera-daemon")]
     Newer {
         /// The database.
-        path: PathBuf,
+        place: String,
         /// Its schema.
         found: i64,
         /// The newest one known here.
         known: i64,
     },
     /// The database has to be migrated first.
-    #[error("{path} has schema {found}, this version needs {known}: run `chimera-daemon migrate`")]
+    #[error("{place} has schema {found}, this version needs {known}: run `chimera-daemon migrate`")]
     Outdated {
         /// The database.
-        path: PathBuf,
+        place: String,
         /// Its schema.
         found: i64,
         /// The one needed.
         known: i64,
     },
     /// A migration that was applied is not the one of this version.
-    #[error("{path}: migration {version} differs from the one that was applied; restore the original binary")]
+    #[error(
+        "{place}: migration {version} differs from the one that was applied; restore the original binary"
+    )]
     Checksum {
         /// The database.
-        path: PathBuf,
+        place: String,
         /// The migration.
         version: i64,
     },
@@ -73,16 +74,20 @@ pub enum StoreError {
     #[error("the disk is full: make room for the database")]
     Full,
     /// The database cannot be opened or written.
-    #[error("{path} cannot be opened for writing: {detail}")]
+    #[error("{place} cannot be opened: {detail}")]
     Open {
         /// The database.
-        path: PathBuf,
+        place: String,
         /// What the system said.
         detail: String,
     },
     /// The database is damaged or its files vanished; the daemon must be restarted.
     #[error("the database is damaged or its files are gone: {0}")]
     Fatal(String),
+    /// The server cannot be reached now; the same again may work. If the connection broke during a commit, that
+    /// may have happened or not.
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(String),
     /// Anything else of the database.
     #[error("the database failed: {0}")]
     Database(String),
@@ -95,24 +100,6 @@ pub enum StoreError {
     /// The store is closed.
     #[error("the store is closed")]
     Closed,
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(err: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode;
-        /// The extended code for a `-wal` file that vanished under open connections.
-        const IOERR_SHORT_READ: i32 = 522;
-        match &err {
-            rusqlite::Error::SqliteFailure(code, _) => match code.code {
-                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
-                ErrorCode::DiskFull => Self::Full,
-                ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Fatal(err.to_string()),
-                _ if code.extended_code == IOERR_SHORT_READ => Self::Fatal(err.to_string()),
-                _ => Self::Database(err.to_string()),
-            },
-            _ => Self::Database(err.to_string()),
-        }
-    }
 }
 
 impl From<serde_json::Error> for StoreError {

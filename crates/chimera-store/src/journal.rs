@@ -1,18 +1,48 @@
 //! Appending to the journal and the evidence index.
 
-use crate::{StoreError, Tx};
+use crate::session::Session;
+use crate::{StoreError, Tx, Value};
 use chimera_core::{Entry, Evidence, TaskId};
 
-const APPEND: &str = "INSERT INTO journal (task_id, seq, at, event, entry) VALUES ($1, $2, $3, $4, $5)";
+const APPEND: &str = "INSERT INTO journal (task_id, seq, at, event, entry) VALUES ";
+/// Columns of a journal row that are given.
+const COLUMNS: usize = 5;
+/// Rows written by one statement, largest first: three statements to prepare, few to run.
+const AT_ONCE: [usize; 3] = [64, 8, 1];
 const LAST_POSITION: &str = "SELECT COALESCE(MAX(position), 0) FROM evidence WHERE task_id = $1";
 const INDEX: &str = "INSERT INTO evidence (task_id, position, sha256, entry) VALUES ($1, $2, $3, $4)";
 
-/// Appends an entry; the sequence number makes a second one of the same number impossible.
+/// Appends an entry at the commit; the sequence number makes a second one of the same number impossible.
 pub(crate) fn append(tx: &mut Tx<'_>, id: &TaskId, seq: i64, entry: &Entry) -> Result<(), StoreError> {
     let text = serde_json::to_string(entry)?;
-    let params = [id.as_str().into(), seq.into(), entry.at.0.into(), entry.kind.as_str().into(), text.into()];
-    tx.execute(APPEND, &params)?;
+    let kind = entry.kind.as_str();
+    tx.journal(vec![id.as_str().into(), seq.into(), entry.at.0.into(), kind.into(), text.into()]);
     Ok(())
+}
+
+/// Writes what the closures of a commit have appended.
+pub(crate) fn write(session: &dyn Session, mut rows: &[Vec<Value>]) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    if let Some(sql) = session.dialect().order_commits {
+        session.batch(sql)?;
+    }
+    for size in AT_ONCE {
+        while let Some((some, rest)) = rows.split_at_checked(size) {
+            session.execute(&insert(size), &some.concat())?;
+            rows = rest;
+        }
+    }
+    Ok(())
+}
+
+fn insert(rows: usize) -> String {
+    let row = |n: usize| {
+        let marks: Vec<String> = (1..=COLUMNS).map(|column| format!("${}", n * COLUMNS + column)).collect();
+        format!("({})", marks.join(", "))
+    };
+    format!("{APPEND}{}", (0..rows).map(row).collect::<Vec<_>>().join(", "))
 }
 
 /// Adds files to the evidence index.

@@ -3,19 +3,29 @@
 //! A [`Store`] runs closures: [`Store::write`] on the one writer thread, which commits many of them at once,
 //! [`Store::read`] on connections of their own. Closures see [`Tx`] and [`ReadTx`], never the driver. Map:
 //! [`submit`] accepts tasks, [`queue`] claims, extends, settles and rescues them, [`steer`] is what people do
-//! to them, [`read`] answers questions; `sqlite` is the backend, `migrate` the schema's history, `row` the values that cross the seam.
+//! to them, [`read`] answers questions; `session` is
+//! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam.
 
+mod database;
 mod error;
 mod journal;
 mod migrate;
+mod postgres;
 pub mod queue;
 pub mod read;
+mod reader;
 mod row;
+mod session;
 mod sqlite;
 pub mod steer;
+mod store;
 pub mod submit;
 mod task_row;
+mod tx;
+mod writer;
 
+pub use database::{Database, PostgresServer};
 pub use error::StoreError;
 pub use row::{Row, Value};
-pub use sqlite::{Options, ReadTx, Store, Tx};
+pub use store::{Options, Store};
+pub use tx::{ReadTx, Tx};

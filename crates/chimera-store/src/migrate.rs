@@ -1,9 +1,8 @@
 //! The history of the schema: forward only, checksummed.
 
 use crate::StoreError;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use crate::session::Session;
 use sha2::{Digest as _, Sha256};
-use std::path::Path;
 
 /// Every migration, in order; the first one has version 1. What is released here never changes.
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_init.sql")];
@@ -12,32 +11,48 @@ const CREATE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGI
 const VERSION: &str = "SELECT COALESCE(MAX(version), 0) FROM schema_migrations";
 const CHECKSUM: &str = "SELECT sha256 FROM schema_migrations WHERE version = $1";
 const RECORD: &str = "INSERT INTO schema_migrations (version, sha256) VALUES ($1, $2)";
+/// What the migrations call the type of a row number that the database gives.
+const ROW_NUMBER: &str = "INTEGER PRIMARY KEY";
 
-/// Brings the schema up to date, or says why not.
-pub(crate) fn run(connection: &mut Connection, path: &Path, migrate: bool) -> Result<(), StoreError> {
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    tx.execute(CREATE, [])?;
-    let found: i64 = tx.query_row(VERSION, [], |row| row.get(0))?;
+/// Brings the schema up to date, or says why not; `place` names the database in the complaint.
+pub(crate) fn run(session: &dyn Session, place: &str, migrate: bool) -> Result<(), StoreError> {
+    session.batch(session.dialect().begin_write)?;
+    let done = bring_up(session, place, migrate);
+    if done.is_err() && session.in_transaction() {
+        session.batch("ROLLBACK")?;
+    }
+    done
+}
+
+fn bring_up(session: &dyn Session, place: &str, migrate: bool) -> Result<(), StoreError> {
+    if let Some(sql) = session.dialect().order_migrations {
+        session.batch(sql)?;
+    }
+    session.batch(CREATE)?;
+    let found = session.query(VERSION, &[])?.first().map_or(Ok(0), |row| row.int(0))?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if found > known {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+        return Err(StoreError::Newer { place: place.to_owned(), found, known });
     }
     if found < known && found > 0 && !migrate {
-        return Err(StoreError::Outdated { path: path.to_owned(), found, known });
+        return Err(StoreError::Outdated { place: place.to_owned(), found, known });
     }
-    for (version, sql) in (1..).zip(MIGRATIONS) {
+    for (version, sql) in (1_i64..).zip(MIGRATIONS) {
         let sum = checksum(sql);
-        let applied: Option<String> = tx.query_row(CHECKSUM, [version], |row| row.get(0)).optional()?;
-        match applied {
+        let applied = session.query(CHECKSUM, &[version.into()])?;
+        match applied.first().map(|row| row.text(0)).transpose()? {
             Some(applied) if applied == sum => {}
-            Some(_) => return Err(StoreError::Checksum { path: path.to_owned(), version }),
+            Some(_) => return Err(StoreError::Checksum { place: place.to_owned(), version }),
             None => {
-                tx.execute_batch(sql)?;
-                tx.execute(RECORD, rusqlite::params![version, sum])?;
+                session.batch(&sql.replace(ROW_NUMBER, session.dialect().row_number))?;
+                session.execute(RECORD, &[version.into(), sum.into()])?;
             }
         }
     }
-    Ok(tx.commit()?)
+    if found < known {
+        session.dialect().tuning.iter().try_for_each(|sql| session.batch(sql))?;
+    }
+    session.batch("COMMIT")
 }
 
 fn checksum(sql: &str) -> String {

@@ -69,7 +69,7 @@ pub struct Held {
 /// The database's.
 pub fn claim(tx: &mut Tx<'_>, claim: &Claim<'_>) -> Result<Vec<Task>, StoreError> {
     tx.execute(UNPARK, &[claim.now.0.into()])?;
-    let rows = tx.query(READY, &[i64::from(claim.limit).into()])?;
+    let rows = tx.take_free(READY, &[i64::from(claim.limit).into()])?;
     rows.iter().map(|row| take(tx, read_task(row)?, claim)).collect()
 }
 
@@ -164,7 +164,7 @@ pub fn rescue(
     let mut taken = Vec::new();
     let owners = if gone.is_empty() { &[String::new()][..] } else { gone };
     for owner in owners {
-        for row in tx.query(EXPIRED, &[now.0.into(), owner.as_str().into()])? {
+        for row in tx.take_free(EXPIRED, &[now.0.into(), owner.as_str().into()])? {
             taken.push(rescued(tx, &read_task(&row)?, now, policy)?);
         }
     }
@@ -192,7 +192,7 @@ pub fn forsake(
 ) -> Result<Vec<TaskId>, StoreError> {
     let mut forsaken = Vec::new();
     for id in tasks {
-        let Some(task) = read::task(tx, id)? else { continue };
+        let Some(task) = read::task_to_change(tx, id)? else { continue };
         if task.lease.as_ref().is_some_and(|lease| lease.owner == owner) {
             forsaken.push(rescued(tx, &task, now, policy)?);
         }

@@ -81,6 +81,11 @@ pub fn task(tx: &Reading<'_>, id: &TaskId) -> Result<Option<Task>, StoreError> {
     tx.first(TASK, &[id.as_str().into()])?.as_ref().map(read_task).transpose()
 }
 
+/// A task that the transaction is about to change.
+pub(crate) fn task_to_change(tx: &mut crate::Tx<'_>, id: &TaskId) -> Result<Option<Task>, StoreError> {
+    tx.take_first(TASK, &[id.as_str().into()])?.as_ref().map(read_task).transpose()
+}
+
 pub(crate) fn epoch(tx: &Reading<'_>, id: &TaskId) -> Result<i64, StoreError> {
     match tx.first(EPOCH, &[id.as_str().into()])? {
         Some(row) => row.int(0),

@@ -88,8 +88,8 @@ pub fn set_priority(
     known(tx, id)
 }
 
-fn known(tx: &Tx<'_>, id: &TaskId) -> Result<Task, StoreError> {
-    read::task(tx, id)?.ok_or_else(|| StoreError::NotFound { id: id.clone() })
+fn known(tx: &mut Tx<'_>, id: &TaskId) -> Result<Task, StoreError> {
+    read::task_to_change(tx, id)?.ok_or_else(|| StoreError::NotFound { id: id.clone() })
 }
 
 /// A journal entry that moves nothing.

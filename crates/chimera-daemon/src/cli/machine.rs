@@ -63,7 +63,7 @@ pub(super) fn init(dir: &Path, json: bool) -> Result<End> {
 pub(super) fn migrate(global: &Global) -> Result<End> {
     let config = configure(global, Flags::default())?;
     let said = serve::runtime()?.block_on(local::migrate(&config))?;
-    answer(global.json, &json!({"database": config.database}), || said + "\n")?;
+    answer(global.json, &json!({"database": config.database.to_string()}), || said + "\n")?;
     Ok(End::Done)
 }
 

@@ -3,6 +3,7 @@
 use super::file::{self, File};
 use super::{Api, Config, ConfigError, Executor, Flags, duration, nearest, parties};
 use chimera_core::{Phase, Policy, RetryPolicy, Role};
+use chimera_store::Database;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -26,8 +27,8 @@ pub(super) fn resolve(
     let tools_dir = path_setting(flags.tools_dir.as_deref(), &environment, "CHIMERA_TOOLS_DIR", cwd)
         .or_else(|| file.tools_dir.map(|dir| home.join(dir)))
         .unwrap_or_else(|| data_dir.join("tools"));
-    let database = database(file.database.url.as_deref(), &environment, cwd, home)?
-        .unwrap_or_else(|| data_dir.join("tasks.db"));
+    let database = database(&file.database, &environment, cwd, home)?
+        .unwrap_or_else(|| Database::Sqlite(data_dir.join("tasks.db")));
     let agents = parties::agents(file.agent, home)?;
     let projects = parties::projects(file.project, &agents, home)?;
     Ok(Config {
@@ -42,6 +43,7 @@ pub(super) fn resolve(
         data_dir,
         tools_dir,
         database,
+        database_readers: readers(&file.database)?,
         agents,
         projects,
         environment,
@@ -52,23 +54,34 @@ fn path_setting(flag: Option<&Path>, environment: &Environment, name: &str, cwd:
     flag.or_else(|| environment.get(name).map(Path::new)).map(|path| cwd.join(path))
 }
 
+/// Most connections for reading: PostgreSQL allows 100 in all by default.
+const MOST_READERS: usize = 64;
+
 fn database(
-    url: Option<&str>,
+    file: &file::Database,
     environment: &Environment,
     cwd: &Path,
     home: &Path,
-) -> Result<Option<PathBuf>, ConfigError> {
+) -> Result<Option<Database>, ConfigError> {
     if let Some(path) = environment.get("CHIMERA_DB_PATH") {
-        return Ok(Some(cwd.join(path)));
+        return Ok(Some(Database::Sqlite(cwd.join(path))));
     }
-    let (key, url, base) = match (environment.get("CHIMERA_DATABASE_URL"), url) {
-        (Some(url), _) => ("CHIMERA_DATABASE_URL", url.as_str(), cwd),
+    let (key, url, base) = match (environment.get("CHIMERA_DATABASE_URL"), &file.url) {
+        (Some(url), _) => ("CHIMERA_DATABASE_URL", url, cwd),
         (None, Some(url)) => ("database.url", url, home),
         (None, None) => return Ok(None),
     };
-    match url.strip_prefix("sqlite:") {
-        Some(path) if !path.is_empty() => Ok(Some(base.join(path.strip_prefix("//").unwrap_or(path)))),
-        _ => Err(ConfigError::value(key, "only `sqlite:PATH` is supported by this version")),
+    let ca = file.tls_ca.as_deref().map(|path| home.join(path));
+    Database::parse(url, base, ca).map(Some).map_err(|detail| ConfigError::value(key, detail))
+}
+
+fn readers(file: &file::Database) -> Result<usize, ConfigError> {
+    match file.readers.unwrap_or(2) {
+        readers @ 1..=MOST_READERS => Ok(readers),
+        other => {
+            let detail = format!("{other} connections are not possible: give 1 to {MOST_READERS}");
+            Err(ConfigError::value("database.readers", detail))
+        }
     }
 }
 

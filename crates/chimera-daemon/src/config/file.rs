@@ -24,6 +24,8 @@ pub(super) struct File {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Database {
     pub(super) url: Option<String>,
+    pub(super) tls_ca: Option<PathBuf>,
+    pub(super) readers: Option<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]

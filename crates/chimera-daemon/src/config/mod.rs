@@ -27,8 +27,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The pinned Python environment; absolute.
     pub tools_dir: PathBuf,
-    /// The SQLite file; absolute.
-    pub database: PathBuf,
+    /// Where the database is.
+    pub database: chimera_store::Database,
+    /// Connections for reading from it; at least 1.
+    pub database_readers: usize,
     /// Where the API listens.
     pub api: Api,
     /// How tasks are executed.

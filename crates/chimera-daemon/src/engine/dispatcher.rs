@@ -21,7 +21,7 @@ pub(super) struct Dispatcher {
     context: Arc<Context>,
     workers: JoinSet<()>,
     running: HashMap<Id, Running>,
-    /// No new phase may begin once this is cancelled.
+    /// Shutdown: no new phase may begin once this is cancelled.
     draining: CancellationToken,
     last_beat: Instant,
     next_ready: Option<UnixMillis>,
@@ -33,18 +33,19 @@ struct Running {
 }
 
 impl Dispatcher {
-    pub(super) fn new(context: Arc<Context>) -> Self {
+    pub(super) fn new(context: Arc<Context>, shutdown: CancellationToken) -> Self {
         Self {
             context,
             workers: JoinSet::new(),
             running: HashMap::new(),
-            draining: CancellationToken::new(),
+            draining: shutdown,
             last_beat: Instant::now(),
             next_ready: None,
         }
     }
 
-    pub(super) async fn run(mut self, shutdown: CancellationToken, now: CancellationToken) {
+    pub(super) async fn run(mut self, now: CancellationToken) {
+        let shutdown = self.draining.clone();
         let mut changes = self.context.store.changes();
         let mut beat = tokio::time::interval(self.settings().lease / 3);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -127,6 +128,7 @@ impl Dispatcher {
 
     /// Extends the leases, stops what is no longer ours, takes over from daemons that are gone.
     async fn heartbeat(&mut self) {
+        self.set_clock().await;
         let (context, now, lease) = (self.context.clone(), self.context.clock.now(), self.settings().lease);
         let policy = self.settings().policy;
         let working: HashSet<TaskId> = self.running.values().map(|running| running.task.clone()).collect();
@@ -162,6 +164,15 @@ impl Dispatcher {
         }
     }
 
+    /// Leases go by the clock of the database server, where several machines share one.
+    async fn set_clock(&self) {
+        match self.context.store.server_time().await {
+            Ok(Some(time)) => self.context.clock.set(time),
+            Ok(None) => {}
+            Err(err) => tracing::error!(error = %err, "cannot read the time of the database server"),
+        }
+    }
+
     /// Stops the running tasks that somebody asked to cancel.
     async fn stop_cancelled(&mut self) {
         if self.running.is_empty() {
@@ -185,7 +196,6 @@ impl Dispatcher {
 
     /// Lets running phases end within their grace, then hands the tasks back.
     async fn drain(mut self, now: CancellationToken, mut beat: Interval) {
-        self.draining.cancel();
         if !self.running.is_empty() {
             tracing::info!(running = self.running.len(), "shutting down: waiting for running phases");
         }

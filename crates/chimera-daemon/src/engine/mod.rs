@@ -69,6 +69,6 @@ impl Engine {
     /// Cancelling `now` ends the grace at once. On return every process of every attempt has ended and
     /// every task is settled or handed back, unless the store refused.
     pub async fn run(self, shutdown: CancellationToken, now: CancellationToken) {
-        dispatcher::Dispatcher::new(self.context).run(shutdown, now).await;
+        dispatcher::Dispatcher::new(self.context, shutdown).run(now).await;
     }
 }

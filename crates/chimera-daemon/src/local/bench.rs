@@ -9,7 +9,7 @@ use chimera_core::{
     Task, TaskId, TestReport, TestResult, TestStatus, UnixMillis,
 };
 use chimera_store::submit::{NewTask, submit};
-use chimera_store::{Options, Store};
+use chimera_store::{Database, Options, Store};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ const IDLE: Duration = Duration::from_secs(3);
 /// If the database cannot be made or written.
 pub async fn bench(tasks: u32, workers: u32) -> Result<Figures> {
     let dir = tempfile::tempdir().context("no room for a scratch database")?;
-    let store = Store::open(&dir.path().join("bench.db"), &Options::default())?;
+    let store = Store::open(&Database::Sqlite(dir.path().join("bench.db")), &Options::default())?;
     let (started, mut starts) = mpsc::unbounded_channel();
     let (ended, mut ends) = mpsc::unbounded_channel();
     let runner = Arc::new(Empty { started, ended });

@@ -68,7 +68,7 @@ async fn database(config: &Config) -> Result<String, (String, String)> {
     match wiring::open(config) {
         Ok(store) => {
             store.close().await;
-            Ok(config.database.display().to_string())
+            Ok(config.database.to_string())
         }
         Err(err) => Err((format!("{err:#}"), "see the text on the left".to_owned())),
     }

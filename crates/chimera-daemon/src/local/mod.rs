@@ -23,5 +23,5 @@ use anyhow::Result;
 pub async fn migrate(config: &Config) -> Result<String> {
     let store = wiring::open(config)?;
     store.close().await;
-    Ok(format!("{} is up to date", config.database.display()))
+    Ok(format!("{} is up to date", config.database))
 }

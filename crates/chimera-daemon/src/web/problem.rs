@@ -158,7 +158,9 @@ impl Problem {
                 problem.retry_after = Some(RETRY_LATER);
                 problem
             }
-            StoreError::Busy | StoreError::Closed => Self::unavailable(detail),
+            StoreError::Busy | StoreError::Closed | StoreError::Unreachable(_) | StoreError::Open { .. } => {
+                Self::unavailable(detail)
+            }
             _ => {
                 tracing::error!(error = %detail, "the store failed");
                 Self::internal()

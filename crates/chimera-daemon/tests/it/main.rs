@@ -8,6 +8,8 @@ mod notebook;
 mod product;
 mod reads;
 mod real;
+#[path = "../../../chimera-store/tests/it/scratch.rs"]
+mod scratch;
 mod script;
 mod shows;
 mod trouble;

@@ -1,5 +1,6 @@
 //! A scripted runner and an engine around it: real store, real engine, agents that do as they are told.
 
+use crate::scratch::Scratch;
 use chimera_agent::runner::{Attempt, BoxFuture, Report, Runner};
 use chimera_core::{
     Digest, GreenProof, Outcome, Phase, PhaseOutput, Policy, Priority, RedProof, Request, RetryPolicy, Task,
@@ -8,7 +9,7 @@ use chimera_core::{
 use chimera_daemon::engine::{Engine, Settings};
 use chimera_daemon::seams::{Clock, Dice};
 use chimera_store::submit::{NewTask, Submitted, submit};
-use chimera_store::{Options, Store, read};
+use chimera_store::{Database, Options, Store, read};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,10 +40,37 @@ impl Runner for Script {
     }
 }
 
-/// A store in a temporary directory and an engine that can be started on it.
+/// Makes a test of each function and backend: what holds on one holds on the other.
+macro_rules! conformance {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::script::House::sqlite()).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::script::House::postgres()).await;
+            })*
+        }
+    };
+}
+pub(crate) use conformance;
+
+/// A store of its own, gone with the value, and an engine that can be started on it.
 pub(crate) struct House {
     pub(crate) store: Store,
-    dir: tempfile::TempDir,
+    database: Database,
+    _place: Place,
+}
+
+/// What the database lies in.
+#[expect(dead_code, reason = "dropping it removes the database")]
+enum Place {
+    Sqlite(tempfile::TempDir),
+    Postgres(Scratch),
 }
 
 /// A running engine.
@@ -60,15 +88,26 @@ impl Running {
 }
 
 impl House {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn sqlite() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let store = Store::open(&dir.path().join("tasks.db"), &Options::default()).expect("a new database");
-        Self { store, dir }
+        let database = Database::Sqlite(dir.path().join("tasks.db"));
+        Self::on(database, Place::Sqlite(dir))
     }
 
-    /// The database file, for a second daemon.
-    pub(crate) fn database(&self) -> std::path::PathBuf {
-        Path::new(self.dir.path()).join("tasks.db")
+    pub(crate) fn postgres() -> Self {
+        let scratch = Scratch::new();
+        let database = Database::parse(&scratch.url(), Path::new("."), None).expect("a URL");
+        Self::on(database, Place::Postgres(scratch))
+    }
+
+    fn on(database: Database, place: Place) -> Self {
+        let store = Store::open(&database, &Options::default()).expect("a new database");
+        Self { store, database, _place: place }
+    }
+
+    /// Another daemon on the same database.
+    pub(crate) fn second(&self) -> Store {
+        Store::open(&self.database, &Options::default()).expect("a second connection")
     }
 
     pub(crate) fn start(&self, runner: Arc<dyn Runner>, settings: Settings) -> Running {

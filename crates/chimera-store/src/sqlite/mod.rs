@@ -1,126 +1,176 @@
-//! The SQLite backend: one writer thread with group commit, readers beside it, a watcher for other processes.
-//!
-//! Map: [`Store`] is the handle; `writer` drains a bounded channel of closures, runs each in a savepoint,
-//! commits once and then answers all; `reader` runs closures on read-only snapshots; `watch` notices commits
-//! of other processes; [`Tx`] is what the closures see.
+//! The SQLite backend: connections with the settings that durability rests on, and a watcher for other processes.
 
-mod connection;
-mod reader;
-mod tx;
 mod watch;
-mod writer;
 
-pub use tx::{ReadTx, Tx};
-
-use crate::{StoreError, migrate};
-use std::path::Path;
+use crate::session::{Connect, Dialect, Session};
+use crate::store::Watcher;
+use crate::{Row, StoreError, Value};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OpenFlags, ToSql};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot, watch as signal};
+use std::time::Duration;
+use tokio::sync::watch as signal;
 
-/// Closures that may wait for the writer; more make the callers wait.
-const WRITE_QUEUE: usize = 1024;
-/// Closures that may wait for a reader; more make the callers wait.
-const READ_QUEUE: usize = 256;
+/// How long a statement waits for another process before it counts as busy.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Prepared statements kept per connection: more than there are in the crate.
+const STATEMENTS: usize = 64;
+/// Pages after which the WAL is checkpointed (SQLite's own default, stated).
+const AUTOCHECKPOINT: i64 = 1000;
 
-/// How a database is opened.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Connections for reading.
-    pub readers: usize,
-    /// Whether an older schema is brought up to date; otherwise it is refused.
-    pub migrate: bool,
-    /// Most pages of the database, for trying out a full disk; absent: no limit.
-    pub max_pages: Option<u32>,
+static DIALECT: Dialect = Dialect {
+    // A deferred transaction that writes later fails as busy whatever the timeout is.
+    begin_write: "BEGIN IMMEDIATE",
+    begin_read: "BEGIN",
+    // One writer at a time: nobody else can hold a row.
+    lock_free_rows: "",
+    lock_rows: "",
+    order_commits: None,
+    order_migrations: None,
+    server_time: None,
+    row_number: "INTEGER PRIMARY KEY",
+    tuning: &[],
+};
+
+/// Connections that write.
+pub(crate) fn writing(path: PathBuf, max_pages: Option<u32>) -> Arc<Connect> {
+    Arc::new(move || Ok(Box::new(for_writing(&path, max_pages)?)))
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self { readers: 2, migrate: true, max_pages: None }
-    }
+/// Connections that only read.
+pub(crate) fn reading(path: PathBuf) -> Arc<Connect> {
+    Arc::new(move || Ok(Box::new(for_reading(&path)?)))
 }
 
-/// A database, open. Clones share the connections; the last one to go ends the threads.
-#[derive(Clone)]
-pub struct Store {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    writes: mpsc::Sender<writer::Job>,
-    reads: mpsc::Sender<reader::Job>,
+/// Notices commits of other processes; ours are theirs to notice in the same way.
+pub(crate) fn watch(
+    path: &Path,
+    _committed: &signal::Sender<u64>,
     changes: signal::Sender<u64>,
-    _watcher: Option<watch::Watcher>,
-    ended: std::sync::Mutex<Option<oneshot::Receiver<()>>>,
+) -> Result<Watcher, StoreError> {
+    Ok(Box::new(watch::Watcher::start(path, changes)?))
 }
 
-impl Store {
-    /// Opens a database file, creating it if it does not exist.
-    ///
-    /// # Errors
-    /// [`StoreError::Open`] if the file cannot be written, [`StoreError::Newer`], [`StoreError::Outdated`] or
-    /// [`StoreError::Checksum`] if its schema does not fit.
-    pub fn open(path: &Path, options: &Options) -> Result<Self, StoreError> {
-        let mut connection = connection::for_writing(path, options)?;
-        migrate::run(&mut connection, path, options.migrate)?;
-        let (changes, _) = signal::channel(0);
-        let (ended_tx, ended) = oneshot::channel();
-        let (writes, write_queue) = mpsc::channel(WRITE_QUEUE);
-        let (reads, read_queue) = mpsc::channel(READ_QUEUE);
-        writer::start(connection, write_queue, changes.clone(), ended_tx);
-        reader::start(path, options.readers.max(1), read_queue)?;
-        let watcher = watch::Watcher::start(path, changes.clone());
-        if let Err(err) = &watcher {
-            tracing::warn!(error = %err, "commits of other processes are noticed by polling only");
+fn for_writing(path: &Path, max_pages: Option<u32>) -> Result<Connection, StoreError> {
+    let open = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        // FULL: a commit that was answered survives a power failure; NORMAL would not promise that.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "wal_autocheckpoint", AUTOCHECKPOINT)?;
+        if let Some(pages) = max_pages {
+            connection.pragma_update(None, "max_page_count", pages)?;
         }
-        let ended = std::sync::Mutex::new(Some(ended));
-        Ok(Self { inner: Arc::new(Inner { writes, reads, changes, _watcher: watcher.ok(), ended }) })
-    }
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(connection)
+    };
+    open().map_err(|err| match StoreError::from(err) {
+        StoreError::Database(detail) => StoreError::Open { place: path.display().to_string(), detail },
+        other => other,
+    })
+}
 
-    /// Runs a closure in a transaction and answers once it is durable.
-    ///
-    /// The closure shares its commit with others that wait at the same time; its own error undoes its own
-    /// writes only. If the returned future is dropped, the closure may still be run and committed.
-    ///
-    /// # Errors
-    /// The closure's own, or what kept the commit from being durable; nothing is written then.
-    pub async fn write<T, F>(&self, f: F) -> Result<T, StoreError>
-    where
-        F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
-        T: Send + 'static,
-    {
-        let (job, answer) = writer::job(f);
-        self.inner.writes.send(job).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
-    }
+fn for_reading(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
 
-    /// Runs a closure on a snapshot.
-    ///
-    /// # Errors
-    /// The closure's own, or the database's.
-    pub async fn read<T, F>(&self, f: F) -> Result<T, StoreError>
-    where
-        F: FnOnce(&ReadTx<'_>) -> Result<T, StoreError> + Send + 'static,
-        T: Send + 'static,
-    {
-        let (job, answer) = reader::job(f);
-        self.inner.reads.send(job).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
-    }
-
-    /// A signal that changes after every commit that wrote something, of this process or another one.
-    pub fn changes(&self) -> signal::Receiver<u64> {
-        self.inner.changes.subscribe()
-    }
-
-    /// Lets go of the database and, if this was the last clone, waits until everything is written.
-    pub async fn close(self) {
-        let ended = self.inner.ended.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if Arc::strong_count(&self.inner) > 1 {
-            return;
+impl Session for Connection {
+    fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let mut statement = self.prepare_cached(sql)?;
+        bind(&mut statement, params)?;
+        let columns = statement.column_count();
+        let mut rows = statement.raw_query();
+        let mut out = Vec::new();
+        while let Some(row) = rows.next()? {
+            let values = (0..columns).map(|column| value(row.get_ref(column)?)).collect::<Result<_, _>>()?;
+            out.push(Row(values));
         }
-        drop(self);
-        if let Some(ended) = ended {
-            let _ = ended.await;
+        Ok(out)
+    }
+
+    fn execute(&self, sql: &str, params: &[Value]) -> Result<usize, StoreError> {
+        let mut statement = self.prepare_cached(sql)?;
+        bind(&mut statement, params)?;
+        Ok(statement.raw_execute()?)
+    }
+
+    fn batch(&self, sql: &str) -> Result<(), StoreError> {
+        Ok(self.execute_batch(sql)?)
+    }
+
+    fn in_transaction(&self) -> bool {
+        !self.is_autocommit()
+    }
+
+    fn written(&self) -> u64 {
+        self.total_changes()
+    }
+
+    fn usable(&self) -> bool {
+        true
+    }
+
+    fn dialect(&self) -> &'static Dialect {
+        &DIALECT
+    }
+}
+
+/// Binds by name: SQLite numbers `$n` by first appearance, PostgreSQL by the digit.
+fn bind(statement: &mut rusqlite::Statement<'_>, params: &[Value]) -> Result<(), StoreError> {
+    for (position, param) in params.iter().enumerate() {
+        let name = format!("${}", position + 1);
+        if let Some(index) = statement.parameter_index(&name)? {
+            statement.raw_bind_parameter(index, param)?;
+        }
+    }
+    Ok(())
+}
+
+fn value(value: ValueRef<'_>) -> Result<Value, StoreError> {
+    match value {
+        ValueRef::Null => Ok(Value::Null),
+        ValueRef::Integer(value) => Ok(Value::Int(value)),
+        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Value::Text(text.to_owned())),
+            Err(err) => Err(StoreError::Corrupt(err.to_string())),
+        },
+        ValueRef::Real(_) | ValueRef::Blob(_) => Err(StoreError::Corrupt(
+            "a number with a fraction or a blob, which the schema does not have".to_owned(),
+        )),
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(value) => ValueRef::Integer(*value),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(err: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        /// The extended code for a `-wal` file that vanished under open connections.
+        const IOERR_SHORT_READ: i32 = 522;
+        match &err {
+            rusqlite::Error::SqliteFailure(code, _) => match code.code {
+                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
+                ErrorCode::DiskFull => Self::Full,
+                ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Fatal(err.to_string()),
+                _ if code.extended_code == IOERR_SHORT_READ => Self::Fatal(err.to_string()),
+                _ => Self::Database(err.to_string()),
+            },
+            _ => Self::Database(err.to_string()),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Every commit in WAL mode writes to the `-wal` file, which inotify reports. `data_version` then tells whether
 //! another connection has committed. While nothing is written, the thread sleeps.
 
-use super::connection;
+use super::for_reading;
 use crate::StoreError;
 use rusqlite::Connection;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
@@ -25,7 +25,7 @@ pub(super) struct Watcher {
 impl Watcher {
     /// Starts the thread; it ends when the watcher is dropped.
     pub(super) fn start(path: &Path, changes: watch::Sender<u64>) -> Result<Self, StoreError> {
-        let connection = connection::for_reading(path)?;
+        let connection = for_reading(path)?;
         let mut wal = path.as_os_str().to_owned();
         wal.push("-wal");
         let system =

@@ -1,6 +1,6 @@
 //! Who is next.
 
-use crate::fixture::{House, LEASE, NOW, epoch, id, later, new_task, numbers, priority};
+use crate::fixture::{House, LEASE, NOW, conformance, epoch, id, later, new_task, numbers, priority};
 use chimera_core::rank::STEP;
 use chimera_core::{Outcome, Reason, Setback, Status};
 use chimera_store::queue::{self, Claim};
@@ -9,6 +9,14 @@ use chimera_store::{Options, Store, read};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+conformance! {
+    two_daemons_never_take_the_same_task,
+    the_most_urgent_start_first_and_waiting_makes_urgent,
+    a_claim_takes_no_more_than_asked_for,
+    a_task_waits_for_its_time_and_says_when,
+    a_waiting_task_knows_how_many_stand_before_it,
+}
+
 fn urgent(number: u64, urgency: i64, after: Duration) -> NewTask {
     let mut new = new_task(number);
     new.request.priority = priority(urgency);
@@ -16,9 +24,7 @@ fn urgent(number: u64, urgency: i64, after: Duration) -> NewTask {
     new
 }
 
-#[tokio::test]
-async fn the_most_urgent_start_first_and_waiting_makes_urgent() {
-    let house = House::new();
+async fn the_most_urgent_start_first_and_waiting_makes_urgent(house: House) {
     let step = |steps| STEP * steps;
     house.submit(urgent(1, 1, Duration::ZERO)).await;
     house.submit(urgent(2, 10, Duration::from_secs(60))).await;
@@ -31,9 +37,7 @@ async fn the_most_urgent_start_first_and_waiting_makes_urgent() {
     assert_eq!(numbers(&claimed), [2, 4, 3, 5, 1, 6]);
 }
 
-#[tokio::test]
-async fn a_claim_takes_no_more_than_asked_for() {
-    let house = House::new();
+async fn a_claim_takes_no_more_than_asked_for(house: House) {
     for number in 0..5 {
         house.submit(new_task(number)).await;
     }
@@ -44,9 +48,7 @@ async fn a_claim_takes_no_more_than_asked_for() {
     assert_eq!((counts.queued, counts.running), (0, 5));
 }
 
-#[tokio::test]
-async fn a_task_waits_for_its_time_and_says_when() {
-    let house = House::new();
+async fn a_task_waits_for_its_time_and_says_when(house: House) {
     let mut new = new_task(1);
     new.request.not_before = Some(later(30));
     house.submit(new).await;
@@ -66,10 +68,8 @@ async fn a_task_waits_for_its_time_and_says_when() {
 }
 
 /// Two daemons take from one queue as fast as they can; each task is taken once.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_daemons_never_take_the_same_task() {
+async fn two_daemons_never_take_the_same_task(house: House) {
     const TASKS: u64 = 200;
-    let house = House::new();
     house
         .store
         .write(|tx| (0..TASKS).try_for_each(|number| submit(tx, &new_task(number)).map(drop)))
@@ -99,7 +99,7 @@ async fn drain(store: Store, owner: &'static str) -> Vec<chimera_core::TaskId> {
 
 #[tokio::test]
 async fn the_claim_walks_the_index_of_ready_tasks_and_nothing_else() {
-    let house = House::with(&Options { readers: 1, ..Options::default() });
+    let house = House::sqlite(&Options::default());
     let plan = |sql: &'static str| {
         house.store.read(move |tx| {
             let rows = tx.query(&format!("EXPLAIN QUERY PLAN {sql}"), &[])?;
@@ -112,9 +112,7 @@ async fn the_claim_walks_the_index_of_ready_tasks_and_nothing_else() {
     assert_eq!(parked, ["SEARCH tasks USING COVERING INDEX tasks_parked"]);
 }
 
-#[tokio::test]
-async fn a_waiting_task_knows_how_many_stand_before_it() {
-    let house = House::new();
+async fn a_waiting_task_knows_how_many_stand_before_it(house: House) {
     for number in 1..4 {
         house.submit(urgent(number, 10, Duration::ZERO)).await;
     }

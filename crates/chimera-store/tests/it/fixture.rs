@@ -1,5 +1,6 @@
 //! A store in a temporary directory, and tasks to put into it.
 
+use crate::scratch::Scratch;
 use chimera_core::{
     Outcome, Policy, Priority, Reason, Request, Setback, State, Task, TaskId, Tick, Transition, UnixMillis,
     Usage, step,
@@ -7,7 +8,7 @@ use chimera_core::{
 use chimera_store::queue::{self, Claim};
 use chimera_store::read::{self, PAGE};
 use chimera_store::submit::{IdempotencyKey, NewTask, submit};
-use chimera_store::{Options, Store, StoreError};
+use chimera_store::{Database, Options, Store, StoreError};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -68,30 +69,75 @@ pub(crate) fn failure() -> Outcome {
     Outcome::Failed(Setback::new(Reason::AgentError, "the tool says no"))
 }
 
+/// Makes a test of each function and backend: what holds on one holds on the other.
+macro_rules! conformance {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::fixture::House::sqlite(&chimera_store::Options::default())).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::fixture::House::postgres()).await;
+            })*
+        }
+    };
+}
+pub(crate) use conformance;
+
 /// A database of its own, gone with the value.
 pub(crate) struct House {
     pub(crate) store: Store,
-    dir: tempfile::TempDir,
+    pub(crate) database: Database,
+    place: Place,
+}
+
+enum Place {
+    Sqlite(tempfile::TempDir),
+    Postgres(Scratch),
 }
 
 impl House {
-    pub(crate) fn new() -> Self {
-        Self::with(&Options::default())
+    pub(crate) fn sqlite(options: &Options) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let database = Database::Sqlite(dir.path().join("tasks.db"));
+        let store = Store::open(&database, options).expect("a new database");
+        Self { store, database, place: Place::Sqlite(dir) }
     }
 
-    pub(crate) fn with(options: &Options) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let store = Store::open(&dir.path().join("tasks.db"), options).expect("a new database");
-        Self { store, dir }
+    pub(crate) fn postgres() -> Self {
+        let scratch = Scratch::new();
+        let database = Database::parse(&scratch.url(), &PathBuf::new(), None).expect("a URL");
+        let store = Store::open(&database, &Options::default()).expect("a new database");
+        Self { store, database, place: Place::Postgres(scratch) }
     }
 
     pub(crate) fn file(&self) -> PathBuf {
-        self.dir.path().join("tasks.db")
+        match &self.place {
+            Place::Sqlite(dir) => dir.path().join("tasks.db"),
+            Place::Postgres(_) => panic!("a server has no file"),
+        }
+    }
+
+    /// Where the server's database is.
+    pub(crate) fn url(&self) -> String {
+        match &self.place {
+            Place::Postgres(scratch) => scratch.url(),
+            Place::Sqlite(_) => panic!("a file has no server"),
+        }
     }
 
     /// Another daemon on the same database.
     pub(crate) fn second(&self) -> Store {
-        Store::open(&self.file(), &Options::default()).expect("the database opens twice")
+        Store::open(&self.database, &Options::default()).expect("the database opens twice")
+    }
+
+    /// Why the database cannot be opened again.
+    pub(crate) fn refusal(&self) -> StoreError {
+        Store::open(&self.database, &Options::default()).err().expect("it is refused")
     }
 
     pub(crate) async fn submit(&self, new: NewTask) -> Task {

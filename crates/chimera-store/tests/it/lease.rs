@@ -1,12 +1,19 @@
 //! Leases: whoever lost one changes nothing any more.
 
-use crate::fixture::{House, LEASE, NOW, epoch, failure, id, later, new_task};
+use crate::fixture::{House, LEASE, NOW, conformance, epoch, failure, id, later, new_task};
 use chimera_core::{EntryKind, Outcome, Policy, Reason, Status};
 use chimera_store::{StoreError, queue, read};
 
-#[tokio::test]
-async fn a_worker_that_lost_its_lease_changes_nothing() {
-    let house = House::new();
+conformance! {
+    a_worker_that_lost_its_lease_changes_nothing,
+    nothing_settles_before_the_claim_or_twice,
+    heartbeats_keep_a_task_and_tell_what_is_wished_of_it,
+    an_owner_known_to_be_gone_is_not_waited_for,
+    a_task_that_kills_every_daemon_is_set_aside,
+    the_journal_tells_each_change_once_and_in_order,
+}
+
+async fn a_worker_that_lost_its_lease_changes_nothing(house: House) {
     let zombie = house.running(1, "one").await;
     assert_eq!(house.rescue(later(61), &[]).await, [id(1)]);
     let heir = house.claim("two", later(61), 1).await.pop().expect("the task is free again");
@@ -23,9 +30,7 @@ async fn a_worker_that_lost_its_lease_changes_nothing() {
     assert_eq!(house.task(1).await.status, Status::Failed);
 }
 
-#[tokio::test]
-async fn nothing_settles_before_the_claim_or_twice() {
-    let house = House::new();
+async fn nothing_settles_before_the_claim_or_twice(house: House) {
     let task = house.running(1, "one").await;
     let early = house.settle(&task, epoch(&task) + 1, failure(), NOW).await;
     assert!(matches!(early, Err(StoreError::LeaseLost { .. })), "an epoch that nobody was given");
@@ -35,9 +40,7 @@ async fn nothing_settles_before_the_claim_or_twice() {
     assert_eq!(house.story(1).await, ["accepted", "claimed", "settled"]);
 }
 
-#[tokio::test]
-async fn heartbeats_keep_a_task_and_tell_what_is_wished_of_it() {
-    let house = House::new();
+async fn heartbeats_keep_a_task_and_tell_what_is_wished_of_it(house: House) {
     house.running(1, "one").await;
     let policy = Policy::default();
     let beat = |at| house.store.write(move |tx| queue::heartbeat(tx, "one", at, LEASE));
@@ -57,9 +60,7 @@ async fn heartbeats_keep_a_task_and_tell_what_is_wished_of_it() {
     assert_eq!(house.task(1).await.status, Status::Cancelled, "nobody starts again what was to be stopped");
 }
 
-#[tokio::test]
-async fn an_owner_known_to_be_gone_is_not_waited_for() {
-    let house = House::new();
+async fn an_owner_known_to_be_gone_is_not_waited_for(house: House) {
     house.running(1, "dead").await;
     house.running(2, "alive").await;
     let mut owners = house.store.read(queue::owners).await.expect("readable");
@@ -71,9 +72,7 @@ async fn an_owner_known_to_be_gone_is_not_waited_for() {
     assert_eq!(house.task(2).await.status, Status::Running);
 }
 
-#[tokio::test]
-async fn a_task_that_kills_every_daemon_is_set_aside() {
-    let house = House::new();
+async fn a_task_that_kills_every_daemon_is_set_aside(house: House) {
     house.submit(new_task(1)).await;
     for _ in 0..Policy::default().max_crashes {
         assert_eq!(house.claim("doomed", NOW, 1).await.len(), 1);
@@ -84,9 +83,7 @@ async fn a_task_that_kills_every_daemon_is_set_aside() {
     assert_eq!(house.claim("next", later(600), 1).await, []);
 }
 
-#[tokio::test]
-async fn the_journal_tells_each_change_once_and_in_order() {
-    let house = House::new();
+async fn the_journal_tells_each_change_once_and_in_order(house: House) {
     let task = house.running(1, "one").await;
     house.settle(&task, 1, Outcome::Interrupted, later(1)).await.expect("handed back");
     house.claim("two", later(2), 1).await;

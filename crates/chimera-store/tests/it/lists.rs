@@ -1,10 +1,17 @@
 //! Lists, events and evidence, page by page.
 
-use crate::fixture::{House, NOW, epoch, failure, id, later, new_task, numbers, settled};
+use crate::fixture::{House, NOW, conformance, epoch, failure, id, later, new_task, numbers, settled};
 use chimera_core::{Digest, Evidence, EvidenceKind, Phase, Status};
 use chimera_store::read::{self, Filter, PAGE};
 use chimera_store::submit::submit;
 use chimera_store::{StoreError, queue};
+
+conformance! {
+    pages_hold_every_task_once_newest_first,
+    filters_narrow_and_take_their_text_literally,
+    events_go_on_where_the_last_page_ended,
+    evidence_is_listed_in_the_order_in_which_it_was_left,
+}
 
 async fn all_pages(house: &House, filter: Filter, limit: u32) -> Vec<Vec<u64>> {
     let (mut pages, mut cursor) = (Vec::new(), None);
@@ -20,9 +27,7 @@ async fn all_pages(house: &House, filter: Filter, limit: u32) -> Vec<Vec<u64>> {
     }
 }
 
-#[tokio::test]
-async fn pages_hold_every_task_once_newest_first() {
-    let house = House::new();
+async fn pages_hold_every_task_once_newest_first(house: House) {
     for number in 0..7 {
         let mut new = new_task(number);
         // Two at a time at the same millisecond.
@@ -40,9 +45,7 @@ async fn pages_hold_every_task_once_newest_first() {
     }
 }
 
-#[tokio::test]
-async fn filters_narrow_and_take_their_text_literally() {
-    let house = House::new();
+async fn filters_narrow_and_take_their_text_literally(house: House) {
     let texts = ["Show 100% of prices", "show prices", "User_name", "username", "wow!"];
     for (number, text) in (0..).zip(texts) {
         let mut new = new_task(number);
@@ -75,9 +78,7 @@ async fn filters_narrow_and_take_their_text_literally() {
     assert_eq!(find(Filter { status: both, ..Filter::default() }).await.len(), 5);
 }
 
-#[tokio::test]
-async fn events_go_on_where_the_last_page_ended() {
-    let house = House::new();
+async fn events_go_on_where_the_last_page_ended(house: House) {
     house
         .store
         .write(|tx| (0..u64::from(PAGE) + 50).try_for_each(|n| submit(tx, &new_task(n)).map(drop)))
@@ -96,9 +97,7 @@ async fn events_go_on_where_the_last_page_ended() {
     assert_eq!(own.iter().map(|event| event.task_id.clone()).collect::<Vec<_>>(), [id(7)]);
 }
 
-#[tokio::test]
-async fn evidence_is_listed_in_the_order_in_which_it_was_left() {
-    let house = House::new();
+async fn evidence_is_listed_in_the_order_in_which_it_was_left(house: House) {
     let task = house.running(1, "one").await;
     let proof = |name: &str, digit: &str| Evidence {
         sha256: Digest::parse(&digit.repeat(64)).expect("64 digits"),

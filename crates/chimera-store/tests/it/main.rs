@@ -5,6 +5,8 @@ mod fixture;
 mod lease;
 mod lists;
 mod opening;
+mod postgres;
+mod scratch;
 mod steer;
 mod submit;
 mod walk;

@@ -1,33 +1,34 @@
 //! Databases that cannot be used say why.
 
-use crate::fixture::{House, NOW, id, new_task};
+use crate::fixture::{House, NOW, conformance, id, new_task};
 use chimera_store::submit::submit;
 use chimera_store::{Options, Store, StoreError, Value, read};
 use std::path::Path;
 
+conformance! {
+    a_database_of_a_newer_version_is_left_alone,
+    a_migration_that_is_not_the_one_applied_is_refused,
+}
+
 fn refusal(path: &Path) -> StoreError {
-    Store::open(path, &Options::default()).err().expect("it is refused")
+    Store::open(&path.into(), &Options::default()).err().expect("it is refused")
 }
 
 async fn execute(store: &Store, sql: &'static str, value: Value) {
     store.write(move |tx| tx.execute(sql, &[value]).map(drop)).await.expect("executed");
 }
 
-#[tokio::test]
-async fn a_database_of_a_newer_version_is_left_alone() {
-    let house = House::new();
+async fn a_database_of_a_newer_version_is_left_alone(house: House) {
     let sql = "INSERT INTO schema_migrations (version, sha256) VALUES (99, $1)";
     execute(&house.store, sql, "future".into()).await;
-    let err = refusal(&house.file());
+    let err = house.refusal();
     assert!(matches!(err, StoreError::Newer { found: 99, .. }));
     assert!(err.to_string().contains("use a newer chimera-daemon"), "{err}");
 }
 
-#[tokio::test]
-async fn a_migration_that_is_not_the_one_applied_is_refused() {
-    let house = House::new();
+async fn a_migration_that_is_not_the_one_applied_is_refused(house: House) {
     execute(&house.store, "UPDATE schema_migrations SET sha256 = $1 WHERE version = 1", "other".into()).await;
-    assert!(matches!(refusal(&house.file()), StoreError::Checksum { version: 1, .. }));
+    assert!(matches!(house.refusal(), StoreError::Checksum { version: 1, .. }));
 }
 
 #[test]
@@ -39,14 +40,17 @@ fn what_is_no_database_is_named() {
     assert!(matches!(refusal(&file), StoreError::Fatal(_)));
     let missing = dir.path().join("missing/tasks.db");
     let err = refusal(&missing);
-    assert!(matches!(&err, StoreError::Open { path, .. } if *path == missing), "{err:?}");
+    assert!(
+        matches!(&err, StoreError::Open { place, .. } if *place == missing.display().to_string()),
+        "{err:?}"
+    );
     assert!(matches!(refusal(dir.path()), StoreError::Open { .. }), "a directory");
 }
 
 /// With no room left, a submission is refused as such; what was accepted stays, and with room it goes on.
 #[tokio::test]
 async fn a_full_disk_refuses_and_loses_nothing() {
-    let house = House::with(&Options { max_pages: Some(80), ..Options::default() });
+    let house = House::sqlite(&Options { max_pages: Some(80), ..Options::default() });
     let mut accepted = 0;
     let refused = loop {
         let mut new = new_task(accepted);

@@ -1,17 +1,22 @@
 //! What people may do to a task, and what not.
 
-use crate::fixture::{House, NOW, epoch, failure, id, later, new_task, numbers, priority};
+use crate::fixture::{House, NOW, conformance, epoch, failure, id, later, new_task, numbers, priority};
 use chimera_core::{Phase, Policy, Status};
 use chimera_store::StoreError;
 use chimera_store::steer::{Cancel, cancel, requeue, set_priority};
+
+conformance! {
+    a_waiting_task_is_cancelled_at_once_and_never_runs,
+    a_running_task_is_asked_to_stop_once,
+    an_ended_task_goes_back_into_the_queue_from_a_phase_it_reached,
+    a_new_priority_is_a_new_place,
+}
 
 async fn cancelled(house: &House, number: u64) -> Result<Cancel, StoreError> {
     house.store.write(move |tx| cancel(tx, &id(number), later(5), &Policy::default())).await
 }
 
-#[tokio::test]
-async fn a_waiting_task_is_cancelled_at_once_and_never_runs() {
-    let house = House::new();
+async fn a_waiting_task_is_cancelled_at_once_and_never_runs(house: House) {
     house.submit(new_task(1)).await;
     assert_eq!(cancelled(&house, 1).await.expect("possible"), Cancel::Cancelled);
     let task = house.task(1).await;
@@ -24,9 +29,7 @@ async fn a_waiting_task_is_cancelled_at_once_and_never_runs() {
     );
 }
 
-#[tokio::test]
-async fn a_running_task_is_asked_to_stop_once() {
-    let house = House::new();
+async fn a_running_task_is_asked_to_stop_once(house: House) {
     house.running(1, "one").await;
     for _ in 0..2 {
         assert_eq!(cancelled(&house, 1).await.expect("possible"), Cancel::Requested);
@@ -35,9 +38,7 @@ async fn a_running_task_is_asked_to_stop_once() {
     assert_eq!(house.story(1).await, ["accepted", "claimed", "cancel_requested"]);
 }
 
-#[tokio::test]
-async fn an_ended_task_goes_back_into_the_queue_from_a_phase_it_reached() {
-    let house = House::new();
+async fn an_ended_task_goes_back_into_the_queue_from_a_phase_it_reached(house: House) {
     let back = |phase| house.store.write(move |tx| requeue(tx, &id(1), phase, later(9), &Policy::default()));
     let task = house.running(1, "one").await;
     assert!(matches!(back(Phase::E2eTestGeneration).await, Err(StoreError::Illegal(_))), "it runs");
@@ -49,9 +50,7 @@ async fn an_ended_task_goes_back_into_the_queue_from_a_phase_it_reached() {
     assert_eq!(epoch(&again), 2, "epochs go on growing");
 }
 
-#[tokio::test]
-async fn a_new_priority_is_a_new_place() {
-    let house = House::new();
+async fn a_new_priority_is_a_new_place(house: House) {
     for number in 1..4 {
         house.submit(new_task(number)).await;
     }

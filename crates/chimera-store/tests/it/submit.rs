@@ -1,13 +1,16 @@
 //! Accepting: once, and for good.
 
-use crate::fixture::{House, id, key, new_task};
+use crate::fixture::{House, conformance, id, key, new_task};
 use chimera_core::Status;
 use chimera_store::submit::{Submitted, submit};
 use chimera_store::{Options, Store, StoreError, read};
 
-#[tokio::test]
-async fn a_task_is_stored_as_it_was_asked_for() {
-    let house = House::new();
+conformance! {
+    a_task_is_stored_as_it_was_asked_for,
+    the_same_key_and_body_is_the_same_task,
+}
+
+async fn a_task_is_stored_as_it_was_asked_for(house: House) {
     let mut new = new_task(1);
     new.request.feature = "Ünïcode, \"quotes\", \u{1F980} and '; DROP TABLE tasks; --".to_owned();
     new.request.staging_url = Some("http://127.0.0.1:9/".to_owned());
@@ -19,9 +22,7 @@ async fn a_task_is_stored_as_it_was_asked_for() {
     assert_eq!(house.story(1).await, ["accepted"]);
 }
 
-#[tokio::test]
-async fn the_same_key_and_body_is_the_same_task() {
-    let house = House::new();
+async fn the_same_key_and_body_is_the_same_task(house: House) {
     let send = |number, body| {
         let mut new = new_task(number);
         new.idempotency = key("once", body);
@@ -37,7 +38,7 @@ async fn the_same_key_and_body_is_the_same_task() {
 
 #[tokio::test]
 async fn what_was_answered_is_there_after_reopening() {
-    let house = House::new();
+    let house = House::sqlite(&Options::default());
     for number in 0..20 {
         house.submit(new_task(number)).await;
     }
@@ -47,7 +48,8 @@ async fn what_was_answered_is_there_after_reopening() {
         let name = format!("tasks.db{suffix}");
         std::fs::copy(house.file().with_file_name(&name), copy.path().join(&name)).expect("copied");
     }
-    let reopened = Store::open(&copy.path().join("tasks.db"), &Options::default()).expect("it opens");
+    let reopened =
+        Store::open(&copy.path().join("tasks.db").as_path().into(), &Options::default()).expect("it opens");
     let counts = reopened.read(read::counts).await.expect("readable");
     assert_eq!(counts.queued, 20);
 }

@@ -3,7 +3,7 @@
 
 use crate::fixture::{House, LEASE, NOW, failure, id, new_task};
 use chimera_core::{EntryKind, Outcome, Phase, Policy, Reason, Setback, Status, Task, UnixMillis};
-use chimera_store::{StoreError, queue, read, steer};
+use chimera_store::{Options, StoreError, queue, read, steer};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -143,17 +143,26 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nobody_without_the_lease_leaves_a_mark(acts in proptest::collection::vec(act(), 1..60)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(async {
-            let mut world = World { house: House::new(), now: NOW, claims: Vec::new() };
-            for number in 0..TASKS {
-                world.house.submit(new_task(number)).await;
-            }
-            for act in acts {
-                world.act(act).await;
-            }
-            world.check().await;
-        });
+    fn nobody_without_the_lease_leaves_a_mark_on_sqlite(acts in proptest::collection::vec(act(), 1..60)) {
+        walk(House::sqlite(&Options::default()), acts);
     }
+
+    #[test]
+    fn nobody_without_the_lease_leaves_a_mark_on_postgres(acts in proptest::collection::vec(act(), 1..60)) {
+        walk(House::postgres(), acts);
+    }
+}
+
+fn walk(house: House, acts: Vec<Act>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut world = World { house, now: NOW, claims: Vec::new() };
+        for number in 0..TASKS {
+            world.house.submit(new_task(number)).await;
+        }
+        for act in acts {
+            world.act(act).await;
+        }
+        world.check().await;
+    });
 }

@@ -1,13 +1,18 @@
 //! Group commit: many closures, one transaction, and each answers for itself.
 
-use crate::fixture::{House, id, new_task};
+use crate::fixture::{House, conformance, id, new_task};
 use chimera_store::submit::submit;
 use chimera_store::{StoreError, read};
 use std::sync::mpsc;
 
-#[tokio::test]
-async fn a_closure_that_fails_undoes_its_own_writes_only() {
-    let house = House::new();
+conformance! {
+    a_closure_that_fails_undoes_its_own_writes_only,
+    a_reader_that_breaks_leaves_the_readers_working,
+    a_commit_of_another_process_is_noticed_without_polling,
+    a_closed_store_has_written_everything_and_refuses_more,
+}
+
+async fn a_closure_that_fails_undoes_its_own_writes_only(house: House) {
     // The first closure holds the writer until all three wait: they share its commit.
     let (go, gate) = mpsc::channel::<()>();
     let first = house.store.write(move |tx| {
@@ -33,9 +38,7 @@ async fn a_closure_that_fails_undoes_its_own_writes_only() {
     house.submit(new_task(5)).await;
 }
 
-#[tokio::test]
-async fn a_reader_that_breaks_leaves_the_readers_working() {
-    let house = House::new();
+async fn a_reader_that_breaks_leaves_the_readers_working(house: House) {
     for _ in 0..5 {
         let broken = house.store.read(|_| -> Result<(), StoreError> { panic!("a bug in a closure") }).await;
         assert!(matches!(broken, Err(StoreError::Panicked)));
@@ -45,9 +48,7 @@ async fn a_reader_that_breaks_leaves_the_readers_working() {
     assert_eq!(house.store.read(read::counts).await.expect("readable").queued, 0);
 }
 
-#[tokio::test]
-async fn a_commit_of_another_process_is_noticed_without_polling() {
-    let house = House::new();
+async fn a_commit_of_another_process_is_noticed_without_polling(house: House) {
     let second = house.second();
     let mut changes = second.changes();
     changes.borrow_and_update();
@@ -57,9 +58,7 @@ async fn a_commit_of_another_process_is_noticed_without_polling() {
     assert!(seen.is_some());
 }
 
-#[tokio::test]
-async fn a_closed_store_has_written_everything_and_refuses_more() {
-    let house = House::new();
+async fn a_closed_store_has_written_everything_and_refuses_more(house: House) {
     let store = house.second();
     let clone = store.clone();
     let pending = tokio::spawn(async move { clone.write(|tx| submit(tx, &new_task(1))).await });

@@ -1,0 +1,53 @@
+//! What a backend has to be able to do: one connection, one transaction at a time.
+
+use crate::{Row, StoreError, Value};
+
+/// A connection to a database. Everything above it speaks the SQL that both databases share.
+pub(crate) trait Session: Send {
+    /// The rows that a statement gives; `$1` stands for the first parameter.
+    fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError>;
+
+    /// Runs a statement and gives the number of rows that it changed.
+    fn execute(&self, sql: &str, params: &[Value]) -> Result<usize, StoreError>;
+
+    /// Runs statements without parameters and answers.
+    fn batch(&self, sql: &str) -> Result<(), StoreError>;
+
+    /// Whether a transaction is open. Some errors end it by themselves.
+    fn in_transaction(&self) -> bool;
+
+    /// Rows changed since the connection was opened.
+    fn written(&self) -> u64;
+
+    /// Whether the connection can still be used; if not, a new one is to be opened.
+    fn usable(&self) -> bool;
+
+    /// Where the databases differ.
+    fn dialect(&self) -> &'static Dialect;
+}
+
+/// Opens a connection.
+pub(crate) type Connect = dyn Fn() -> Result<Box<dyn Session>, StoreError> + Send + Sync;
+
+/// The differences between the databases, as text. There are no others.
+#[derive(Debug)]
+pub(crate) struct Dialect {
+    /// Begins a transaction that writes.
+    pub(crate) begin_write: &'static str,
+    /// Begins a transaction that reads one snapshot.
+    pub(crate) begin_read: &'static str,
+    /// Ends a `SELECT` whose rows are about to be changed; rows that another transaction holds are left out.
+    pub(crate) lock_free_rows: &'static str,
+    /// Ends a `SELECT` whose row is about to be changed, waiting for whoever holds it.
+    pub(crate) lock_rows: &'static str,
+    /// Run before the journal is written, so that its numbers ascend in the order of the commits.
+    pub(crate) order_commits: Option<&'static str>,
+    /// Run before migrations, so that two daemons do not migrate at once.
+    pub(crate) order_migrations: Option<&'static str>,
+    /// The server's time in milliseconds, where the server is another machine.
+    pub(crate) server_time: Option<&'static str>,
+    /// The type of a row number that the database gives.
+    pub(crate) row_number: &'static str,
+    /// Run after the migrations; may be repeated.
+    pub(crate) tuning: &'static [&'static str],
+}

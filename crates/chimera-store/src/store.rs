@@ -1,0 +1,157 @@
+//! The handle: closures go to the writer and the readers, signals come back.
+
+use crate::session::Connect;
+use crate::writer::Writer;
+use crate::{Database, ReadTx, StoreError, Tx, migrate, postgres, reader, sqlite, writer};
+use chimera_core::UnixMillis;
+use std::any::Any;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Closures that may wait for the writer; more make the callers wait.
+const WRITE_QUEUE: usize = 1024;
+/// Closures that may wait for a reader; more make the callers wait.
+const READ_QUEUE: usize = 256;
+
+/// How a database is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Connections for reading.
+    pub readers: usize,
+    /// Whether an older schema is brought up to date; otherwise it is refused.
+    pub migrate: bool,
+    /// Most pages of an SQLite database, for trying out a full disk; absent: no limit.
+    pub max_pages: Option<u32>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { readers: 2, migrate: true, max_pages: None }
+    }
+}
+
+/// A database, open. Clones share the connections; the last one to go ends the threads.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    writes: mpsc::Sender<writer::Job>,
+    reads: mpsc::Sender<reader::Job>,
+    changes: watch::Sender<u64>,
+    /// Notices commits of other processes; dropping it ends that.
+    _watcher: Option<Box<dyn Any + Send + Sync>>,
+    ended: std::sync::Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+/// Notices commits of other processes and tells them of ours, until it is dropped.
+pub(crate) type Watcher = Box<dyn Any + Send + Sync>;
+
+impl Store {
+    /// Opens a database, creating a file that does not exist. Waits for the connections.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] if the database cannot be reached or written, [`StoreError::Newer`],
+    /// [`StoreError::Outdated`] or [`StoreError::Checksum`] if its schema does not fit.
+    pub fn open(database: &Database, options: &Options) -> Result<Self, StoreError> {
+        // A driver may bring a runtime of its own, which must not start within the caller's.
+        std::thread::scope(|scope| {
+            let opening = scope.spawn(|| Self::open_here(database, options));
+            opening.join().unwrap_or(Err(StoreError::Panicked))
+        })
+    }
+
+    fn open_here(database: &Database, options: &Options) -> Result<Self, StoreError> {
+        let connect_writer = connector(database, options);
+        let session = connect_writer()?;
+        migrate::run(&*session, &database.to_string(), options.migrate)?;
+        let (changes, _) = watch::channel(0);
+        let (ended_tx, ended) = oneshot::channel();
+        let (writes, write_queue) = mpsc::channel(WRITE_QUEUE);
+        let (reads, read_queue) = mpsc::channel(READ_QUEUE);
+        let connect: Arc<Connect> = match database {
+            Database::Sqlite(path) => sqlite::reading(path.clone()),
+            Database::Postgres(_) => connect_writer.clone(),
+        };
+        reader::start(&connect, options.readers.max(1), read_queue)?;
+        let (committed, _) = watch::channel(0);
+        let watcher = match database {
+            Database::Sqlite(path) => sqlite::watch(path, &committed, changes.clone()),
+            Database::Postgres(server) => postgres::watch(server, &committed, changes.clone()),
+        };
+        if let Err(err) = &watcher {
+            tracing::warn!(error = %err, "commits of other processes are noticed by polling only");
+        }
+        Writer { session, connect: connect_writer, committed, changes: changes.clone() }
+            .start(write_queue, ended_tx);
+        let ended = std::sync::Mutex::new(Some(ended));
+        Ok(Self { inner: Arc::new(Inner { writes, reads, changes, _watcher: watcher.ok(), ended }) })
+    }
+
+    /// Runs a closure in a transaction and answers once it is durable.
+    ///
+    /// The closure shares its commit with others that wait at the same time; its own error undoes its own
+    /// writes only. If the returned future is dropped, the closure may still be run and committed.
+    ///
+    /// # Errors
+    /// The closure's own, or what kept the commit from being durable; nothing is written then, unless it is
+    /// [`StoreError::Unreachable`]: a connection that breaks during the commit leaves that open.
+    pub async fn write<T, F>(&self, f: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (job, answer) = writer::job(f);
+        self.inner.writes.send(job).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Runs a closure on a snapshot.
+    ///
+    /// # Errors
+    /// The closure's own, or the database's.
+    pub async fn read<T, F>(&self, f: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&ReadTx<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (job, answer) = reader::job(f);
+        self.inner.reads.send(job).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// The time of the database server; nothing if the database is on this machine anyway.
+    ///
+    /// # Errors
+    /// The database's.
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method's lifetimes are too narrow")]
+    pub async fn server_time(&self) -> Result<Option<UnixMillis>, StoreError> {
+        self.read(|tx| tx.server_time()).await
+    }
+
+    /// A signal that changes after every commit that wrote something, of this process or another one.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changes.subscribe()
+    }
+
+    /// Lets go of the database and, if this was the last clone, waits until everything is written.
+    pub async fn close(self) {
+        let ended = self.inner.ended.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if Arc::strong_count(&self.inner) > 1 {
+            return;
+        }
+        drop(self);
+        if let Some(ended) = ended {
+            let _ = ended.await;
+        }
+    }
+}
+
+/// How the writer gets its connection.
+fn connector(database: &Database, options: &Options) -> Arc<Connect> {
+    match database {
+        Database::Sqlite(path) => sqlite::writing(path.clone(), options.max_pages),
+        Database::Postgres(server) => postgres::connector((**server).clone()),
+    }
+}

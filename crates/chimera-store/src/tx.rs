@@ -1,0 +1,87 @@
+//! What closures see of a transaction.
+
+use crate::session::Session;
+use crate::{Row, StoreError, Value};
+use chimera_core::UnixMillis;
+use std::ops::Deref;
+
+/// A transaction that can be read from.
+pub struct ReadTx<'a> {
+    session: &'a dyn Session,
+}
+
+/// A transaction that can be written to.
+pub struct Tx<'a> {
+    read: ReadTx<'a>,
+    journal: Vec<Vec<Value>>,
+}
+
+impl<'a> ReadTx<'a> {
+    pub(crate) fn new(session: &'a dyn Session) -> Self {
+        Self { session }
+    }
+
+    /// The rows that a statement gives; `$1` stands for the first parameter.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+        self.session.query(sql, params)
+    }
+
+    /// The first row that a statement gives, if any.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn first(&self, sql: &str, params: &[Value]) -> Result<Option<Row>, StoreError> {
+        Ok(self.query(sql, params)?.into_iter().next())
+    }
+
+    pub(crate) fn server_time(&self) -> Result<Option<UnixMillis>, StoreError> {
+        let Some(sql) = self.session.dialect().server_time else { return Ok(None) };
+        self.first(sql, &[])?.map(|row| row.int(0).map(UnixMillis)).transpose()
+    }
+}
+
+impl<'a> Tx<'a> {
+    pub(crate) fn new(session: &'a dyn Session) -> Self {
+        Self { read: ReadTx::new(session), journal: Vec::new() }
+    }
+
+    /// Runs a statement and gives the number of rows that it changed.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn execute(&mut self, sql: &str, params: &[Value]) -> Result<usize, StoreError> {
+        self.read.session.execute(sql, params)
+    }
+
+    /// The rows of a `SELECT`, kept from being changed by others until the commit; those that another
+    /// transaction is changing are left out.
+    pub(crate) fn take_free(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+        self.query(&format!("{sql}{}", self.read.session.dialect().lock_free_rows), params)
+    }
+
+    /// The first row of a `SELECT`, kept from being changed by others until the commit.
+    pub(crate) fn take_first(&mut self, sql: &str, params: &[Value]) -> Result<Option<Row>, StoreError> {
+        self.first(&format!("{sql}{}", self.read.session.dialect().lock_rows), params)
+    }
+
+    /// Adds a row to the journal at the commit: its numbers then ascend in the order of the commits, whoever
+    /// else commits at the same time.
+    pub(crate) fn journal(&mut self, row: Vec<Value>) {
+        self.journal.push(row);
+    }
+
+    /// What the closure added to the journal.
+    pub(crate) fn into_journal(self) -> Vec<Vec<Value>> {
+        self.journal
+    }
+}
+
+impl<'a> Deref for Tx<'a> {
+    type Target = ReadTx<'a>;
+    fn deref(&self) -> &ReadTx<'a> {
+        &self.read
+    }
+}
