@@ -12,6 +12,7 @@ mod journal;
 mod migrate;
 mod postgres;
 pub mod queue;
+pub mod raw;
 pub mod read;
 mod reader;
 mod row;

@@ -6,10 +6,10 @@
 //! Queued tasks that may not start yet are *parked*: outside of the index that the claim walks, so a claim
 //! costs the same whatever waits for later.
 
-use crate::task_row::{columns, task as read_task};
+use crate::task_row::{self, columns, task as read_task};
 use crate::{StoreError, Tx, journal, read};
 use chimera_core::{
-    Event, Evidence, Next, Policy, State, Status, Task, TaskId, Tick, Transition, UnixMillis, step,
+    Event, Evidence, Lease, Next, Policy, State, Status, Task, TaskId, Tick, Transition, UnixMillis, step,
 };
 use std::time::Duration;
 
@@ -19,10 +19,11 @@ pub const READY: &str =
     concat!("SELECT ", columns!(), " FROM tasks WHERE parked = 0 ORDER BY rank, task_id LIMIT $1");
 const TAKE: &str = "UPDATE tasks SET status = 'running', parked = NULL, lease_owner = $1, lease_epoch = lease_epoch + 1, lease_expires_at = $2, \
     started_at = COALESCE(started_at, $3), workflow_state = $4, attempt = $5, seq = $6 WHERE task_id = $7 AND status = 'queued'";
+/// Settles without giving the lease back: touches no index.
+const ADVANCE: &str = "UPDATE tasks SET phase = $1, workflow_state = $2, attempt = $3, seq = seq + 1 \
+    WHERE task_id = $4 AND lease_epoch = $5 AND attempt = $6 AND status = 'running' RETURNING seq";
 const SETTLE: &str = "UPDATE tasks SET status = $1, phase = $2, workflow_state = $3, seq = seq + 1, ready_at = $4, parked = $5, \
-    lease_owner = CASE WHEN $1 = 'running' THEN lease_owner END, \
-    lease_expires_at = CASE WHEN $1 = 'running' THEN lease_expires_at END, \
-    completed_at = $6, cancel_requested = CASE WHEN $1 = 'running' THEN cancel_requested ELSE 0 END, \
+    lease_owner = NULL, lease_expires_at = NULL, completed_at = $6, cancel_requested = 0, \
     attempt = $7 WHERE task_id = $8 AND lease_epoch = $9 AND attempt = $10 AND status = 'running' RETURNING seq";
 const CHANGE: &str = "UPDATE tasks SET status = $1, phase = $2, workflow_state = $3, seq = $4, ready_at = $5, parked = CASE WHEN $1 = 'queued' THEN 0 END, \
     lease_owner = NULL, lease_expires_at = NULL, completed_at = $6, cancel_requested = 0, attempt = $7 WHERE task_id = $8 AND seq = $9";
@@ -70,11 +71,10 @@ pub struct Held {
 pub fn claim(tx: &mut Tx<'_>, claim: &Claim<'_>) -> Result<Vec<Task>, StoreError> {
     tx.execute(UNPARK, &[claim.now.0.into()])?;
     let rows = tx.take_free(READY, &[i64::from(claim.limit).into()])?;
-    rows.iter().map(|row| take(tx, read_task(row)?, claim)).collect()
+    rows.iter().map(|row| take(tx, read_task(row)?, task_row::epoch(row)? + 1, claim)).collect()
 }
 
-fn take(tx: &mut Tx<'_>, task: Task, claim: &Claim<'_>) -> Result<Task, StoreError> {
-    let epoch = read::epoch(tx, &task.id)? + 1;
+fn take(tx: &mut Tx<'_>, task: Task, epoch: i64, claim: &Claim<'_>) -> Result<Task, StoreError> {
     let event = Event::Claimed { worker: claim.owner.to_owned(), epoch };
     let transition = decide(&task, event, claim.now, &Policy::default())?;
     let expires_at = claim.now.plus(claim.lease);
@@ -91,7 +91,14 @@ fn take(tx: &mut Tx<'_>, task: Task, claim: &Claim<'_>) -> Result<Task, StoreErr
         return Err(StoreError::Database(format!("task {} changed while it was claimed", task.id)));
     }
     journal::append(tx, &task.id, task.seq + 1, &transition.entry)?;
-    read::task(tx, &task.id)?.ok_or(StoreError::NotFound { id: task.id })
+    Ok(Task {
+        status: transition.state.status,
+        workflow: transition.state.workflow,
+        started_at: task.started_at.or(Some(claim.now)),
+        lease: Some(Lease { owner: claim.owner.to_owned(), epoch, expires_at }),
+        seq: task.seq + 1,
+        ..task
+    })
 }
 
 /// Records what came of an attempt, once, as long as the lease of that epoch holds.
@@ -108,23 +115,29 @@ pub fn settle(
     now: UnixMillis,
 ) -> Result<(), StoreError> {
     let State { status, workflow } = &transition.state;
-    let ready_at = match transition.next {
-        Next::Wait(until) => until,
-        Next::Run | Next::End => now,
-    };
-    let params = [
-        status.as_str().into(),
-        workflow.phase.as_str().into(),
-        serde_json::to_string(workflow)?.into(),
-        ready_at.0.into(),
-        (*status == Status::Queued).then_some(ready_at > now).into(),
-        status.is_end().then_some(now.0).into(),
+    let (phase, text) = (workflow.phase.as_str().into(), serde_json::to_string(workflow)?.into());
+    let fence = [
         i64::from(workflow.attempt).into(),
         id.as_str().into(),
         epoch.into(),
         i64::from(transition.entry.attempt).into(),
     ];
-    let Some(row) = tx.first(SETTLE, &params)? else {
+    let wait = match transition.next {
+        Next::Run => None,
+        Next::Wait(until) => Some(until),
+        Next::End => Some(now),
+    };
+    let written = match wait {
+        None => tx.first(ADVANCE, &[&[phase, text][..], &fence].concat())?,
+        Some(ready_at) => {
+            let parked = (*status == Status::Queued).then_some(ready_at > now);
+            let completed_at = status.is_end().then_some(now.0);
+            let given =
+                [status.as_str().into(), phase, text, ready_at.0.into(), parked.into(), completed_at.into()];
+            tx.first(SETTLE, &[&given[..], &fence].concat())?
+        }
+    };
+    let Some(row) = written else {
         return Err(StoreError::LeaseLost { id: id.clone() });
     };
     journal::append(tx, id, row.int(0)?, &transition.entry)?;
@@ -144,7 +157,7 @@ pub fn heartbeat(
     let rows = tx.query(HEARTBEAT, &[now.plus(lease).0.into(), owner.into()])?;
     rows.iter()
         .map(|row| {
-            let id = crate::task_row::id(row.text(0)?)?;
+            let id = task_row::id(row.text(0)?)?;
             Ok(Held { id, epoch: row.int(1)?, cancel_requested: row.int(2)? != 0 })
         })
         .collect()
@@ -213,7 +226,7 @@ pub fn owners(tx: &read::Reading<'_>) -> Result<Vec<String>, StoreError> {
 /// # Errors
 /// The database's.
 pub fn cancellations(tx: &read::Reading<'_>, owner: &str) -> Result<Vec<TaskId>, StoreError> {
-    tx.query(CANCELLATIONS, &[owner.into()])?.iter().map(|row| crate::task_row::id(row.text(0)?)).collect()
+    tx.query(CANCELLATIONS, &[owner.into()])?.iter().map(|row| task_row::id(row.text(0)?)).collect()
 }
 
 /// The earliest time at which a parked task becomes ready.

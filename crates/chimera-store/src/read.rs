@@ -13,7 +13,6 @@ pub const PAGE: u32 = 200;
 pub const AHEAD: u32 = 1000;
 
 const TASK: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE task_id = $1");
-const EPOCH: &str = "SELECT lease_epoch FROM tasks WHERE task_id = $1";
 const COUNTS: &str = "SELECT status, COUNT(*) FROM tasks GROUP BY status";
 const EVENTS_OF: &str =
     "SELECT id, task_id, seq, entry FROM journal WHERE task_id = $1 AND id > $2 ORDER BY id LIMIT $3";
@@ -84,13 +83,6 @@ pub fn task(tx: &Reading<'_>, id: &TaskId) -> Result<Option<Task>, StoreError> {
 /// A task that the transaction is about to change.
 pub(crate) fn task_to_change(tx: &mut crate::Tx<'_>, id: &TaskId) -> Result<Option<Task>, StoreError> {
     tx.take_first(TASK, &[id.as_str().into()])?.as_ref().map(read_task).transpose()
-}
-
-pub(crate) fn epoch(tx: &Reading<'_>, id: &TaskId) -> Result<i64, StoreError> {
-    match tx.first(EPOCH, &[id.as_str().into()])? {
-        Some(row) => row.int(0),
-        None => Err(StoreError::NotFound { id: id.clone() }),
-    }
 }
 
 /// Tasks, newest first; at most [`PAGE`] of them.

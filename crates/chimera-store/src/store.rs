@@ -149,7 +149,7 @@ impl Store {
 }
 
 /// How the writer gets its connection.
-fn connector(database: &Database, options: &Options) -> Arc<Connect> {
+pub(crate) fn connector(database: &Database, options: &Options) -> Arc<Connect> {
     match database {
         Database::Sqlite(path) => sqlite::writing(path.clone(), options.max_pages),
         Database::Postgres(server) => postgres::connector((**server).clone()),

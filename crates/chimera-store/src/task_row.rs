@@ -40,6 +40,11 @@ pub(crate) fn task(row: &Row) -> Result<Task, StoreError> {
     })
 }
 
+/// The epoch of the row's last lease; 0 if it never had one.
+pub(crate) fn epoch(row: &Row) -> Result<i64, StoreError> {
+    row.int(12)
+}
+
 pub(crate) fn id(text: &str) -> Result<TaskId, StoreError> {
     TaskId::parse(text).map_err(|err| StoreError::Corrupt(err.to_string()))
 }

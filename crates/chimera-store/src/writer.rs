@@ -4,10 +4,16 @@ use crate::session::{Connect, Session};
 use crate::{StoreError, Tx, Value, journal};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Most closures that share a commit: bounds how long the first one waits for the last.
 const GROUP: usize = 256;
+/// From this many closures in the last commit on, as many are waited for again: they mostly come from the same
+/// workers, which are about to come back, and a commit costs the same for all of them.
+const CROWD: usize = 4;
+/// How long they are waited for.
+const GATHER: Duration = Duration::from_micros(300);
 
 /// A closure on its way; given an error instead of a transaction, it is answered without being run.
 pub(crate) type Job = Box<dyn FnOnce(Result<&mut Tx<'_>, StoreError>) -> Ran + Send>;
@@ -48,28 +54,62 @@ pub(crate) struct Writer {
     pub(crate) changes: watch::Sender<u64>,
 }
 
+/// Closures for one commit: those that wait already, and as many as the last commit had.
+struct Gathering<'a> {
+    queue: &'a mut mpsc::Receiver<Job>,
+    expected: usize,
+    until: Instant,
+}
+
+impl Gathering<'_> {
+    /// The next closure, if `had` are not enough.
+    fn next(&mut self, had: usize) -> Option<Job> {
+        if had >= GROUP {
+            return None;
+        }
+        loop {
+            match self.queue.try_recv() {
+                Ok(job) => return Some(job),
+                Err(_) if had < self.expected && now() < self.until => std::thread::yield_now(),
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "bounds a wait of microseconds; nothing is decided by it")]
+fn now() -> Instant {
+    Instant::now()
+}
+
 impl Writer {
     /// Starts the thread; it ends when the queue is closed and empty, and says so by dropping `ended`.
     pub(crate) fn start(mut self, mut queue: mpsc::Receiver<Job>, ended: oneshot::Sender<()>) {
         std::thread::spawn(move || {
+            let mut last = 0;
             while let Some(first) = queue.blocking_recv() {
-                self.group(first, &mut queue);
+                let expected = if last < CROWD { 0 } else { last };
+                last = self.group(first, Gathering { queue: &mut queue, expected, until: now() + GATHER });
             }
             drop(self);
             drop(ended);
         });
     }
 
-    fn group(&mut self, first: Job, queue: &mut mpsc::Receiver<Job>) {
+    /// Runs closures and commits them together; gives their number.
+    fn group(&mut self, first: Job, mut gathering: Gathering<'_>) -> usize {
         let before = match self.begin() {
             Ok(before) => before,
-            Err(err) => return (first(Err(err)).answer)(Ok(())),
+            Err(err) => {
+                (first(Err(err)).answer)(Ok(()));
+                return 0;
+            }
         };
         let session = &*self.session;
         let mut entries = Vec::new();
         let mut ran = vec![run(session, first, &mut entries)];
-        while ran.len() < GROUP && session.in_transaction() {
-            let Ok(job) = queue.try_recv() else { break };
+        while session.in_transaction() {
+            let Some(job) = gathering.next(ran.len()) else { break };
             ran.push(run(session, job, &mut entries));
         }
         let committed = commit(session, &entries);
@@ -77,9 +117,11 @@ impl Writer {
             self.changes.send_modify(|version| *version += 1);
             self.committed.send_modify(|version| *version += 1);
         }
+        let number = ran.len();
         for ran in ran {
             (ran.answer)(committed.clone());
         }
+        number
     }
 
     /// Begins a transaction, on a new connection if the old one is gone; gives the count of rows written.

@@ -111,6 +111,12 @@ pub(super) enum Command {
         /// Workers
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1024))]
         workers: u32,
+        /// Longest queue whose claim is measured
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1000..=1_000_000))]
+        depth: u32,
+        /// An empty database to fill, such as postgres://USER@HOST/NAME; otherwise a scratch file
+        #[arg(long, value_name = "URL")]
+        database: Option<String>,
     },
     /// Print a completion script for a shell
     Completions {

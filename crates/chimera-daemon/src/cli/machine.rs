@@ -4,8 +4,9 @@ use super::args::Global;
 use super::style::{bad, bold, dim, good, table};
 use super::{End, answer, configure, print, print_json, serve};
 use crate::config::Flags;
-use crate::local;
+use crate::local::{self, Figure, Plan};
 use anyhow::Result;
+use chimera_store::Database;
 use serde_json::json;
 use std::path::Path;
 
@@ -67,28 +68,31 @@ pub(super) fn migrate(global: &Global) -> Result<End> {
     Ok(End::Done)
 }
 
-pub(super) fn bench(tasks: u32, workers: u32, json: bool) -> Result<End> {
-    let figures = serve::runtime()?.block_on(local::bench(tasks, workers))?;
+/// A database given on the command line.
+pub(super) fn database(url: &str) -> Result<Database> {
+    let here = std::env::current_dir()?;
+    Database::parse(url, &here, None).map_err(|detail| anyhow::anyhow!("--database: {detail}"))
+}
+
+pub(super) fn bench(plan: &Plan, json: bool) -> Result<End> {
+    let figures = serve::runtime()?.block_on(local::bench(plan))?;
     if json {
-        print_json(&figures)?;
+        print_json(&json!({ "figures": figures }))?;
         return Ok(End::Done);
     }
-    let row = |name: &str, value: String, what: String| vec![name.to_owned(), value, what];
-    let rows = [
-        row(
-            "submit to start, p50",
-            format!("{:.2} ms", figures.start_latency_p50_ms),
-            format!("{tasks} tasks, one at a time"),
-        ),
-        row("submit to start, p99", format!("{:.2} ms", figures.start_latency_p99_ms), String::new()),
-        row("submit to start, max", format!("{:.2} ms", figures.start_latency_max_ms), String::new()),
-        row(
-            "workflows",
-            format!("{:.0} /s", figures.workflows_per_second),
-            format!("{tasks} tasks at once, {workers} workers, five phases each"),
-        ),
-        row("idle", format!("{:.2} %", figures.idle_cpu_share * 100.0), "of one processor".to_owned()),
-    ];
-    print(table(&rows, |_, column, cell| if column == 2 { dim(cell).to_string() } else { cell.to_owned() }));
+    let rows: Vec<Vec<String>> = figures.iter().map(row).collect();
+    print(table(&rows, |_, column, cell| if column >= 2 { dim(cell).to_string() } else { cell.to_owned() }));
     Ok(End::Done)
+}
+
+fn row(figure: &Figure) -> Vec<String> {
+    let number = |value: f64| match figure.unit {
+        "ms" | "%" => format!("{value:.2} {}", figure.unit),
+        unit => format!("{value:.0} {unit}"),
+    };
+    let raw = figure.raw.map_or_else(String::new, |raw| {
+        format!("{:.0} % of the raw {}", 100.0 * figure.value / raw, number(raw))
+    });
+    let how = if raw.is_empty() { figure.how.clone() } else { format!("{raw}; {}", figure.how) };
+    vec![figure.name.to_owned(), number(figure.value), how]
 }

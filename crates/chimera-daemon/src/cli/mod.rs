@@ -19,6 +19,7 @@ mod validate;
 mod watch;
 
 use crate::config::{self, Config, ConfigError, Flags};
+use crate::local::Plan;
 use anyhow::{Context, Result};
 use args::{Cli, Command, Global};
 use clap::{CommandFactory, Parser};
@@ -82,7 +83,10 @@ fn run(Cli { global, command }: Cli) -> Result<End> {
         Command::Setup { yes } => machine::setup(&global, yes),
         Command::Init { dir } => machine::init(&dir, global.json),
         Command::Migrate => machine::migrate(&global),
-        Command::Bench { tasks, workers } => machine::bench(tasks, workers, global.json),
+        Command::Bench { tasks, workers, depth, database } => {
+            let database = database.map(|url| machine::database(&url)).transpose()?;
+            machine::bench(&Plan { tasks, workers, depth, database }, global.json)
+        }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "chimera-daemon", &mut std::io::stdout());
             Ok(End::Done)

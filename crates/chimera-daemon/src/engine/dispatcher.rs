@@ -16,6 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How long the end of killed processes is waited for at a shutdown, after their grace.
 const HANDBACK: Duration = Duration::from_secs(15);
+/// How long commits are gathered before they are searched for cancellations: a busy daemon commits thousands of
+/// times a second itself.
+const GATHER: Duration = Duration::from_millis(20);
 
 pub(super) struct Dispatcher {
     context: Arc<Context>,
@@ -25,6 +28,8 @@ pub(super) struct Dispatcher {
     draining: CancellationToken,
     last_beat: Instant,
     next_ready: Option<UnixMillis>,
+    /// When to look for cancellations, if something was committed since the last look.
+    look_at: Option<Instant>,
 }
 
 struct Running {
@@ -41,6 +46,7 @@ impl Dispatcher {
             draining: shutdown,
             last_beat: Instant::now(),
             next_ready: None,
+            look_at: None,
         }
     }
 
@@ -51,6 +57,10 @@ impl Dispatcher {
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !shutdown.is_cancelled() {
             changes.borrow_and_update();
+            // All that have ended, so that one claim fills all of their slots.
+            while let Some(ended) = self.workers.try_join_next_with_id() {
+                self.ended(ended);
+            }
             self.claim().await;
             let nap = tokio::time::sleep(self.nap());
             tokio::select! {
@@ -58,7 +68,10 @@ impl Dispatcher {
                 () = shutdown.cancelled() => break,
                 _ = beat.tick() => self.heartbeat().await,
                 Some(ended) = self.workers.join_next_with_id() => self.ended(ended),
-                Ok(()) = changes.changed() => self.stop_cancelled().await,
+                Ok(()) = changes.changed() => {
+                    self.look_at.get_or_insert_with(|| Instant::now() + GATHER);
+                    self.look_if_due().await;
+                }
                 () = nap => self.stop_cancelled().await,
             }
         }
@@ -71,11 +84,10 @@ impl Dispatcher {
 
     /// How long nothing needs to be looked at.
     fn nap(&self) -> Duration {
-        let poll = self.settings().poll_interval;
-        match self.next_ready {
-            Some(at) => at.since(self.context.clock.now()).max(Duration::from_millis(1)).min(poll),
-            None => poll,
-        }
+        let ready =
+            self.next_ready.map(|at| at.since(self.context.clock.now()).max(Duration::from_millis(1)));
+        let look = self.look_at.map(|at| at.saturating_duration_since(Instant::now()));
+        [ready, look].into_iter().flatten().fold(self.settings().poll_interval, Duration::min)
     }
 
     /// Fills the free slots.
@@ -173,8 +185,15 @@ impl Dispatcher {
         }
     }
 
+    async fn look_if_due(&mut self) {
+        if self.look_at.is_some_and(|at| at <= Instant::now()) {
+            self.stop_cancelled().await;
+        }
+    }
+
     /// Stops the running tasks that somebody asked to cancel.
     async fn stop_cancelled(&mut self) {
+        self.look_at = None;
         if self.running.is_empty() {
             return;
         }

@@ -6,7 +6,7 @@ mod doctor;
 mod init;
 mod setup;
 
-pub use bench::bench;
+pub use bench::{Figure, Plan, bench};
 pub use demo::{Stage, stage};
 pub use doctor::doctor;
 pub use init::init;

@@ -84,8 +84,19 @@ fn the_demo_overwrites_nothing_but_a_demo() {
 #[test]
 fn the_benchmark_prints_its_figures() {
     let site = Site::new("");
-    let output = site.command().args(["bench", "--tasks", "20", "--json"]).output().expect("it runs");
+    let output = site
+        .command()
+        .args(["bench", "--tasks", "20", "--depth", "1000", "--json"])
+        .output()
+        .expect("it runs");
     let figures: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert!(figures["workflows_per_second"].as_f64().is_some_and(|rate| rate > 0.0), "{figures}");
-    assert_eq!(figures["throughput_tasks"], 20);
+    let figures = figures["figures"].as_array().expect("a list");
+    let value =
+        |name: &str| figures.iter().find(|figure| figure["name"] == name).expect(name)["value"].as_f64();
+    for name in ["start_p50", "workflows", "claim", "reopen", "size", "submissions_http", "idle_memory"] {
+        assert!(value(name).is_some_and(|value| value > 0.0), "{name}: {figures:?}");
+    }
+    let raw =
+        figures.iter().find(|figure| figure["name"] == "workflows").expect("named above")["raw"].as_f64();
+    assert!(raw.is_some_and(|raw| raw > 0.0), "{figures:?}");
 }

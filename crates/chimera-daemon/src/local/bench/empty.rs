@@ -1,0 +1,98 @@
+//! Agents that do nothing, and the tasks that they are asked to do.
+
+use crate::seams::Clock;
+use anyhow::Result;
+use chimera_agent::runner::{Attempt, BoxFuture, Report, Runner};
+use chimera_core::{
+    Digest, GreenProof, Outcome, Phase, PhaseOutput, Priority, Reason, RedProof, Request, Setback, Task,
+    TaskId, TestReport, TestResult, TestStatus, UnixMillis,
+};
+use chimera_store::Store;
+use chimera_store::submit::{NewTask, submit};
+use std::collections::BTreeMap;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A task for them.
+pub(super) fn task(id: TaskId) -> NewTask {
+    let request = Request {
+        feature: "An empty feature".to_owned(),
+        target_url: "http://127.0.0.1/".to_owned(),
+        staging_url: None,
+        priority: Priority::default(),
+        acceptance: Vec::new(),
+        project: None,
+        not_before: None,
+        labels: BTreeMap::new(),
+    };
+    NewTask { id, request, project: "bench".to_owned(), now: Clock::system().now(), idempotency: None }
+}
+
+/// Submits a task.
+pub(super) async fn put(store: Store, id: TaskId) -> Result<()> {
+    let new = task(id);
+    store.write(move |tx| submit(tx, &new)).await?;
+    Ok(())
+}
+
+/// Does nothing, and tells when it began and ended.
+pub(super) struct Empty {
+    pub(super) started: mpsc::UnboundedSender<Instant>,
+    pub(super) ended: mpsc::UnboundedSender<()>,
+}
+
+impl Runner for Empty {
+    fn run(&self, attempt: Attempt, _stop: CancellationToken) -> BoxFuture<'_, Report> {
+        if attempt.task.phase() == Phase::E2eTestGeneration {
+            let _ = self.started.send(Instant::now());
+        }
+        let failed = || Outcome::Failed(Setback::new(Reason::Config, "the empty agent made no proof"));
+        let outcome = nothing(attempt.task.phase()).map_or_else(failed, |output| Outcome::Passed { output });
+        Box::pin(std::future::ready(outcome.into()))
+    }
+
+    fn finished<'a>(&'a self, _task: &'a Task) -> BoxFuture<'a, ()> {
+        let _ = self.ended.send(());
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// What an empty phase produces.
+pub(crate) fn nothing(phase: Phase) -> Option<PhaseOutput> {
+    let digest = |digit: &str| Digest::parse(&digit.repeat(64)).ok();
+    let at = UnixMillis(0);
+    let report = |status| {
+        let test =
+            TestResult { id: "empty".to_owned(), status, assertions: 1, duration_ms: 0, message: None };
+        TestReport { tests: vec![test], error: None }
+    };
+    let red = RedProof::judge(&report(TestStatus::AssertionFailed), digest("a")?, digest("b")?, at).ok()?;
+    Some(match phase {
+        Phase::E2eTestGeneration => PhaseOutput::E2eTestGeneration {
+            test_path: "tests/e2e/test_empty.py".to_owned(),
+            test_sha256: digest("a")?,
+            base_commit: digest("b")?,
+            test_commit: digest("c")?,
+            red,
+            target_run: "unreachable".to_owned(),
+        },
+        Phase::CodeImplementation => PhaseOutput::CodeImplementation {
+            commit: digest("d")?,
+            diff: digest("e")?,
+            test_sha256: digest("a")?,
+            code_pr_id: "local-empty".to_owned(),
+        },
+        Phase::GuardianReview => PhaseOutput::GuardianReview { commit: digest("d")? },
+        Phase::StagingDeployment => {
+            PhaseOutput::StagingDeployment { url: "http://127.0.0.1/".to_owned(), revision: digest("d")? }
+        }
+        Phase::E2eValidation => {
+            let runs = [report(TestStatus::Passed), report(TestStatus::Passed)];
+            PhaseOutput::E2eValidation {
+                green: GreenProof::judge(&red, &runs, 2, digest("a")?, digest("d")?, at).ok()?,
+            }
+        }
+        Phase::Complete | Phase::Failed => return None,
+    })
+}

@@ -1,0 +1,22 @@
+//! What this process uses.
+
+use super::Figure;
+use anyhow::{Context, Result};
+use std::time::Duration;
+
+/// Memory that is really there, before anything was done.
+pub(super) fn memory() -> Result<Figure> {
+    let status = std::fs::read_to_string("/proc/self/status").context("/proc is not there")?;
+    let kilobytes: f64 = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+        .context("the system does not tell the memory in use")?;
+    Ok(Figure::new("idle_memory", kilobytes / 1024.0, "MB", "resident, with the database open"))
+}
+
+/// Processor time of all threads so far.
+pub(super) fn processor_time() -> Result<Duration> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).context("the processor's clock cannot be read")
+}
