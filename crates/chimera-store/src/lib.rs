@@ -10,6 +10,7 @@ mod database;
 mod error;
 mod journal;
 mod migrate;
+mod plant;
 mod postgres;
 pub mod queue;
 pub mod raw;
@@ -27,6 +28,7 @@ mod writer;
 
 pub use database::{Database, PostgresServer};
 pub use error::StoreError;
+pub use plant::Plant;
 pub use row::{Row, Value};
 pub use store::{Options, Store};
 pub use tx::{ReadTx, Tx};

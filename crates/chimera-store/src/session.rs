@@ -46,6 +46,8 @@ pub(crate) struct Dialect {
     pub(crate) order_migrations: Option<&'static str>,
     /// The server's time in milliseconds, where the server is another machine.
     pub(crate) server_time: Option<&'static str>,
+    /// Ends every other connection to the database, where it is a server.
+    pub(crate) disconnect: Option<&'static str>,
     /// The type of a row number that the database gives.
     pub(crate) row_number: &'static str,
     /// Run after the migrations; may be repeated.

@@ -1,8 +1,9 @@
 //! The handle: closures go to the writer and the readers, signals come back.
 
+use crate::plant::Planted;
 use crate::session::Connect;
 use crate::writer::Writer;
-use crate::{Database, ReadTx, StoreError, Tx, migrate, postgres, reader, sqlite, writer};
+use crate::{Database, Plant, ReadTx, StoreError, Tx, migrate, postgres, reader, sqlite, writer};
 use chimera_core::UnixMillis;
 use std::any::Any;
 use std::sync::Arc;
@@ -22,11 +23,13 @@ pub struct Options {
     pub migrate: bool,
     /// Most pages of an SQLite database, for trying out a full disk; absent: no limit.
     pub max_pages: Option<u32>,
+    /// A bug to behave as if there were one, for trying out detectors.
+    pub plant: Option<Plant>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { readers: 2, migrate: true, max_pages: None }
+        Self { readers: 2, migrate: true, max_pages: None, plant: None }
     }
 }
 
@@ -130,6 +133,16 @@ impl Store {
         self.read(|tx| tx.server_time()).await
     }
 
+    /// Ends every connection of others to the database, as a restart of its server would; a file has none. For
+    /// trying out what they do then.
+    ///
+    /// # Errors
+    /// The database's.
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method's lifetimes are too narrow")]
+    pub async fn disconnect_others(&self) -> Result<(), StoreError> {
+        self.read(|tx| tx.disconnect_others()).await
+    }
+
     /// A signal that changes after every commit that wrote something, of this process or another one.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.inner.changes.subscribe()
@@ -150,8 +163,12 @@ impl Store {
 
 /// How the writer gets its connection.
 pub(crate) fn connector(database: &Database, options: &Options) -> Arc<Connect> {
-    match database {
+    let connect = match database {
         Database::Sqlite(path) => sqlite::writing(path.clone(), options.max_pages),
         Database::Postgres(server) => postgres::connector((**server).clone()),
+    };
+    match options.plant {
+        None => connect,
+        Some(plant) => Arc::new(move || Ok(Box::new(Planted::new(connect()?, plant)))),
     }
 }

@@ -41,6 +41,10 @@ impl<'a> ReadTx<'a> {
         let Some(sql) = self.session.dialect().server_time else { return Ok(None) };
         self.first(sql, &[])?.map(|row| row.int(0).map(UnixMillis)).transpose()
     }
+
+    pub(crate) fn disconnect_others(&self) -> Result<(), StoreError> {
+        self.session.dialect().disconnect.map_or(Ok(()), |sql| self.query(sql, &[]).map(drop))
+    }
 }
 
 impl<'a> Tx<'a> {

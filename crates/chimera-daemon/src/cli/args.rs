@@ -118,11 +118,45 @@ pub(super) enum Command {
         #[arg(long, value_name = "URL")]
         database: Option<String>,
     },
+    /// Kill and stop real daemons at random moments on a scratch database, then look for what must never happen
+    Torture {
+        /// How long
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+        seconds: u32,
+        /// Makes the same choices again
+        #[arg(long)]
+        seed: Option<u64>,
+        /// An empty database to fill, such as postgres://USER@HOST/NAME; otherwise a scratch file
+        #[arg(long, value_name = "URL")]
+        database: Option<String>,
+        /// A bug for the daemons to have, to see it found
+        #[arg(long, value_name = "BUG", value_parser = plant)]
+        plant: Option<chimera_store::Plant>,
+    },
+    /// A daemon of `torture`
+    #[command(hide = true)]
+    TortureDaemon {
+        #[arg(long)]
+        database: String,
+        #[arg(long, allow_hyphen_values = true)]
+        ahead: i64,
+        #[arg(long)]
+        seed: u64,
+        #[arg(long, value_parser = plant)]
+        plant: Option<chimera_store::Plant>,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
         shell: Shell,
     },
+}
+
+fn plant(name: &str) -> Result<chimera_store::Plant, String> {
+    chimera_store::Plant::parse(name).ok_or_else(|| {
+        let names = chimera_store::Plant::ALL.map(chimera_store::Plant::as_str);
+        format!("there is {}", names.join(", "))
+    })
 }
 
 #[derive(Debug, Args)]

@@ -15,11 +15,12 @@ mod steer;
 mod style;
 mod submit;
 mod timeline;
+mod torture;
 mod validate;
 mod watch;
 
 use crate::config::{self, Config, ConfigError, Flags};
-use crate::local::Plan;
+use crate::local::{Incarnation, Plan, Torture};
 use anyhow::{Context, Result};
 use args::{Cli, Command, Global};
 use clap::{CommandFactory, Parser};
@@ -86,6 +87,13 @@ fn run(Cli { global, command }: Cli) -> Result<End> {
         Command::Bench { tasks, workers, depth, database } => {
             let database = database.map(|url| machine::database(&url)).transpose()?;
             machine::bench(&Plan { tasks, workers, depth, database }, global.json)
+        }
+        Command::Torture { seconds, seed, database, plant } => {
+            let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+            torture::torture(&Torture { seconds, seed, database, plant }, global.json)
+        }
+        Command::TortureDaemon { database, ahead, seed, plant } => {
+            torture::daemon(&Incarnation { database, ahead, seed, plant })
         }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "chimera-daemon", &mut std::io::stdout());

@@ -5,12 +5,14 @@ mod demo;
 mod doctor;
 mod init;
 mod setup;
+mod torture;
 
 pub use bench::{Figure, Plan, bench};
 pub use demo::{Stage, stage};
 pub use doctor::doctor;
 pub use init::init;
 pub use setup::setup;
+pub use torture::{Findings, Incarnation, Torture, Violation, run_daemon, torture};
 
 use crate::config::Config;
 use crate::wiring;

@@ -15,6 +15,10 @@ use std::error::Error;
 /// Prepared statements kept per connection; beyond it (filters of lists vary) all are prepared anew.
 const STATEMENTS: usize = 256;
 
+/// A daemon that freezes within a transaction holds its locks, the one of the journal among them: the server ends
+/// it after a while. Whoever waits longer than that for a lock is told that the database is busy.
+const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '8s'";
+
 /// A connection to PostgreSQL.
 pub(super) struct PostgresSession {
     client: RefCell<Client>,
@@ -25,8 +29,10 @@ pub(super) struct PostgresSession {
 
 impl PostgresSession {
     pub(super) fn open(server: &PostgresServer) -> Result<Self, StoreError> {
+        let mut client = super::connect(server)?;
+        client.batch_execute(SETTINGS).map_err(|err| classify(&err))?;
         Ok(Self {
-            client: RefCell::new(super::connect(server)?),
+            client: RefCell::new(client),
             prepared: RefCell::default(),
             open: Cell::new(false),
             written: Cell::new(0),

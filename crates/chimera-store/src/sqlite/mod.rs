@@ -32,6 +32,7 @@ static DIALECT: Dialect = Dialect {
     order_commits: None,
     order_migrations: None,
     server_time: None,
+    disconnect: None,
     row_number: "INTEGER PRIMARY KEY",
     tuning: &[],
 };

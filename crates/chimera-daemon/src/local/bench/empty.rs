@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// A task for them.
-pub(super) fn task(id: TaskId) -> NewTask {
+pub(crate) fn task(id: TaskId) -> NewTask {
     let request = Request {
         feature: "An empty feature".to_owned(),
         target_url: "http://127.0.0.1/".to_owned(),

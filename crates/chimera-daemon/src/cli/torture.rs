@@ -1,0 +1,45 @@
+//! Showing what a torture found.
+
+use super::style::{bad, bold, good};
+use super::{End, print, print_json, serve};
+use crate::local::{self, Findings, Incarnation, Torture};
+use anyhow::Result;
+
+/// Violations shown; one is enough to know.
+const SHOWN: usize = 20;
+
+pub(super) fn torture(how: &Torture, json: bool) -> Result<End> {
+    let findings = serve::runtime()?.block_on(local::torture(how))?;
+    if json {
+        print_json(&findings)?;
+    } else {
+        print(show(&findings, how.seconds));
+    }
+    Ok(if findings.violations.is_empty() { End::Done } else { End::Wanting })
+}
+
+pub(super) fn daemon(life: &Incarnation) -> Result<End> {
+    serve::runtime()?.block_on(local::run_daemon(life))?;
+    Ok(End::Done)
+}
+
+fn show(findings: &Findings, seconds: u32) -> String {
+    let Findings { seed, accepted, completed, cancelled, rescues, done, violations } = findings;
+    let done: Vec<String> = done.iter().map(|(what, times)| format!("{what} {times} times")).collect();
+    let mut text = format!(
+        "{}\n  seed {seed}; daemons {}\n  {accepted} tasks accepted: {completed} completed, {cancelled} cancelled; {rescues} rescues\n",
+        bold(&format!("{seconds} s of torture")),
+        done.join(", ")
+    );
+    if violations.is_empty() {
+        text += &format!("  {}\n", good("nothing that must never happen"));
+    }
+    for violation in violations.iter().take(SHOWN) {
+        let task = violation.task.as_ref().map_or_else(String::new, |id| format!("{id}: "));
+        text += &format!("  {} {task}{}\n", bad("VIOLATION"), violation.what);
+    }
+    if violations.len() > SHOWN {
+        text += &format!("  and {} more\n", violations.len() - SHOWN);
+    }
+    text
+}

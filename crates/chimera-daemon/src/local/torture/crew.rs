@@ -1,0 +1,205 @@
+//! The daemons, and what is done to them.
+
+use super::{LEASE, Torture};
+use crate::seams::Clock;
+use anyhow::{Context, Result};
+use chimera_core::{TaskId, UnixMillis};
+use chimera_store::Store;
+use rustix::process::{Pid, Signal, kill_process};
+use std::collections::BTreeMap;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Daemons that run side by side.
+const CREW: usize = 3;
+/// Longest pause between two strikes, in milliseconds.
+const PAUSE: u64 = 400;
+/// How far clocks are set wrong, in milliseconds, where a server's clock puts them right.
+const AHEAD: i64 = 3_600_000;
+/// How long a daemon may take to end when it is asked to.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+pub(super) struct Crew {
+    daemons: Vec<Child>,
+    sleeping: Vec<(Child, Instant)>,
+    harmed: Harmed,
+    rng: fastrand::Rng,
+    next: Instant,
+    url: String,
+    plant: Option<&'static str>,
+    store: Store,
+}
+
+/// What was done, and to whom.
+#[derive(Default)]
+pub(super) struct Harmed {
+    /// The daemons that something was done to, and when first.
+    pub(super) pids: BTreeMap<u32, UnixMillis>,
+    /// When the connections of all were first ended.
+    pub(super) disconnected: Option<UnixMillis>,
+    /// Times in which somebody may have slept with the database's lock in hand, and everybody have waited.
+    pub(super) held_up: Vec<(UnixMillis, UnixMillis)>,
+    pub(super) done: BTreeMap<&'static str, u32>,
+}
+
+impl Harmed {
+    fn mark(&mut self, pid: u32) {
+        self.pids.entry(pid).or_insert_with(|| Clock::system().now());
+    }
+}
+
+impl Crew {
+    pub(super) fn muster(url: &str, how: &Torture, store: Store) -> Result<Self> {
+        let mut crew = Self {
+            daemons: Vec::new(),
+            sleeping: Vec::new(),
+            harmed: Harmed::default(),
+            rng: fastrand::Rng::with_seed(how.seed),
+            next: Instant::now(),
+            url: url.to_owned(),
+            plant: how.plant.map(chimera_store::Plant::as_str),
+            store,
+        };
+        for _ in 0..CREW {
+            crew.recruit()?;
+        }
+        Ok(crew)
+    }
+
+    fn recruit(&mut self) -> Result<()> {
+        let program = std::env::current_exe().context("this program does not know where it lies")?;
+        let ahead = if self.shared() { self.rng.i64(-AHEAD..=AHEAD) } else { 0 };
+        let mut command = Command::new(program);
+        command.args(["torture-daemon", "--database", &self.url, &format!("--ahead={ahead}")]);
+        command.args(["--seed", &self.rng.u64(..).to_string()]);
+        if let Some(plant) = self.plant {
+            command.args(["--plant", plant]);
+        }
+        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.daemons.push(quiet.spawn().context("a daemon cannot be started")?);
+        Ok(())
+    }
+
+    /// Whether the database is a server.
+    fn shared(&self) -> bool {
+        self.url.starts_with("postgres")
+    }
+
+    /// A task to cancel, now and then.
+    pub(super) fn whim(&mut self, accepted: &[TaskId]) -> Option<TaskId> {
+        let recent = &accepted[accepted.len().saturating_sub(50)..];
+        if self.rng.u32(..8) > 0 || recent.is_empty() {
+            return None;
+        }
+        *self.harmed.done.entry("cancellations").or_default() += 1;
+        recent.get(self.rng.usize(..recent.len())).cloned()
+    }
+
+    /// Does something to somebody, if it is time to.
+    pub(super) async fn strike(&mut self) -> Result<()> {
+        self.wake(false)?;
+        if Instant::now() < self.next {
+            return Ok(());
+        }
+        self.next = Instant::now() + Duration::from_millis(self.rng.u64(..=PAUSE));
+        let chosen = self.rng.usize(..self.daemons.len());
+        self.harmed.mark(self.daemons[chosen].id());
+        // A file has no connections to end.
+        let kinds = if self.shared() { 10 } else { 9 };
+        let what = match self.rng.u32(..kinds) {
+            0..7 => {
+                end(self.daemons.swap_remove(chosen))?;
+                "killed"
+            }
+            7 => {
+                send(&self.daemons[chosen], Signal::STOP)?;
+                let sleep = LEASE.mul_f64(self.rng.f64() * 3.0);
+                let now = Clock::system().now();
+                self.harmed.held_up.push((now, now.plus(sleep + LEASE)));
+                self.sleeping.push((self.daemons.swap_remove(chosen), Instant::now() + sleep));
+                "stopped and woken up"
+            }
+            8 => {
+                send(&self.daemons[chosen], Signal::TERM)?;
+                self.sleeping.push((self.daemons.swap_remove(chosen), Instant::now() + LEASE));
+                "asked to end"
+            }
+            _ => {
+                self.harmed.disconnected.get_or_insert(Clock::system().now());
+                let _ = self.store.disconnect_others().await;
+                *self.harmed.done.entry("connections ended").or_default() += 1;
+                return Ok(());
+            }
+        };
+        *self.harmed.done.entry(what).or_default() += 1;
+        self.recruit()
+    }
+
+    /// Lets those go on that have slept long enough; a while later they are ended.
+    fn wake(&mut self, all: bool) -> Result<()> {
+        let now = Instant::now();
+        let (due, sleeping): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.sleeping).into_iter().partition(|(_, at)| all || *at <= now);
+        self.sleeping = sleeping;
+        for (mut daemon, _) in due {
+            if daemon.try_wait()?.is_none() {
+                send(&daemon, Signal::CONT)?;
+                self.daemons.push(daemon);
+                // One more than before: the one that replaced it gets the next blow soon enough.
+                while self.daemons.len() > CREW + 2 {
+                    self.harmed.mark(self.daemons[0].id());
+                    end(self.daemons.remove(0))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the torture: everybody is awake and may work.
+    pub(super) fn calm(&mut self) -> Result<()> {
+        self.wake(true)?;
+        self.recruit()
+    }
+
+    /// Ends all daemons, and tells what was done.
+    pub(super) async fn dismiss(mut self) -> Result<Harmed> {
+        for daemon in &self.daemons {
+            send(daemon, Signal::TERM)?;
+        }
+        let until = Instant::now() + FAREWELL;
+        for daemon in &mut self.daemons {
+            while daemon.try_wait()?.is_none() && Instant::now() < until {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            daemon.kill()?;
+            daemon.wait()?;
+        }
+        Ok(std::mem::take(&mut self.harmed))
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        for daemon in self.daemons.iter_mut().chain(self.sleeping.iter_mut().map(|(daemon, _)| daemon)) {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
+        }
+    }
+}
+
+/// Ends a daemon at once.
+fn end(mut daemon: Child) -> Result<()> {
+    let killed = daemon.kill();
+    daemon.wait()?;
+    Ok(killed?)
+}
+
+fn send(daemon: &Child, signal: Signal) -> Result<()> {
+    let pid = i32::try_from(daemon.id()).ok().and_then(Pid::from_raw).context("a process without an id")?;
+    match kill_process(pid, signal) {
+        // It has ended by itself, and waits to be buried.
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(err) => Err(err.into()),
+    }
+}

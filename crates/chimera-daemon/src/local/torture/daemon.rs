@@ -1,0 +1,98 @@
+//! What a tortured daemon runs: the real engine on the real store, with agents that do nothing for a moment.
+
+use super::LEASE;
+use crate::engine::{Engine, Settings};
+use crate::local::bench::empty::nothing;
+use crate::seams::{Clock, Dice};
+use crate::wiring::Shutdown;
+use anyhow::Result;
+use chimera_agent::runner::{Attempt, BoxFuture, Report, Runner};
+use chimera_core::{Outcome, Policy, Reason, Setback, Task, UnixMillis};
+use chimera_store::{Database, Options, Plant, Store};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Workers of each daemon.
+const WORKERS: u32 = 6;
+/// Longest that an agent does nothing for, in milliseconds, in most attempts.
+const LONGEST: u64 = 30;
+/// One attempt in so many outlasts its lease, so that it needs heartbeats.
+const LASTING: u32 = 40;
+
+/// One life of a tortured daemon.
+#[derive(Debug, Clone)]
+pub struct Incarnation {
+    /// The database.
+    pub database: String,
+    /// How far its clock is ahead, in milliseconds; a server's clock must put that right.
+    pub ahead: i64,
+    /// What its random pauses are made of.
+    pub seed: u64,
+    /// A bug to have.
+    pub plant: Option<Plant>,
+}
+
+/// Runs until a signal.
+///
+/// # Errors
+/// If the database cannot be opened.
+pub async fn run_daemon(life: &Incarnation) -> Result<()> {
+    let shutdown = Shutdown::on_signals()?;
+    let here = std::env::current_dir()?;
+    let database = Database::parse(&life.database, &here, None).map_err(|detail| anyhow::anyhow!(detail))?;
+    let store = Store::open(&database, &Options { plant: life.plant, ..Options::default() })?;
+    let (system, ahead) = (Clock::system(), life.ahead);
+    let clock = Clock::new(move || UnixMillis(system.now().0 + ahead));
+    if let Some(time) = store.server_time().await? {
+        clock.set(time);
+    }
+    let settings = Settings {
+        max_workers: WORKERS,
+        poll_interval: Duration::from_millis(200),
+        lease: LEASE,
+        shutdown_grace: Duration::from_millis(100),
+        limits: BTreeMap::new(),
+        // A torture kills more often than a task could deserve to be set aside for.
+        policy: Policy { max_crashes: 1_000_000, ..Policy::default() },
+        timeouts: BTreeMap::new(),
+    };
+    let runner = Arc::new(Moment(Mutex::new(fastrand::Rng::with_seed(life.seed))));
+    let engine = Engine::new(store.clone(), runner, settings, clock, Dice::seeded(life.seed));
+    engine.run(shutdown.asked, shutdown.now).await;
+    store.close().await;
+    Ok(())
+}
+
+/// Does nothing for a moment.
+struct Moment(Mutex<fastrand::Rng>);
+
+impl Moment {
+    fn pause(&self) -> Duration {
+        let mut rng = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if rng.u32(..LASTING) == 0 {
+            LEASE.mul_f64(1.0 + rng.f64())
+        } else {
+            Duration::from_millis(rng.u64(..=LONGEST))
+        }
+    }
+}
+
+impl Runner for Moment {
+    fn run(&self, attempt: Attempt, stop: CancellationToken) -> BoxFuture<'_, Report> {
+        let pause = self.pause();
+        Box::pin(async move {
+            tokio::select! {
+                () = stop.cancelled() => return Outcome::Interrupted.into(),
+                () = tokio::time::sleep(pause) => {}
+            }
+            let failed = || Outcome::Failed(Setback::new(Reason::Config, "the empty agent made no proof"));
+            nothing(attempt.task.phase()).map_or_else(failed, |output| Outcome::Passed { output }).into()
+        })
+    }
+
+    fn finished<'a>(&'a self, _task: &'a Task) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}

@@ -1,0 +1,173 @@
+//! The search: every task's journal is replayed against what must never happen.
+
+use super::crew::Harmed;
+use super::{Findings, count};
+use anyhow::Result;
+use chimera_agent::process::Identity;
+use chimera_core::{EntryKind, Outcome, Phase, Status, Task, TaskId, UnixMillis};
+use chimera_store::{Store, read};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How far the clocks of the torturer and of a database server may be apart on one machine.
+const CLOCKS: Duration = Duration::from_millis(50);
+
+/// Something that must never happen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// The task, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+    /// What happened.
+    pub what: String,
+}
+
+impl Violation {
+    fn of(task: &TaskId, what: impl Into<String>) -> Self {
+        Self { task: Some(task.clone()), what: what.into() }
+    }
+
+    pub(super) fn unended(limit: Duration) -> Self {
+        Self { task: None, what: format!("some tasks have not ended {limit:?} after the torture was over") }
+    }
+}
+
+/// Looks at every task and every entry of the journal.
+pub(super) async fn search(store: &Store, accepted: &[TaskId], harmed: &Harmed) -> Result<Findings> {
+    let mut violations = Vec::new();
+    let mut journals: BTreeMap<TaskId, Vec<read::Event>> = BTreeMap::new();
+    let mut last = 0;
+    loop {
+        let events = store.read(move |tx| read::events(tx, None, last, read::PAGE)).await?;
+        let Some(newest) = events.last() else { break };
+        last = newest.id;
+        for event in events {
+            journals.entry(event.task_id.clone()).or_default().push(event);
+        }
+    }
+    for id in accepted.iter().filter(|id| !journals.contains_key(id)) {
+        violations.push(Violation::of(id, "accepted, and not in the journal"));
+    }
+    let (mut statuses, mut rescues) = (Vec::new(), 0);
+    for (id, journal) in &journals {
+        let wanted = id.clone();
+        let Some(task) = store.read(move |tx| read::task(tx, &wanted)).await? else {
+            violations.push(Violation::of(id, "in the journal, but not in the queue"));
+            continue;
+        };
+        statuses.push(task.status);
+        rescues +=
+            journal.iter().filter(|event| matches!(event.entry.kind, EntryKind::Rescued { .. })).count();
+        if let Err(what) = replay(&task, journal, harmed) {
+            violations.push(Violation::of(id, what));
+        }
+    }
+    let (completed, cancelled) = (count(&statuses, Status::Completed), count(&statuses, Status::Cancelled));
+    Ok(Findings {
+        seed: 0,
+        accepted: accepted.len(),
+        completed,
+        cancelled,
+        rescues,
+        done: BTreeMap::new(),
+        violations,
+    })
+}
+
+/// What a task has come to, by its journal.
+#[derive(Default)]
+struct Replay {
+    epoch: i64,
+    attempt: u32,
+    /// Who works on it.
+    worker: Option<String>,
+    passed: Vec<Phase>,
+    ended: bool,
+}
+
+fn replay(task: &Task, journal: &[read::Event], harmed: &Harmed) -> Result<(), String> {
+    let mut at = Replay::default();
+    for (seq, event) in (1..).zip(journal) {
+        if event.seq != seq {
+            return Err(format!("the journal has {} where {seq} should be", event.seq));
+        }
+        at.follow(event, harmed).map_err(|what| format!("entry {seq}: {what}"))?;
+    }
+    if i64::try_from(journal.len()) != Ok(task.seq) {
+        return Err(format!("the task counts {} changes, its journal has {}", task.seq, journal.len()));
+    }
+    match task.status {
+        Status::Completed if at.passed != Phase::WORKING => Err(format!("completed after {:?}", at.passed)),
+        Status::Failed => Err("it failed, although nothing in it can".to_owned()),
+        status if status.is_end() != at.ended => Err(format!("it is {status}, its journal says otherwise")),
+        _ => Ok(()),
+    }
+}
+
+impl Replay {
+    fn follow(&mut self, event: &read::Event, harmed: &Harmed) -> Result<(), String> {
+        let entry = &event.entry;
+        if self.ended {
+            return Err(format!("`{}` after the end", entry.kind.as_str()));
+        }
+        match &entry.kind {
+            EntryKind::Claimed { worker, epoch } => {
+                if let Some(other) = &self.worker {
+                    return Err(format!("claimed while {other} works on it"));
+                }
+                if *epoch <= self.epoch {
+                    return Err(format!("epoch {epoch} after epoch {}", self.epoch));
+                }
+                (self.worker, self.epoch, self.attempt) = (Some(worker.clone()), *epoch, entry.attempt);
+            }
+            EntryKind::Settled { result, .. } => {
+                if self.worker.is_none() {
+                    return Err("a result from somebody who does not work on it".to_owned());
+                }
+                if entry.attempt != self.attempt {
+                    return Err(format!(
+                        "a result of attempt {} during attempt {}",
+                        entry.attempt, self.attempt
+                    ));
+                }
+                self.settled(result, entry.phase, entry.to)?;
+            }
+            EntryKind::Rescued { .. } => {
+                let worker = self.worker.take().ok_or("rescued from nobody")?;
+                if !was_harmed(&worker, entry.at, harmed) {
+                    return Err(format!("taken from {worker}, to whom nothing was done"));
+                }
+            }
+            EntryKind::Cancelled => (self.worker, self.ended) = (None, true),
+            EntryKind::Accepted
+            | EntryKind::CancelRequested
+            | EntryKind::Requeued
+            | EntryKind::PriorityChanged { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn settled(&mut self, result: &Outcome, phase: Phase, to: Phase) -> Result<(), String> {
+        if !matches!(result, Outcome::Passed { .. }) {
+            self.worker = None;
+            return Ok(());
+        }
+        if Phase::WORKING.get(self.passed.len()) != Some(&phase) {
+            return Err(format!("{phase} passed after {:?}", self.passed));
+        }
+        self.passed.push(phase);
+        self.attempt += 1;
+        self.ended = to.is_end();
+        Ok(())
+    }
+}
+
+/// Whether something was done to the daemon of that name, by then, that costs it its lease.
+fn was_harmed(worker: &str, by: UnixMillis, harmed: &Harmed) -> bool {
+    let identity = worker.split_once('/').and_then(|(process, _)| Identity::parse(process));
+    let own = identity.and_then(|identity| harmed.pids.get(&identity.pid()));
+    let by = by.plus(CLOCKS);
+    own.into_iter().chain(&harmed.disconnected).any(|at| *at <= by)
+        || harmed.held_up.iter().any(|(from, until)| (*from..=until.plus(CLOCKS + CLOCKS)).contains(&by))
+}

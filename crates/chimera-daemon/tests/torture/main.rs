@@ -1,0 +1,47 @@
+//! Torture of real daemons, in a program of its own: leases of a second need a machine that is not busy otherwise.
+//!
+//! One test, so that no two tortures share the processors: first each planted bug must be found, then nothing.
+
+#[path = "../../../chimera-store/tests/it/scratch.rs"]
+mod scratch;
+
+use scratch::Scratch;
+use serde_json::Value;
+use std::process::Command;
+
+/// How long each torture lasts.
+const SECONDS: &str = "4";
+/// Runs that a planted bug has to show itself in: its moment may not come in one.
+const TRIES: usize = 4;
+const BUGS: [&str; 6] =
+    ["no-fence", "rescue-alive", "deaf-heartbeat", "lost-journal", "lost-commit", "repeated-result"];
+
+fn torture(more: &[&str]) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_chimera-daemon"))
+        .args(["torture", "--json", "--seconds", SECONDS])
+        .args(more)
+        .output()
+        .expect("it runs");
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|err| panic!("{more:?}: {err}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn violations(findings: &Value) -> &[Value] {
+    findings["violations"].as_array().expect("a list")
+}
+
+#[test]
+fn every_planted_bug_is_found_and_nothing_else() {
+    for bug in BUGS {
+        let found = (0..TRIES).any(|_| !violations(&torture(&["--plant", bug])).is_empty());
+        assert!(found, "{bug} was not found in {TRIES} runs");
+    }
+    let server = Scratch::new();
+    for database in [vec![], vec!["--database".to_owned(), server.url()]] {
+        let arguments: Vec<&str> = database.iter().map(String::as_str).collect();
+        let findings = torture(&arguments);
+        assert_eq!(violations(&findings), [] as [Value; 0], "{findings}");
+        let (completed, rescues) = (findings["completed"].as_u64(), findings["rescues"].as_u64());
+        assert!(completed > Some(50) && rescues > Some(0), "too little happened: {findings}");
+    }
+}

@@ -1,0 +1,142 @@
+//! Planted bugs, for seeing a detector detect. Nothing sets one but `chimera-daemon torture --plant`.
+
+use crate::session::{Dialect, Session};
+use crate::{Row, StoreError, Value};
+use std::cell::Cell;
+
+/// A bug that the store behaves as if it had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plant {
+    /// A result is recorded whoever holds the lease.
+    NoFence,
+    /// Leases are taken over before they have run out.
+    RescueAlive,
+    /// Heartbeats extend nothing.
+    DeafHeartbeat,
+    /// Now and then a change is not written into the journal.
+    LostJournal,
+    /// Now and then a commit is answered, but not made.
+    LostCommit,
+    /// Now and then the answer to a commit is lost, and a result may be recorded twice.
+    RepeatedResult,
+}
+
+impl Plant {
+    /// Every planted bug.
+    pub const ALL: [Self; 6] = [
+        Self::NoFence,
+        Self::RescueAlive,
+        Self::DeafHeartbeat,
+        Self::LostJournal,
+        Self::LostCommit,
+        Self::RepeatedResult,
+    ];
+
+    /// Its name on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoFence => "no-fence",
+            Self::RescueAlive => "rescue-alive",
+            Self::DeafHeartbeat => "deaf-heartbeat",
+            Self::LostJournal => "lost-journal",
+            Self::LostCommit => "lost-commit",
+            Self::RepeatedResult => "repeated-result",
+        }
+    }
+
+    /// The bug of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|plant| plant.as_str() == name)
+    }
+
+    /// The texts that it replaces in statements.
+    fn texts(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::NoFence => &[
+                (
+                    "lease_epoch = $5 AND attempt = $6 AND status = 'running'",
+                    "$5 > 0 AND $6 > 0 AND status <> 'queued'",
+                ),
+                (
+                    "lease_epoch = $9 AND attempt = $10 AND status = 'running'",
+                    "$9 > 0 AND $10 > 0 AND status <> 'queued'",
+                ),
+            ],
+            Self::RescueAlive => &[("lease_expires_at < $1", "$1 > 0")],
+            Self::DeafHeartbeat => &[(
+                "SET lease_expires_at = $1 WHERE",
+                "SET lease_expires_at = lease_expires_at + 0 * $1 WHERE",
+            )],
+            Self::RepeatedResult => {
+                &[("attempt = $6 AND", "$6 > 0 AND"), ("attempt = $10 AND", "$10 > 0 AND")]
+            }
+            Self::LostJournal | Self::LostCommit => &[],
+        }
+    }
+}
+
+/// One in so many commits or journal rows is affected.
+const RARE: u32 = 40;
+
+/// A connection with a bug.
+pub(crate) struct Planted {
+    session: Box<dyn Session>,
+    plant: Plant,
+    count: Cell<u32>,
+}
+
+impl Planted {
+    pub(crate) fn new(session: Box<dyn Session>, plant: Plant) -> Self {
+        Self { session, plant, count: Cell::new(0) }
+    }
+
+    fn sql(&self, sql: &str) -> String {
+        self.plant.texts().iter().fold(sql.to_owned(), |sql, (from, to)| sql.replace(from, to))
+    }
+
+    fn now_and_then(&self) -> bool {
+        self.count.set(self.count.get() + 1);
+        self.count.get().is_multiple_of(RARE)
+    }
+}
+
+impl Session for Planted {
+    fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+        self.session.query(&self.sql(sql), params)
+    }
+
+    fn execute(&self, sql: &str, params: &[Value]) -> Result<usize, StoreError> {
+        if self.plant == Plant::LostJournal && sql.starts_with("INSERT INTO journal") && self.now_and_then() {
+            return Ok(0);
+        }
+        self.session.execute(&self.sql(sql), params)
+    }
+
+    fn batch(&self, sql: &str) -> Result<(), StoreError> {
+        let commit = sql == "COMMIT";
+        if self.plant == Plant::LostCommit && commit && self.now_and_then() {
+            return self.session.batch("ROLLBACK");
+        }
+        self.session.batch(sql)?;
+        if self.plant == Plant::RepeatedResult && commit && self.now_and_then() {
+            return Err(StoreError::Unreachable("planted".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn in_transaction(&self) -> bool {
+        self.session.in_transaction()
+    }
+
+    fn written(&self) -> u64 {
+        self.session.written()
+    }
+
+    fn usable(&self) -> bool {
+        self.session.usable()
+    }
+
+    fn dialect(&self) -> &'static Dialect {
+        self.session.dialect()
+    }
+}
