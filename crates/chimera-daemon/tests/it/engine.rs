@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::{Barrier, Notify, mpsc};
 
 conformance! {
+    from_every_prefix_of_its_journal_a_task_is_finished,
     a_task_runs_through_all_phases_and_completes,
     five_tasks_run_side_by_side,
     a_role_limit_holds_attempts_back_without_losing_them,
@@ -48,6 +49,41 @@ async fn a_task_runs_through_all_phases_and_completes(house: House) {
         order.push(phase);
     }
     assert_eq!(order, Phase::WORKING);
+}
+
+/// The journal is cut off in each of the phases; whoever comes next goes on there, and repeats nothing that is
+/// recorded.
+async fn from_every_prefix_of_its_journal_a_task_is_finished(house: House) {
+    let short = || Settings { lease: Duration::from_millis(300), ..settings() };
+    for (bits, cut) in (1..).zip(Phase::WORKING) {
+        let reached = Arc::new(Notify::new());
+        let tell = reached.clone();
+        let first = house.start(
+            Script::new(move |attempt, _| {
+                let tell = tell.clone();
+                async move {
+                    if attempt.task.phase() == cut {
+                        tell.notify_one();
+                        std::future::pending::<()>().await;
+                    }
+                    pass(&attempt)
+                }
+            }),
+            short(),
+        );
+        let id = house.submit(bits).await;
+        reached.notified().await;
+        first.crash().await;
+        let second = house.start(Script::new(|attempt, _| async move { pass(&attempt) }), short());
+        let task = house.until(&id, |task| task.status.is_end()).await;
+        assert_eq!(task.status, Status::Completed, "cut off in {cut}");
+        second.stopped().await;
+        let events = house.store.read(move |tx| read::events(tx, Some(&id), 0, 100)).await.expect("readable");
+        let entries = || events.iter().map(|event| &event.entry);
+        let settled = entries().filter(|entry| matches!(entry.kind, EntryKind::Settled { .. }));
+        assert_eq!(settled.map(|entry| entry.phase).collect::<Vec<_>>(), Phase::WORKING, "cut off in {cut}");
+        assert_eq!(entries().filter(|entry| matches!(entry.kind, EntryKind::Rescued { .. })).count(), 1);
+    }
 }
 
 async fn five_tasks_run_side_by_side(house: House) {

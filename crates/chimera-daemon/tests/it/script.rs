@@ -81,6 +81,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Ends it as a crash would: nothing is handed back.
+    pub(crate) async fn crash(self) {
+        self.handle.abort();
+        let _ = self.handle.await;
+    }
+
     pub(crate) async fn stopped(self) {
         self.asked.cancel();
         self.handle.await.expect("the engine ends without a panic");

@@ -1,4 +1,4 @@
-//! Torture of real daemons, in a program of its own: leases of a second need a machine that is not busy otherwise.
+//! Torture of real daemons, in a program of its own: leases of two seconds need a machine that is not busy otherwise.
 //!
 //! One test, so that no two tortures share the processors: first each planted bug must be found, then nothing.
 
@@ -10,9 +10,9 @@ use serde_json::Value;
 use std::process::Command;
 
 /// How long each torture lasts.
-const SECONDS: &str = "4";
+const SECONDS: &str = "6";
 /// Runs that a planted bug has to show itself in: its moment may not come in one.
-const TRIES: usize = 4;
+const TRIES: usize = 6;
 const BUGS: [&str; 6] =
     ["no-fence", "rescue-alive", "deaf-heartbeat", "lost-journal", "lost-commit", "repeated-result"];
 

@@ -6,6 +6,7 @@ use chimera_core::{Outcome, Reason, Setback, Status};
 use chimera_store::queue::{self, Claim};
 use chimera_store::submit::{NewTask, submit};
 use chimera_store::{Options, Store, read};
+use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -126,4 +127,56 @@ async fn a_waiting_task_knows_how_many_stand_before_it(house: House) {
     house.claim("one", NOW, 2).await;
     assert_eq!(ahead().await, 1);
     assert_eq!(house.task(9).await.id, id(9));
+}
+
+/// Serves one task a minute while others keep coming, and gives how many were served before the least urgent one,
+/// which was there first. Arrivals: seconds since the one before, urgency.
+fn served_before_the_least_urgent(arrivals: &[(u64, i64)]) -> usize {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let house = House::sqlite(&Options::default());
+        house.submit(urgent(0, 1, Duration::ZERO)).await;
+        let (mut next, mut at) = (0, 0);
+        for minute in 0..arrivals.len() {
+            let now = 60 * minute as u64;
+            while let Some((gap, urgency)) = arrivals.get(next).filter(|(gap, _)| at + gap <= now) {
+                at += gap;
+                next += 1;
+                house.submit(urgent(next as u64, *urgency, Duration::from_secs(at))).await;
+            }
+            if house.claim("one", later(now), 1).await.iter().any(|task| task.id == id(0)) {
+                return minute;
+            }
+        }
+        panic!("it never started");
+    })
+}
+
+/// Those that may overtake it: an urgency of `n` overtakes for `n - 1` steps.
+fn may_overtake(arrivals: &[(u64, i64)]) -> usize {
+    let times = arrivals.iter().scan(0, |at, (gap, urgency)| {
+        *at += gap;
+        Some((*at, *urgency))
+    });
+    let steps = |urgency: i64| u32::try_from(urgency - 1).expect("positive");
+    times.filter(|(at, urgency)| Duration::from_secs(*at) <= STEP * steps(*urgency)).count()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_steady_stream_of_urgent_tasks_starves_nobody(
+        arrivals in proptest::collection::vec((20_u64..55, 5_i64..=10), 300)
+    ) {
+        prop_assert!(served_before_the_least_urgent(&arrivals) <= may_overtake(&arrivals));
+    }
+}
+
+#[test]
+fn the_least_urgent_task_waits_nine_steps_behind_the_most_urgent_and_no_longer() {
+    let mut arrivals = [(60, 10); 120];
+    arrivals[0].0 = 0;
+    let served = served_before_the_least_urgent(&arrivals);
+    assert_eq!(served, 90, "one a minute for nine steps of ten minutes");
 }

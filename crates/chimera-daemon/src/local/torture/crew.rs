@@ -22,7 +22,8 @@ const FAREWELL: Duration = Duration::from_secs(10);
 
 pub(super) struct Crew {
     daemons: Vec<Child>,
-    sleeping: Vec<(Child, Instant)>,
+    /// Frozen or saying farewell: until when, and since when.
+    sleeping: Vec<(Child, Instant, UnixMillis)>,
     harmed: Harmed,
     rng: fastrand::Rng,
     next: Instant,
@@ -108,21 +109,19 @@ impl Crew {
         // A file has no connections to end.
         let kinds = if self.shared() { 10 } else { 9 };
         let what = match self.rng.u32(..kinds) {
-            0..7 => {
+            0..6 => {
                 end(self.daemons.swap_remove(chosen))?;
                 "killed"
             }
-            7 => {
+            6..8 => {
                 send(&self.daemons[chosen], Signal::STOP)?;
                 let sleep = LEASE.mul_f64(self.rng.f64() * 3.0);
-                let now = Clock::system().now();
-                self.harmed.held_up.push((now, now.plus(sleep + LEASE)));
-                self.sleeping.push((self.daemons.swap_remove(chosen), Instant::now() + sleep));
+                self.lay_down(chosen, sleep);
                 "stopped and woken up"
             }
             8 => {
                 send(&self.daemons[chosen], Signal::TERM)?;
-                self.sleeping.push((self.daemons.swap_remove(chosen), Instant::now() + LEASE));
+                self.lay_down(chosen, LEASE);
                 "asked to end"
             }
             _ => {
@@ -136,15 +135,31 @@ impl Crew {
         self.recruit()
     }
 
+    fn lay_down(&mut self, chosen: usize, sleep: Duration) {
+        let daemon = self.daemons.swap_remove(chosen);
+        self.sleeping.push((daemon, Instant::now() + sleep, Clock::system().now()));
+    }
+
+    /// Takes note of a time in which the torturer itself could not go on: the others may not have either.
+    pub(super) fn note_stall(&mut self, lasted: Duration) {
+        if lasted > LEASE / 4 {
+            let now = Clock::system().now();
+            let since =
+                UnixMillis(now.0.saturating_sub(i64::try_from(lasted.as_millis()).unwrap_or(i64::MAX)));
+            self.harmed.held_up.push((since, now.plus(LEASE)));
+        }
+    }
+
     /// Lets those go on that have slept long enough; a while later they are ended.
     fn wake(&mut self, all: bool) -> Result<()> {
         let now = Instant::now();
         let (due, sleeping): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.sleeping).into_iter().partition(|(_, at)| all || *at <= now);
+            std::mem::take(&mut self.sleeping).into_iter().partition(|(_, at, _)| all || *at <= now);
         self.sleeping = sleeping;
-        for (mut daemon, _) in due {
+        for (mut daemon, _, since) in due {
             if daemon.try_wait()?.is_none() {
                 send(&daemon, Signal::CONT)?;
+                self.harmed.held_up.push((since, Clock::system().now().plus(LEASE)));
                 self.daemons.push(daemon);
                 // One more than before: the one that replaced it gets the next blow soon enough.
                 while self.daemons.len() > CREW + 2 {
@@ -181,7 +196,7 @@ impl Crew {
 
 impl Drop for Crew {
     fn drop(&mut self) {
-        for daemon in self.daemons.iter_mut().chain(self.sleeping.iter_mut().map(|(daemon, _)| daemon)) {
+        for daemon in self.daemons.iter_mut().chain(self.sleeping.iter_mut().map(|(daemon, ..)| daemon)) {
             let _ = daemon.kill();
             let _ = daemon.wait();
         }

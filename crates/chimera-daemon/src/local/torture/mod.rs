@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a lease of the tortured daemons lasts.
-pub(crate) const LEASE: Duration = Duration::from_secs(1);
+pub(crate) const LEASE: Duration = Duration::from_secs(2);
 /// Most tasks that wait at a time: enough work for everybody, and an end in sight.
 const BACKLOG: u64 = 60;
 /// Pause between two looks at the backlog.
@@ -99,6 +99,7 @@ async fn busy(store: &Store, crew: &mut Crew, time: Duration) -> Result<Vec<Task
     let (until, dice) = (Instant::now() + time, Dice::system());
     let mut accepted: Vec<TaskId> = Vec::new();
     while Instant::now() < until {
+        let round = Instant::now();
         let queued = store.read(read::counts).await.map_or(BACKLOG, |counts| counts.queued);
         for _ in queued..BACKLOG {
             let new = task(dice.task_id());
@@ -113,6 +114,7 @@ async fn busy(store: &Store, crew: &mut Crew, time: Duration) -> Result<Vec<Task
             let _ = store.write(move |tx| steer::cancel(tx, &id, now, &Policy::default())).await;
         }
         crew.strike().await?;
+        crew.note_stall(round.elapsed());
         tokio::time::sleep(PACE).await;
     }
     Ok(accepted)
