@@ -127,6 +127,22 @@ pub struct Request {
     pub labels: BTreeMap<String, String>,
 }
 
+impl Request {
+    /// A request with nothing but what it must have.
+    pub fn new(feature: impl Into<String>, target_url: impl Into<String>) -> Self {
+        Self {
+            feature: feature.into(),
+            target_url: target_url.into(),
+            staging_url: None,
+            priority: Priority::default(),
+            acceptance: Vec::new(),
+            project: None,
+            not_before: None,
+            labels: BTreeMap::new(),
+        }
+    }
+}
+
 /// Who may act on a task, until when, under which epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {

@@ -43,8 +43,7 @@ struct Inner {
     writes: mpsc::Sender<writer::Job>,
     reads: mpsc::Sender<reader::Job>,
     changes: watch::Sender<u64>,
-    /// Notices commits of other processes; dropping it ends that.
-    _watcher: Option<Box<dyn Any + Send + Sync>>,
+    _watcher: Option<Watcher>,
     ended: std::sync::Mutex<Option<oneshot::Receiver<()>>>,
 }
 
@@ -80,7 +79,7 @@ impl Store {
         reader::start(&connect, options.readers.max(1), read_queue)?;
         let (committed, _) = watch::channel(0);
         let watcher = match database {
-            Database::Sqlite(path) => sqlite::watch(path, &committed, changes.clone()),
+            Database::Sqlite(path) => sqlite::watch(path, changes.clone()),
             Database::Postgres(server) => postgres::watch(server, &committed, changes.clone()),
         };
         if let Err(err) = &watcher {

@@ -234,14 +234,12 @@ fn append(page: &mut String, element: &Element, html: &str) {
     let (inner, end) = (&page[element.inner.clone()], element.inner.end);
     if !inner.contains('\n') && !inner.trim().is_empty() {
         // All on one line: it stays so.
-        return page.insert_str(end, &html.lines().map(str::trim).collect::<String>());
+        return page.insert_str(end, &html.lines().collect::<String>());
     }
     let at = line_start(page, end);
     let child = inner.lines().skip(1).find(|line| !line.trim().is_empty());
     let indent = child.map_or_else(|| format!("{}  ", &page[at..end]), |line| blanks(line).to_owned());
-    let own = html.lines().next().map_or("", blanks);
-    let lines = html.lines().map(|line| format!("{indent}{}\n", line.strip_prefix(own).unwrap_or(line)));
-    let lines: String = lines.collect();
+    let lines: String = html.lines().map(|line| format!("{indent}{line}\n")).collect();
     page.insert_str(at, &lines);
 }
 

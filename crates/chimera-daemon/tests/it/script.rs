@@ -3,8 +3,8 @@
 use crate::scratch::Scratch;
 use chimera_agent::runner::{Attempt, BoxFuture, Report, Runner};
 use chimera_core::{
-    Digest, GreenProof, Outcome, Phase, PhaseOutput, Policy, Priority, RedProof, Request, RetryPolicy, Task,
-    TaskId, TestReport, TestResult, TestStatus, UnixMillis,
+    Digest, GreenProof, Outcome, Phase, PhaseOutput, Policy, RedProof, Request, RetryPolicy, Task, TaskId,
+    TestReport, TestResult, TestStatus, UnixMillis,
 };
 use chimera_daemon::engine::{Engine, Settings};
 use chimera_daemon::seams::{Clock, Dice};
@@ -125,16 +125,7 @@ impl House {
 
     pub(crate) async fn submit(&self, bits: u64) -> TaskId {
         let id = TaskId::from_bits(bits);
-        let request = Request {
-            feature: "User can view homepage".to_owned(),
-            target_url: "https://example.com".to_owned(),
-            staging_url: None,
-            priority: Priority::default(),
-            acceptance: Vec::new(),
-            project: None,
-            not_before: None,
-            labels: BTreeMap::new(),
-        };
+        let request = Request::new("User can view homepage", "https://example.com");
         let now = Clock::system().now();
         let new = NewTask {
             id: id.clone(),

@@ -48,11 +48,7 @@ pub(crate) fn reading(path: PathBuf) -> Arc<Connect> {
 }
 
 /// Notices commits of other processes; ours are theirs to notice in the same way.
-pub(crate) fn watch(
-    path: &Path,
-    _committed: &signal::Sender<u64>,
-    changes: signal::Sender<u64>,
-) -> Result<Watcher, StoreError> {
+pub(crate) fn watch(path: &Path, changes: signal::Sender<u64>) -> Result<Watcher, StoreError> {
     Ok(Box::new(watch::Watcher::start(path, changes)?))
 }
 

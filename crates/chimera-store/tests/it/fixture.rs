@@ -9,7 +9,6 @@ use chimera_store::queue::{self, Claim};
 use chimera_store::read::{self, PAGE};
 use chimera_store::submit::{IdempotencyKey, NewTask, submit};
 use chimera_store::{Database, Options, Store, StoreError};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,16 +29,7 @@ pub(crate) fn id(number: u64) -> TaskId {
 
 /// A request that nothing is wrong with.
 pub(crate) fn request() -> Request {
-    Request {
-        feature: "User can view homepage".to_owned(),
-        target_url: "https://example.com".to_owned(),
-        staging_url: None,
-        priority: Priority::default(),
-        acceptance: Vec::new(),
-        project: None,
-        not_before: None,
-        labels: BTreeMap::new(),
-    }
+    Request::new("User can view homepage", "https://example.com")
 }
 
 /// A task by number, submitted at the beginning.

@@ -4,28 +4,18 @@ use crate::seams::Clock;
 use anyhow::Result;
 use chimera_agent::runner::{Attempt, BoxFuture, Report, Runner};
 use chimera_core::{
-    Digest, GreenProof, Outcome, Phase, PhaseOutput, Priority, Reason, RedProof, Request, Setback, Task,
-    TaskId, TestReport, TestResult, TestStatus, UnixMillis,
+    Digest, GreenProof, Outcome, Phase, PhaseOutput, Reason, RedProof, Request, Setback, Task, TaskId,
+    TestReport, TestResult, TestStatus, UnixMillis,
 };
 use chimera_store::Store;
 use chimera_store::submit::{NewTask, submit};
-use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// A task for them.
 pub(crate) fn task(id: TaskId) -> NewTask {
-    let request = Request {
-        feature: "An empty feature".to_owned(),
-        target_url: "http://127.0.0.1/".to_owned(),
-        staging_url: None,
-        priority: Priority::default(),
-        acceptance: Vec::new(),
-        project: None,
-        not_before: None,
-        labels: BTreeMap::new(),
-    };
+    let request = Request::new("An empty feature", "http://127.0.0.1/");
     NewTask { id, request, project: "bench".to_owned(), now: Clock::system().now(), idempotency: None }
 }
 
