@@ -1,6 +1,6 @@
 //! The append-only journal of a task.
 
-use crate::{Outcome, Phase, Reason, UnixMillis};
+use crate::{Outcome, Phase, Reason, UnixMillis, Usage};
 use serde::{Deserialize, Serialize};
 
 /// One entry of a task's journal: what happened, where it led.
@@ -43,6 +43,9 @@ pub enum EntryKind {
         /// Set if the phase is to be tried again at that time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_at: Option<UnixMillis>,
+        /// What the agents of the attempt say they used.
+        #[serde(default, skip_serializing_if = "Usage::is_nothing")]
+        usage: Usage,
     },
     /// The daemon that worked on it vanished; the task waits for another worker.
     Rescued {

@@ -3,7 +3,7 @@
 //! Nothing here does IO, reads a clock or rolls a die: time and jitter come in as arguments, so that
 //! every decision can be replayed. Map: [`task`] and [`phase`] are the vocabulary, [`workflow`] the durable
 //! state of a delivery, [`outcome`] what an attempt came to, [`proof`] what counts as red and green,
-//! [`machine`] the one place that turns an event into the next state.
+//! [`machine`] the one place that turns an event into the next state, [`replay`](mod@replay) follows a journal through it again.
 
 pub mod digest;
 pub mod evidence;
@@ -16,6 +16,7 @@ pub mod phase;
 pub mod proof;
 pub mod rank;
 pub mod reason;
+pub mod replay;
 pub mod retry;
 pub mod slug;
 pub mod task;
@@ -32,6 +33,7 @@ pub use phase::{Phase, Role};
 pub use proof::{GreenProof, NotGreen, NotRed, RedProof, TestReport, TestResult, TestStatus};
 pub use rank::Rank;
 pub use reason::Reason;
+pub use replay::{Broken, Replayed, replay};
 pub use retry::RetryPolicy;
 pub use task::{Lease, Priority, Request, Status, Task};
 pub use time::{Tick, UnixMillis};

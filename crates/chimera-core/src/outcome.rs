@@ -168,6 +168,11 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// True if nothing was used.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The sum; saturates. What an agent claims is not trusted: money that is negative or no number counts
     /// as none, so that a sum is never lowered and can always be written down.
     #[must_use]

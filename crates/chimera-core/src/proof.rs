@@ -144,6 +144,11 @@ impl RedProof {
     pub fn test_ids(&self) -> &[String] {
         &self.test_ids
     }
+
+    /// When it was judged.
+    pub fn at(&self) -> UnixMillis {
+        self.at
+    }
 }
 
 impl GreenProof {
@@ -192,6 +197,11 @@ impl GreenProof {
     /// How often it passed in a row.
     pub fn runs(&self) -> u32 {
         self.runs
+    }
+
+    /// When it was judged.
+    pub fn at(&self) -> UnixMillis {
+        self.at
     }
 }
 

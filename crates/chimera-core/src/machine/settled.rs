@@ -28,13 +28,15 @@ pub(super) fn settled(
     policy: &Policy,
 ) -> Option<Move> {
     let mut workflow = before.clone();
+    // Added to nothing first: what goes into the journal is checked like what is summed up.
+    let usage = Usage::default().plus(usage);
     workflow.usage = workflow.usage.plus(usage);
     let result = outcome.clone();
     let verdict = match outcome {
         Outcome::Interrupted => {
             return Some(Move {
                 state: State { status: Status::Queued, workflow },
-                kind: EntryKind::Settled { result, reason: None, retry_at: None },
+                kind: EntryKind::Settled { result, reason: None, retry_at: None, usage },
                 next: Next::Wait(tick.now),
             });
         }
@@ -48,10 +50,16 @@ pub(super) fn settled(
         Outcome::Unknown(setback) => again(&mut workflow, setback, None, tick, policy),
     };
     workflow.crashes = 0;
-    Some(conclude(workflow, result, verdict, policy))
+    Some(conclude(workflow, Ended { result, usage }, verdict, policy))
 }
 
-fn conclude(mut workflow: Workflow, result: Outcome, verdict: Verdict, policy: &Policy) -> Move {
+/// What the journal tells of the attempt that ended.
+struct Ended {
+    result: Outcome,
+    usage: Usage,
+}
+
+fn conclude(mut workflow: Workflow, ended: Ended, verdict: Verdict, policy: &Policy) -> Move {
     let (mut reason, mut retry_at) = (None, None);
     let (status, next) = match follow(&mut workflow, verdict, policy) {
         Ok(Next::End) => (Status::Completed, Next::End),
@@ -66,7 +74,8 @@ fn conclude(mut workflow: Workflow, result: Outcome, verdict: Verdict, policy: &
             (Status::Failed, Next::End)
         }
     };
-    let kind = EntryKind::Settled { result, reason, retry_at };
+    let Ended { result, usage } = ended;
+    let kind = EntryKind::Settled { result, reason, retry_at, usage };
     Move { state: State { status, workflow }, kind, next }
 }
 

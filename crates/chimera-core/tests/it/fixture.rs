@@ -1,8 +1,9 @@
 //! Tasks at every place of a delivery, made only by [`step`], and products that fit them.
 
 use chimera_core::{
-    Digest, Event, GreenProof, Next, Outcome, Phase, PhaseOutput, Policy, Reason, RedProof, Setback, State,
-    Status, TestReport, TestResult, TestStatus, Tick, Transition, UnixMillis, Usage, Workflow, step,
+    Digest, Entry, EntryKind, Event, GreenProof, Next, Outcome, Phase, PhaseOutput, Policy, Reason, RedProof,
+    Setback, State, Status, TestReport, TestResult, TestStatus, Tick, Transition, UnixMillis, Usage,
+    Workflow, step,
 };
 
 /// The time at which everything happens.
@@ -105,6 +106,12 @@ pub(crate) fn go(state: &State, event: Event) -> Transition {
 /// A task that was just accepted.
 pub(crate) fn accepted() -> State {
     State { status: Status::Queued, workflow: Workflow::new() }
+}
+
+/// The journal entry of that.
+pub(crate) fn acceptance() -> Entry {
+    let phase = Phase::E2eTestGeneration;
+    Entry { at: NOW, phase, to: phase, attempt: 0, kind: EntryKind::Accepted }
 }
 
 /// A task that runs in that phase, or is complete, having got there without a setback.

@@ -49,7 +49,9 @@ fn entries_of_the_journal_look_like_this() {
 
 #[test]
 fn settled_entries_of_the_journal_look_like_this() {
-    let settled = |result, reason, retry_at| entry(EntryKind::Settled { result, reason, retry_at });
+    let settled = |result, reason, retry_at| {
+        entry(EntryKind::Settled { result, reason, retry_at, usage: Usage::default() })
+    };
     assert_eq!(
         settled(Outcome::Interrupted, None, None),
         with("settled", json!({"result": {"outcome": "interrupted"}}))
@@ -105,7 +107,12 @@ fn the_name_of_an_entry_is_the_event_of_its_json() {
     let kinds = [
         EntryKind::Accepted,
         EntryKind::Claimed { worker: String::new(), epoch: 0 },
-        EntryKind::Settled { result: Outcome::Interrupted, reason: None, retry_at: None },
+        EntryKind::Settled {
+            result: Outcome::Interrupted,
+            reason: None,
+            retry_at: None,
+            usage: Usage::default(),
+        },
         EntryKind::Rescued { reason: None },
         EntryKind::CancelRequested,
         EntryKind::Cancelled,

@@ -9,5 +9,6 @@ mod limits;
 mod names;
 mod proof;
 mod queue;
+mod replayed;
 mod requeue;
 mod walks;

@@ -1,9 +1,9 @@
 //! Random deliveries: whatever happens, in whatever order, the promises hold.
 
-use crate::fixture::{NOW, accepted, digest, green, product, red, setback};
+use crate::fixture::{NOW, acceptance, accepted, digest, green, product, red, setback};
 use chimera_core::{
     Digest, EntryKind, Event, Next, Outcome, Phase, PhaseOutput, Policy, RetryPolicy, Setback, State, Status,
-    Tick, Transition, Usage, Workflow, step,
+    Tick, Transition, Usage, Workflow, replay, step,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -88,7 +88,7 @@ fn event(state: &State, choice: Choice, turn: u32) -> Event {
     if state.status == Status::Queued {
         return match choice {
             Choice::Cancel => Event::Cancelled,
-            _ => Event::Claimed { worker: "worker-1".into(), epoch: i64::from(turn) },
+            _ => Event::Claimed { worker: "worker-1".into(), epoch: i64::from(turn) + 1 },
         };
     }
     if state.status.is_end() {
@@ -244,14 +244,23 @@ proptest! {
     #[test]
     fn the_promises_hold_through_every_retry_by_hand(
         policy in policy(),
-        choices in proptest::collection::vec(choice(), 1..300),
+        choices in proptest::collection::vec(choice(), 1..120),
     ) {
         let mut state = accepted();
+        let mut journal = vec![acceptance()];
         for (turn, choice) in (0..).zip(choices) {
             let event = event(&state, choice, turn);
             match checked(&state, &event, turn, &policy) {
-                Some(after) => state = after.state,
-                None if state.status == Status::Completed => state = accepted(),
+                Some(after) => {
+                    state = after.state;
+                    journal.push(after.entry);
+                    let again = replay(&journal).map(|replayed| replayed.state);
+                    prop_assert_eq!(again.as_ref(), Ok(&state), "the journal tells it all");
+                }
+                None if state.status == Status::Completed => {
+                    state = accepted();
+                    journal = vec![acceptance()];
+                }
                 None => prop_assert!(state.status.is_end(), "only a retry can be refused: {:?}", state),
             }
         }
