@@ -20,6 +20,7 @@ pub struct Entry {
 }
 
 /// What a journal entry tells.
+#[expect(clippy::large_enum_variant, reason = "most entries are of the largest kind")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EntryKind {

@@ -3,7 +3,8 @@
 //! Nothing here does IO, reads a clock or rolls a die: time and jitter come in as arguments, so that
 //! every decision can be replayed. Map: [`task`] and [`phase`] are the vocabulary, [`workflow`] the durable
 //! state of a delivery, [`outcome`] what an attempt came to, [`proof`] what counts as red and green,
-//! [`machine`] the one place that turns an event into the next state, [`replay`](mod@replay) follows a journal through it again.
+//! [`machine`] the one place that turns an event into the next state, [`replay`](mod@replay) follows a
+//! journal through it again and [`rejudge`](mod@rejudge) the reports through [`proof`].
 
 pub mod digest;
 pub mod evidence;
@@ -16,6 +17,7 @@ pub mod phase;
 pub mod proof;
 pub mod rank;
 pub mod reason;
+pub mod rejudge;
 pub mod replay;
 pub mod retry;
 pub mod slug;
@@ -33,6 +35,7 @@ pub use phase::{Phase, Role};
 pub use proof::{GreenProof, NotGreen, NotRed, RedProof, TestReport, TestResult, TestStatus};
 pub use rank::Rank;
 pub use reason::Reason;
+pub use rejudge::{Disagreement, Shown, rejudge};
 pub use replay::{Broken, Replayed, replay};
 pub use retry::RetryPolicy;
 pub use task::{Lease, Priority, Request, Status, Task};

@@ -1,7 +1,10 @@
 //! A journal that was tampered with does not follow.
 
-use crate::fixture::{acceptance, accepted, claim, digest, go, green, pass, setback, settle};
-use chimera_core::{Entry, EntryKind, Outcome, Phase, PhaseOutput, Priority, Reason, Status, Usage, replay};
+use crate::fixture::{acceptance, accepted, claim, digest, go, green, pass, report, setback, settle};
+use chimera_core::{
+    Artifacts, Entry, EntryKind, Outcome, Phase, PhaseOutput, Priority, Reason, Shown, Status, TestReport,
+    TestStatus, Usage, rejudge, replay,
+};
 
 /// The journal of a delivery with one no of the reviewer.
 fn journal() -> Vec<Entry> {
@@ -102,4 +105,30 @@ fn remarks_are_possible_only_where_somebody_could_make_them() {
     assert!(why(&told).contains("while the task is queued"));
     told[1] = Entry { kind: EntryKind::Rescued { reason: Some(Reason::Poisoned) }, ..acceptance() };
     assert!(why(&told).contains("not possible while the task is queued"));
+}
+
+#[test]
+fn reports_lead_to_the_proofs_on_record_or_to_none() {
+    let record = replay(&journal()).expect("it follows").state.workflow.artifacts;
+    let red = report(TestStatus::AssertionFailed, 1);
+    let passed = report(TestStatus::Passed, 1);
+    let twice = [passed.clone(), passed.clone()];
+    let judged = |red: &TestReport, green: &[TestReport], control: &TestReport| {
+        let controls = [("blank".to_owned(), control.clone())];
+        rejudge(&record, &Shown { red, green, controls: &controls }).map_err(|why| why.to_string())
+    };
+    assert_eq!(judged(&red, &twice, &red), Ok(()));
+    let told = |judged: Result<(), String>| judged.expect_err("it does not hold");
+    assert!(told(judged(&passed, &twice, &red)).starts_with("the red run proves no red"));
+    assert!(told(judged(&red, &twice[..1], &red)).starts_with("the green runs prove no green"));
+    assert!(
+        told(judged(&red, &[passed.clone(), red.clone()], &red)).starts_with("the green runs prove no green")
+    );
+    assert!(told(judged(&red, &twice, &passed)).starts_with("the control `blank` is not red"));
+    let thrice = [twice.to_vec(), twice[..1].to_vec()].concat();
+    assert_eq!(told(judged(&red, &thrice, &red)), "3 green runs, but 2 are on record");
+    let mut other = red.clone();
+    other.tests[0].id = "test_other".into();
+    assert!(told(judged(&other, &twice, &red)).contains("test_other"));
+    assert!(rejudge(&Artifacts::default(), &Shown { red: &red, green: &twice, controls: &[] }).is_err());
 }
