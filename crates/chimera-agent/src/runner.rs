@@ -1,8 +1,10 @@
 //! The seam between the engine and everything it sets in motion.
 
 use chimera_core::{Evidence, Outcome, Task, Usage};
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +15,39 @@ pub struct Attempt {
     pub task: Task,
     /// The hard limit of the attempt; the runner ends itself with a transient outcome when it is reached.
     pub timeout: Duration,
+    /// Asked right before anything is done that others can see: a commit, a push, a deployment.
+    pub fence: Fence,
+}
+
+/// Tells whether an attempt may still act: its lease has not been lost.
+///
+/// A process that was stopped for a while learns here that others have taken over, before it does harm. What
+/// happens between the answer and the act is for the act itself to notice: a branch is only ever moved from
+/// where it was seen.
+#[derive(Clone)]
+pub struct Fence(Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>);
+
+impl Fence {
+    /// A fence that asks this.
+    pub fn new(ask: impl Fn() -> BoxFuture<'static, bool> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+
+    /// For attempts that nobody could take over.
+    pub fn open() -> Self {
+        Self::new(|| Box::pin(std::future::ready(true)))
+    }
+
+    /// Whether the lease holds now.
+    pub async fn holds(&self) -> bool {
+        (self.0)().await
+    }
+}
+
+impl fmt::Debug for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fence")
+    }
 }
 
 /// What came of an attempt. An agent's failure is data in here, no Rust error.

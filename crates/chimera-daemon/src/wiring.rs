@@ -190,7 +190,7 @@ fn delivery(config: &Config, staging: Staging, clock: &Clock) -> Result<Delivery
         trace: config.trace,
         clock: Arc::new(move || clock.now()),
     };
-    let workspaces = Workspaces::new(&config.data_dir)?;
+    let workspaces = Workspaces::new(&config.data_dir)?.sharing(config.git_remote.clone());
     let vault = Vault::new(&config.data_dir.join("evidence"))?;
     Ok(Delivery::new(settings, workspaces, staging, vault))
 }

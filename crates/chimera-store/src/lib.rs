@@ -2,13 +2,14 @@
 //!
 //! A [`Store`] runs closures: [`Store::write`] on the one writer thread, which commits many of them at once,
 //! [`Store::read`] on connections of their own. Closures see [`Tx`] and [`ReadTx`], never the driver. Map:
-//! [`submit`] accepts tasks, [`queue`] claims, extends, settles and rescues them, [`steer`] is what people do
+//! [`submit`] accepts tasks, [`queue`] claims, extends, settles and rescues them, [`lease`] tells whether one holds, [`steer`] is what people do
 //! to them, [`read`] answers questions; `session` is
 //! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam.
 
 mod database;
 mod error;
 mod journal;
+pub mod lease;
 mod migrate;
 mod plant;
 mod postgres;

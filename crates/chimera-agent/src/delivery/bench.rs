@@ -86,9 +86,35 @@ impl<'a> Bench<'a> {
         })
     }
 
+    /// Goes on only if the lease still holds: to be asked before anything that others can see.
+    pub(super) async fn fenced(&self) -> Result<(), Halt> {
+        if self.attempt.fence.holds().await { Ok(()) } else { Err(Halt::interrupted()) }
+    }
+
     /// The branch of the task, at its last recorded commit.
     pub(super) async fn worktree(&self, project: &Project, at: &Digest) -> Result<Worktree, Halt> {
-        Ok(self.rooms.workspaces.worktree(project, &self.task().id, at).await?)
+        let epoch = self.task().lease.as_ref().map_or(0, |lease| lease.epoch);
+        Ok(self.rooms.workspaces.worktree(project, &self.task().id, epoch, at).await?)
+    }
+
+    /// The same with its files, to be worked on.
+    pub(super) async fn checked_out(&self, project: &Project, at: &Digest) -> Result<Worktree, Halt> {
+        let mut worktree = self.worktree(project, at).await?;
+        self.fenced().await?;
+        worktree.check_out().await?;
+        Ok(worktree)
+    }
+
+    /// Commits what was done to the files, and hands the branch on to the other machines, where there are any:
+    /// before the phase is recorded, so that whoever goes on finds it.
+    pub(super) async fn commit(&self, worktree: &Worktree, subject: &str) -> Result<Option<Digest>, Halt> {
+        self.fenced().await?;
+        let commit = worktree.commit(subject, &self.trailers()).await?;
+        if let Some(commit) = &commit {
+            self.fenced().await?;
+            worktree.share(commit).await?;
+        }
+        Ok(commit)
     }
 
     /// The log file of this attempt; `part` tells several processes apart.
@@ -136,7 +162,7 @@ impl<'a> Bench<'a> {
     }
 
     /// What every commit of the daemon says of where it came from.
-    pub(super) fn trailers(&self) -> [(&'static str, String); 3] {
+    fn trailers(&self) -> [(&'static str, String); 3] {
         [
             ("Chimera-Task", self.task().id.to_string()),
             ("Chimera-Phase", self.task().phase().to_string()),

@@ -12,29 +12,32 @@ use chimera_core::{Digest, PhaseOutput, Reason};
 pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let project = bench.project()?;
     let head = bench.have("head of the branch", |have| &have.head_commit)?;
-    let worktree = bench.worktree(&project, &head).await?;
     if let Staging::Agent { agent } = &project.staging {
-        return by_agent(bench, &worktree, agent).await;
+        return by_agent(bench, &bench.checked_out(&project, &head).await?, agent).await;
     }
-    let deployment = stage(bench, &project, &worktree, &head).await?;
+    let worktree = bench.worktree(&project, &head).await?;
+    let deployment = stage(bench, &project, &worktree, &head, None).await?;
     let revision = bench.rooms.staging.revision(&bench.task().id).await?;
     Ok(PhaseOutput::StagingDeployment { url: deployment.url, revision })
 }
 
-/// Serves a commit at the task's origin.
+/// Serves a commit at the task's origin, at this port if that is given and free.
 pub(super) async fn stage(
     bench: &Bench<'_>,
     project: &Project,
     worktree: &Worktree,
     commit: &Digest,
+    port: Option<u16>,
 ) -> Result<Deployment, Halt> {
     let source = bench.private_dir("staged")?;
     worktree.export(commit, &source).await?;
+    bench.fenced().await?;
     let deploy = Deploy {
         task: &bench.task().id,
         revision: commit,
         source: &source,
         spec: &project.staging,
+        port,
         ttl: bench.settings().staging_ttl,
         now: bench.now(),
         log: &bench.log("staging"),
@@ -47,7 +50,7 @@ async fn by_agent(bench: &Bench<'_>, worktree: &Worktree, name: &str) -> Result<
     let agent = bench.settings().agents.get(name).ok_or_else(|| {
         Halt::failed(Reason::Config, format!("the deployment agent `{name}` is not configured any more"))
     })?;
-    worktree.check_out().await?;
+    bench.fenced().await?;
     let answer = ask(bench, agent, worktree.path()).await?;
     match (answer.verdict, answer.deployment_url, answer.revision) {
         (Verdict::Passed, Some(url), Some(revision)) => Ok(PhaseOutput::StagingDeployment { url, revision }),

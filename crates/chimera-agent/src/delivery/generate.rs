@@ -24,13 +24,9 @@ const TARGET_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let project = bench.project()?;
-    if project.name.starts_with(site::SCRATCH) {
-        let page = [("index.html", site::PLACEHOLDER.as_bytes())];
-        bench.rooms.workspaces.scratch(&project, &page).await?;
-    }
+    site::make_scratch(bench, &project).await?;
     let base = bench.rooms.workspaces.prepare(&project).await?;
-    let worktree = bench.worktree(&project, &base).await?;
-    worktree.check_out().await?;
+    let worktree = bench.checked_out(&project, &base).await?;
     let path = write_test(bench, &worktree, &base).await?;
     let commit = freeze(bench, &worktree, &base, &path).await?;
     let frozen = load(bench, &worktree, &commit, path).await?;
@@ -97,7 +93,7 @@ async fn freeze(bench: &Bench<'_>, worktree: &Worktree, base: &Digest, path: &st
         )));
     }
     let subject = format!("Add the failing end-to-end test: {}", one_line(&bench.task().request.feature));
-    let Some(commit) = worktree.commit(&subject, &bench.trailers()).await? else {
+    let Some(commit) = bench.commit(worktree, &subject).await? else {
         return Err(Halt::unknown("the test author changed nothing"));
     };
     let changes = worktree.changed_files(base, &commit).await?;
@@ -160,7 +156,7 @@ async fn red(
             None => return Err(Halt::failed(Reason::Config, "target_url has no origin")),
         },
         Staging::Static { .. } | Staging::Start { .. } => {
-            deploy::stage(bench, project, worktree, base).await?.url
+            deploy::stage(bench, project, worktree, base, None).await?.url
         }
     };
     let report = trial::run(bench, frozen, &origin, "red").await?;

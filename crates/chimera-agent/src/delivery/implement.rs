@@ -16,11 +16,10 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let base = bench.have("base commit", |have| &have.base_commit)?;
     let head = bench.have("head of the branch", |have| &have.head_commit)?;
     let test_path = bench.have("frozen test", |have| &have.test_path)?;
-    let worktree = bench.worktree(&project, &head).await?;
-    worktree.check_out().await?;
+    let worktree = bench.checked_out(&project, &head).await?;
     change(bench, &project, &worktree).await?;
     let subject = one_line(&bench.task().request.feature);
-    let Some(commit) = worktree.commit(&subject, &bench.trailers()).await? else {
+    let Some(commit) = bench.commit(&worktree, &subject).await? else {
         return Err(Halt::failed(Reason::NoChange, "the coder says it is done, but changed nothing"));
     };
     let frozen = load(bench, &worktree, &commit, test_path).await?;

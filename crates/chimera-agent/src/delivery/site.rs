@@ -1,15 +1,16 @@
 //! Which project a task is about, and where on its site it begins.
 
+use super::bench::Bench;
 use super::{Halt, Settings};
 use crate::spec::{Project, Staging};
 use chimera_core::{Reason, Task};
 use url::Url;
 
 /// Projects of this prefix belong to the daemon: it makes their repositories.
-pub(super) const SCRATCH: &str = "scratch-";
+const SCRATCH: &str = "scratch-";
 
 /// The first page of a scratch project: something to be red on.
-pub(super) const PLACEHOLDER: &str = include_str!("placeholder.html");
+const PLACEHOLDER: &str = include_str!("placeholder.html");
 
 pub(super) fn project(settings: &Settings, task: &Task) -> Result<Project, Halt> {
     if let Some(project) = settings.projects.iter().find(|project| project.name == task.project) {
@@ -34,6 +35,15 @@ fn scratch(settings: &Settings, name: &str) -> Project {
         staging: Staging::Static { static_dir: ".".to_owned() },
         push: true,
     }
+}
+
+/// Makes the repository of a scratch project, if it is one and there is none on this machine.
+pub(super) async fn make_scratch(bench: &Bench<'_>, project: &Project) -> Result<(), Halt> {
+    if project.name.starts_with(SCRATCH) {
+        let page = [("index.html", PLACEHOLDER.as_bytes())];
+        bench.rooms.workspaces.scratch(project, &page).await?;
+    }
+    Ok(())
 }
 
 /// The path (with its query) of the target page; `/` if the URL has none.

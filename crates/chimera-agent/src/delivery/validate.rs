@@ -1,11 +1,14 @@
 //! E2E_VALIDATION: the unchanged test passes on the staged revision, and the branch is handed over.
 
 use super::bench::Bench;
+use super::deploy;
 use super::generate::load;
 use super::halt::Halt;
+use super::site;
 use super::trial::{self, Frozen};
 use crate::judge::fingerprint;
 use crate::spec::{Project, Staging};
+use crate::workspace::Worktree;
 use chimera_core::{
     Digest, Finding, GreenProof, NotGreen, PhaseOutput, Reason, RedProof, Setback, Severity, TestReport,
     TestStatus,
@@ -18,9 +21,18 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let test_path = bench.have("frozen test", |have| &have.test_path)?;
     let worktree = bench.worktree(&project, &head).await?;
     let frozen = load(bench, &worktree, &head, test_path).await?;
+    // Seen before the long part: whoever takes over meanwhile and pushes is not overwritten.
+    let far = if project.push {
+        site::make_scratch(bench, &project).await?;
+        Some(worktree.seen_at(&project.repo).await?)
+    } else {
+        None
+    };
+    stage_again(bench, &project, &worktree, &head).await?;
     let green = green(bench, &project, &red, &frozen, &head).await?;
-    if project.push {
-        bench.rooms.workspaces.push(&project, &bench.task().id, &head).await?;
+    if let Some(far) = far {
+        bench.fenced().await?;
+        worktree.push(&far, &head).await?;
     }
     Ok(PhaseOutput::E2eValidation { green })
 }
@@ -49,6 +61,22 @@ async fn green(
     served(bench, project, head).await?;
     GreenProof::judge(red, &reports, needed, frozen.sha256.clone(), head.clone(), bench.now())
         .map_err(|not_green| not_green_halt(&not_green, &reports))
+}
+
+/// Stages the head on this machine, if it was staged on another one before the task moved here: at the same port, so
+/// that the address on record stays right, if that is free.
+async fn stage_again(
+    bench: &Bench<'_>,
+    project: &Project,
+    worktree: &Worktree,
+    head: &Digest,
+) -> Result<(), Halt> {
+    if matches!(project.staging, Staging::Agent { .. }) || bench.rooms.staging.has(&bench.task().id, head) {
+        return Ok(());
+    }
+    let url = bench.have("deployment", |have| &have.deployment_url)?;
+    let port = url::Url::parse(&url).ok().and_then(|url| url.port());
+    deploy::stage(bench, project, worktree, head, port).await.map(drop)
 }
 
 async fn origin(bench: &Bench<'_>, project: &Project) -> Result<String, Halt> {

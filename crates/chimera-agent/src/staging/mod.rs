@@ -42,6 +42,8 @@ pub struct Deploy<'a> {
     pub source: &'a Path,
     /// How to serve it.
     pub spec: &'a spec::Staging,
+    /// The port to serve it at, if it can be had; absent: that of the task's last deployment here, or any.
+    pub port: Option<u16>,
     /// How long it is to live.
     pub ttl: Duration,
     /// The time now.
@@ -107,7 +109,8 @@ impl Staging {
         deploy: Deploy<'_>,
         stop: &CancellationToken,
     ) -> Result<Deployment, StagingError> {
-        let port = self.records.of(deploy.task).map_or(0, |record| record.port);
+        let last = || self.records.of(deploy.task).map(|record| record.port);
+        let port = deploy.port.or_else(last).unwrap_or(0);
         self.end(deploy.task).await;
         let files = self.records.files(deploy.task);
         if files.exists() {
@@ -127,6 +130,11 @@ impl Staging {
             app::build(build, &files, &record, stop).await?;
         }
         self.serve(deploy.task, record, stop).await
+    }
+
+    /// Whether a commit is staged for the task on this machine, be it served at the moment or not.
+    pub fn has(&self, task: &TaskId, revision: &Digest) -> bool {
+        self.records.of(task).is_some_and(|record| record.revision == *revision)
     }
 
     /// The deployment of a task, served again if it is not: after a restart, or because its server died.

@@ -104,6 +104,16 @@ impl Git {
         Ok(String::from_utf8_lossy(&self.run(action, args).await?).trim().to_owned())
     }
 
+    /// Whether a commit is there.
+    pub(super) async fn has(&self, commit: &Digest) -> bool {
+        self.commit_at(commit.as_str()).await.is_ok()
+    }
+
+    /// The commit that a branch is at, if there is such a branch.
+    pub(super) async fn head_of(&self, branch: &str) -> Option<Digest> {
+        self.commit_at(&format!("refs/heads/{branch}")).await.ok()
+    }
+
     /// The commit that a revision names.
     pub(super) async fn commit_at(&self, revision: &str) -> Result<Digest, WorkspaceError> {
         let line = self

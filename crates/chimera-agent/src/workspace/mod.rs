@@ -2,12 +2,14 @@
 //!
 //! The daemon works in bare clones of its own; the user's checkout is never touched, but for one branch that is
 //! pushed to its repository. Map: [`Workspaces`] keeps the clones, [`Worktree`] is a task's branch: its
-//! files to work on and answers about its commits, `git` runs the program with settings that no repository
-//! can change.
+//! files to work on and answers about its commits, `far` is that branch in other repositories, `git` runs the
+//! program with settings that no repository can change.
 
+mod far;
 mod git;
 mod worktree;
 
+pub use far::Far;
 pub use worktree::{Change, Worktree};
 
 use crate::spec::Project;
@@ -24,6 +26,8 @@ const BASE_REF: &str = "refs/chimera/base";
 pub struct Workspaces {
     repositories: PathBuf,
     worktrees: PathBuf,
+    /// The repository that machines share, with `{project}` for the project's name.
+    shared: Option<String>,
 }
 
 /// Git could not do it.
@@ -54,7 +58,14 @@ impl Workspaces {
         let (repositories, worktrees) = (data_dir.join("repositories"), data_dir.join("worktrees"));
         std::fs::create_dir_all(&repositories)?;
         std::fs::create_dir_all(&worktrees)?;
-        Ok(Self { repositories, worktrees })
+        Ok(Self { repositories, worktrees, shared: None })
+    }
+
+    /// The same, with the branches of all tasks handed on to other machines through this repository, a path or a
+    /// URL in which `{project}` stands for the name of the project.
+    #[must_use]
+    pub fn sharing(self, remote: Option<String>) -> Self {
+        Self { shared: remote, ..self }
     }
 
     /// Brings the clone of a project up to date and gives the head of its base branch.
@@ -102,36 +113,35 @@ impl Workspaces {
         Ok(())
     }
 
-    /// The branch of a task, at this commit.
+    /// The branch of a task, at this commit, for the holder of the lease of that epoch. A commit that another
+    /// machine made is fetched from the shared repository.
     ///
     /// # Errors
-    /// [`WorkspaceError`] if the clone cannot be made.
+    /// [`WorkspaceError::Config`] if the commit is nowhere to be had.
     pub async fn worktree(
         &self,
         project: &Project,
         task: &TaskId,
+        epoch: i64,
         at: &Digest,
     ) -> Result<Worktree, WorkspaceError> {
         let _lock = self.lock(&project.name).await?;
         let git = self.clone_of(project).await?;
-        Ok(Worktree::new(git, self.worktrees.join(task.as_str()), task.clone(), at.clone()))
-    }
-
-    /// Puts the task's branch at `commit` into the repository that the project came from. Nothing but that
-    /// branch changes there.
-    ///
-    /// # Errors
-    /// [`WorkspaceError`] if the repository refuses or cannot be reached.
-    pub async fn push(
-        &self,
-        project: &Project,
-        task: &TaskId,
-        commit: &Digest,
-    ) -> Result<(), WorkspaceError> {
-        let git = self.clone_of(project).await?;
-        let refspec = format!("+{commit}:refs/heads/{}", task.branch());
-        git.run("push", &["push", "--quiet", "--no-verify", "--", &project.repo, &refspec]).await?;
-        Ok(())
+        let shared = self.shared.as_ref().map(|url| url.replace("{project}", &project.name));
+        if let Some(url) = &shared {
+            far::make(url).await?;
+        }
+        if !git.has(at).await {
+            if let Some(url) = &shared {
+                far::fetch(&git, url, &task.branch()).await?;
+            }
+            if !git.has(at).await {
+                return Err(elsewhere(at, shared.is_some()));
+            }
+        }
+        // Each holder has a place of its own: what a predecessor left running finds its files gone, not ours.
+        let place = self.worktrees.join(task.as_str());
+        Ok(Worktree::new(git, place.join(epoch.to_string()), task.clone(), at.clone(), shared))
     }
 
     /// Removes the files of a task that has ended; its branch stays in the clone.
@@ -162,6 +172,15 @@ impl Workspaces {
         });
         Ok(locked.await.map_err(std::io::Error::other)??)
     }
+}
+
+/// The commit that a task goes on from is not to be had here.
+fn elsewhere(commit: &Digest, shared: bool) -> WorkspaceError {
+    let place = if shared { "nor in the repository of `git.remote`" } else { "and `git.remote` is not set" };
+    WorkspaceError::Config(format!(
+        "commit {commit} of the task's branch is not on this machine, {place}: start the daemon whose data directory has it, or retry \
+         the task from E2E_TEST_GENERATION"
+    ))
 }
 
 /// Whether the repository is there and has the base branch.

@@ -1,6 +1,7 @@
 //! A task's branch: its files to work on, and what its commits hold.
 
 use super::WorkspaceError;
+use super::far::Far;
 use super::git::Git;
 use chimera_core::{Digest, TaskId};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,17 @@ pub struct Worktree {
     path: PathBuf,
     task: TaskId,
     at: Digest,
+    /// The repository that machines share.
+    shared: Option<String>,
+    seen: Seen,
+}
+
+/// Where the branch was when its files were checked out: it is only ever moved from there, so that a daemon which
+/// lost its lease in between moves nothing.
+#[derive(Debug, Default)]
+struct Seen {
+    here: Option<Digest>,
+    shared: Option<Far>,
 }
 
 /// A file that differs between two commits.
@@ -24,8 +36,8 @@ pub struct Change {
 }
 
 impl Worktree {
-    pub(super) fn new(git: Git, path: PathBuf, task: TaskId, at: Digest) -> Self {
-        Self { git, path, task, at }
+    pub(super) fn new(git: Git, path: PathBuf, task: TaskId, at: Digest, shared: Option<String>) -> Self {
+        Self { git, path, task, at, shared, seen: Seen::default() }
     }
 
     /// Where the files are, once they are checked out.
@@ -38,20 +50,26 @@ impl Worktree {
         self.git.with_work_tree(&self.path)
     }
 
-    /// Puts the commit's files there, and nothing else: whatever an earlier attempt left is gone.
+    /// Puts the commit's files there, and nothing else: whatever an earlier attempt left is gone, whoever made it.
     ///
     /// They lie in a repository of their own that borrows the clone's objects. An agent finds everything that
     /// git can do; what it sets, hooks or deletes there reaches neither the clone nor another task.
     ///
     /// # Errors
     /// [`WorkspaceError`] if they cannot be written.
-    pub async fn check_out(&self) -> Result<(), WorkspaceError> {
+    pub async fn check_out(&mut self) -> Result<(), WorkspaceError> {
+        let branch = self.task.branch();
+        self.seen.here = self.git.head_of(&branch).await;
+        self.seen.shared = match &self.shared {
+            Some(url) => Some(Far::look(&self.git, url, &branch).await?),
+            None => None,
+        };
         if self.path.exists() {
             std::fs::remove_dir_all(&self.path)?;
         }
+        self.clear_predecessors();
         std::fs::create_dir_all(&self.path)?;
         let own = Git::in_dir(&self.path);
-        let branch = self.task.branch();
         own.run("init", &["init", "--quiet", &format!("--initial-branch={branch}"), "."]).await?;
         let mut borrowed = self.git.dir().join("objects").into_os_string();
         borrowed.push("\n");
@@ -60,13 +78,20 @@ impl Worktree {
         Ok(())
     }
 
+    /// Removes the files of earlier holders of the lease, as far as possible: something of theirs may still write.
+    fn clear_predecessors(&self) {
+        for entry in self.path.parent().into_iter().flat_map(std::fs::read_dir).flatten().flatten() {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+
     /// Commits everything that differs from the commit that was checked out; `None` if nothing does.
     ///
     /// What an agent committed, staged or hid from git is of no account: the files are what counts, but for
     /// those that the repository's `.gitignore` leaves out.
     ///
     /// # Errors
-    /// [`WorkspaceError`] if git refuses.
+    /// [`WorkspaceError`] if git refuses, or if the branch has moved since the files were checked out.
     pub async fn commit(
         &self,
         subject: &str,
@@ -86,8 +111,37 @@ impl Worktree {
         let args = ["commit-tree", &tree, "-p", self.at.as_str(), "-m", &message];
         let commit = git.line("commit-tree", &args).await?;
         let branch = format!("refs/heads/{}", self.task.branch());
-        git.run("update-ref", &["update-ref", &branch, &commit]).await?;
+        let seen = self.seen.here.as_ref().map_or("", Digest::as_str);
+        git.run("update-ref", &["update-ref", &branch, &commit, seen]).await?;
         self.git.commit_at(&commit).await.map(Some)
+    }
+
+    /// Hands the branch on to the other machines, if there is a repository that they share.
+    ///
+    /// # Errors
+    /// [`WorkspaceError`] if the repository cannot be reached, or if the branch has moved there since the files were
+    /// checked out.
+    pub async fn share(&self, commit: &Digest) -> Result<(), WorkspaceError> {
+        match &self.seen.shared {
+            Some(far) => self.push(far, commit).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Where the branch is in another repository, for a later [`Worktree::push`].
+    ///
+    /// # Errors
+    /// [`WorkspaceError`] if the repository cannot be reached.
+    pub async fn seen_at(&self, url: &str) -> Result<Far, WorkspaceError> {
+        Far::look(&self.git, url, &self.task.branch()).await
+    }
+
+    /// Puts the branch at a commit in another repository. Nothing but that branch changes there.
+    ///
+    /// # Errors
+    /// [`WorkspaceError`] if the repository refuses or cannot be reached, or if the branch has moved there.
+    pub async fn push(&self, far: &Far, commit: &Digest) -> Result<(), WorkspaceError> {
+        far.push(&self.git, &self.task.branch(), commit).await
     }
 
     /// The change between two commits as a patch that `git apply` takes, binary files included.

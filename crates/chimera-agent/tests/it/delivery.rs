@@ -1,20 +1,21 @@
 //! Whole deliveries: the real runner and the real state machine, without daemon and database.
 
 use chimera_agent::delivery::{Delivery, Settings};
-use chimera_agent::runner::{Attempt, Runner};
+use chimera_agent::runner::{Attempt, Fence, Runner};
 use chimera_agent::spec::{Agent, Project, Protocol, Staging as HowToStage};
 use chimera_agent::staging::Staging;
 use chimera_agent::toolchain::Search;
 use chimera_agent::vault::Vault;
 use chimera_agent::workspace::Workspaces;
 use chimera_core::{
-    Event, Evidence, EvidenceKind, Lease, Phase, Policy, Priority, Rank, Reason, Request, Role, State,
-    Status, Task, TaskId, Tick, UnixMillis, Usage, Workflow, step,
+    Event, Evidence, EvidenceKind, Lease, Outcome, Phase, Policy, Priority, Rank, Reason, Request, Role,
+    State, Status, Task, TaskId, Tick, UnixMillis, Usage, Workflow, step,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -73,7 +74,8 @@ impl Bench {
         let policy = Policy::default();
         advance(&mut task, Event::Claimed { worker: "test".to_owned(), epoch: 1 }, tick, &policy);
         while task.status == Status::Running {
-            let attempt = Attempt { task: task.clone(), timeout: Duration::from_secs(120) };
+            let timeout = Duration::from_secs(120);
+            let attempt = Attempt { task: task.clone(), timeout, fence: Fence::open() };
             let report = self.delivery.run(attempt, CancellationToken::new()).await;
             evidence.extend(report.evidence);
             advance(
@@ -285,4 +287,30 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Page).serve_forev
     assert_eq!(ended.task.status, Status::Completed, "{:?}", ended.task.workflow);
     let have = &ended.task.workflow.artifacts;
     assert_eq!(have.deployed_revision, have.head_commit);
+}
+
+/// The lease is lost at each of the moments before something that others could see: from there on nothing happens.
+#[tokio::test]
+async fn whose_lease_is_lost_neither_checks_out_nor_commits_nor_shares_nor_stages() {
+    for (lost_at, commits) in [(0, 0), (1, 0), (2, 1), (3, 1)] {
+        let bench = Bench::new(|dir| vec![shop(dir, static_site(), &[PAGE])], agent("builtin", &[]));
+        let mut task = task("shop", "Visitors see the hours", &["see text \"Open daily\""]);
+        let tick = Tick { now: UnixMillis(1), jitter: 0.0 };
+        advance(&mut task, Event::Claimed { worker: "test".to_owned(), epoch: 1 }, tick, &Policy::default());
+        let asked = Arc::new(AtomicU32::new(0));
+        let count = asked.clone();
+        let fence = Fence::new(move || {
+            let holds = count.fetch_add(1, Ordering::SeqCst) < lost_at;
+            Box::pin(std::future::ready(holds))
+        });
+        let attempt = Attempt { task: task.clone(), timeout: Duration::from_secs(120), fence };
+        let report = bench.delivery.run(attempt, CancellationToken::new()).await;
+        assert_eq!(report.outcome, Outcome::Interrupted, "lost at question {lost_at}");
+        assert_eq!(asked.load(Ordering::SeqCst), lost_at + 1, "nothing is asked after a no");
+        let data = bench.dir.path().join("data");
+        let branches = git(&data.join("repositories/shop.git"), &["branch", "--list", "chimera/*"]);
+        assert_eq!(branches.lines().count(), commits, "lost at question {lost_at}: {branches}");
+        assert_eq!(data.join("worktrees").join(task.id.as_str()).exists(), lost_at > 0);
+        assert!(!data.join("staging").exists(), "nothing is staged");
+    }
 }

@@ -31,7 +31,8 @@ impl House {
     }
 
     async fn worktree(&self, number: u64, at: &Digest) -> Worktree {
-        let worktree = self.workspaces.worktree(&self.project, &id(number), at).await.expect("a branch");
+        let mut worktree =
+            self.workspaces.worktree(&self.project, &id(number), 1, at).await.expect("a branch");
         worktree.check_out().await.expect("checked out");
         worktree
     }
@@ -142,7 +143,8 @@ async fn the_users_repository_gets_the_branch_and_nothing_else() {
     write(worktree.path(), &[("index.html", "two\n")]);
     let commit = worktree.commit("Change", &[]).await.expect("possible").expect("changed");
     assert_eq!(git(&house.repo(), &["branch", "--list", "chimera/*"]), "", "nothing before the push");
-    house.workspaces.push(&house.project, &id(1), &commit).await.expect("pushed");
+    let far = worktree.seen_at(&house.project.repo).await.expect("reachable");
+    worktree.push(&far, &commit).await.expect("pushed");
     assert_eq!(state(), before);
     assert_eq!(git(&house.repo(), &["rev-parse", &id(1).branch()]), commit.as_str());
     house.workspaces.remove(&id(1)).expect("removed");
@@ -203,4 +205,82 @@ async fn worktrees_of_one_project_are_made_side_by_side() {
         write(path, &[("mine.txt", &path.display().to_string())]);
     }
     assert_eq!(read(&paths[3].join("mine.txt")), paths[3].display().to_string());
+}
+
+#[tokio::test]
+async fn a_branch_is_only_moved_from_where_it_was_when_its_files_were_checked_out() {
+    let house = House::new();
+    let base = house.base().await;
+    let zombie = house.worktree(1, &base).await;
+    write(zombie.path(), &[("index.html", "of a zombie\n")]);
+    // Somebody else takes over, who does not wait for the zombie's end.
+    let mut heir = house.workspaces.worktree(&house.project, &id(1), 2, &base).await.expect("a branch");
+    heir.check_out().await.expect("checked out");
+    assert!(!zombie.path().exists(), "the zombie's files are gone, the heir's are elsewhere");
+    write(heir.path(), &[("index.html", "of the heir\n")]);
+    let commit = heir.commit("Change", &[]).await.expect("possible").expect("changed");
+    write(zombie.path(), &[("index.html", "of a zombie again\n")]);
+    let refused = zombie.commit("Late", &[]).await.expect_err("refused");
+    assert!(matches!(refused, WorkspaceError::Git { .. }), "{refused}");
+    let clone = house.dir.path().join("data/repositories/shop.git");
+    assert_eq!(git(&clone, &["rev-parse", &id(1).branch()]), commit.as_str());
+}
+
+#[tokio::test]
+async fn a_push_replaces_only_what_was_seen_there() {
+    let house = House::new();
+    let base = house.base().await;
+    let worktree = house.worktree(1, &base).await;
+    let unseen = worktree.seen_at(&house.project.repo).await.expect("reachable");
+    write(worktree.path(), &[("index.html", "two\n")]);
+    let commit = worktree.commit("Change", &[]).await.expect("possible").expect("changed");
+    worktree.push(&unseen, &commit).await.expect("pushed");
+    let refused = worktree.push(&unseen, &base).await.expect_err("it has moved");
+    assert!(refused.to_string().contains("stale"), "{refused}");
+    let seen = worktree.seen_at(&house.project.repo).await.expect("reachable");
+    worktree.push(&seen, &base).await.expect("even backwards, for a task that was retried");
+    assert_eq!(git(&house.repo(), &["rev-parse", &id(1).branch()]), base.as_str());
+}
+
+#[tokio::test]
+async fn a_task_goes_on_from_the_shared_repository_on_another_machine() {
+    let house = House::new();
+    let shared = house.dir.path().join("shared/{project}.git").to_string_lossy().into_owned();
+    let machine = |name: &str| {
+        let data = house.dir.path().join(name);
+        Workspaces::new(&data).expect("workspaces").sharing(Some(shared.clone()))
+    };
+    let (one, other) = (machine("one"), machine("other"));
+    let base = one.prepare(&house.project).await.expect("prepared");
+    let mut first = one.worktree(&house.project, &id(1), 1, &base).await.expect("a branch");
+    first.check_out().await.expect("checked out");
+    write(first.path(), &[("index.html", "two\n")]);
+    let commit = first.commit("Change", &[]).await.expect("possible").expect("changed");
+    let early = other.worktree(&house.project, &id(1), 2, &commit).await.expect_err("not shared yet");
+    assert!(early.to_string().contains("nor in the repository of `git.remote`"), "{early}");
+    first.share(&commit).await.expect("shared");
+
+    let mut next = other.worktree(&house.project, &id(1), 2, &commit).await.expect("fetched");
+    next.check_out().await.expect("checked out");
+    assert_eq!(read(&next.path().join("index.html")), "two\n");
+    write(next.path(), &[("index.html", "three\n")]);
+    let further = next.commit("Change again", &[]).await.expect("possible").expect("changed");
+    next.share(&further).await.expect("shared");
+    // The first machine wakes up.
+    write(first.path(), &[("index.html", "late\n")]);
+    let late = first.commit("Late", &[]).await.expect_err("its own branch has moved by its own commit");
+    assert!(matches!(late, WorkspaceError::Git { .. }), "{late}");
+    first.share(&commit).await.expect_err("the shared branch has moved");
+    let place = house.dir.path().join("shared/shop.git");
+    assert_eq!(git(&place, &["rev-parse", &id(1).branch()]), further.as_str());
+}
+
+#[tokio::test]
+async fn without_a_shared_repository_a_branch_of_another_machine_is_named_as_missing() {
+    let house = House::new();
+    house.base().await;
+    let nowhere = Digest::parse(&"7".repeat(40)).expect("40 digits");
+    let err = house.workspaces.worktree(&house.project, &id(1), 1, &nowhere).await.expect_err("refused");
+    assert!(matches!(err, WorkspaceError::Config(_)), "{err:?}");
+    assert!(err.to_string().contains("`git.remote` is not set"), "{err}");
 }

@@ -14,6 +14,7 @@ pub(super) struct File {
     pub(super) api: Api,
     pub(super) executor: Executor,
     pub(super) delivery: Delivery,
+    pub(super) git: Git,
     pub(super) timeouts: BTreeMap<String, Span>,
     pub(super) roles: BTreeMap<String, OneOrMany>,
     pub(super) agent: BTreeMap<String, Agent>,
@@ -59,6 +60,12 @@ pub(super) struct Delivery {
     pub(super) green_runs: Option<u32>,
     pub(super) staging_ttl: Option<Span>,
     pub(super) trace: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Git {
+    pub(super) remote: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

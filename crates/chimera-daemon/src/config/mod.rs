@@ -45,6 +45,8 @@ pub struct Config {
     pub staging_ttl: Duration,
     /// Whether test runs keep a Playwright trace.
     pub trace: bool,
+    /// The repository through which machines hand tasks on to each other; `{project}` in it stands for the project.
+    pub git_remote: Option<String>,
     /// Who carries out what; never empty for a role.
     pub roles: BTreeMap<Role, Vec<Agent>>,
     /// The deployment agents that projects name.

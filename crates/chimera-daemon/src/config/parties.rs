@@ -116,12 +116,10 @@ fn checked_project(
             return Err(ConfigError::value(format!("{key}.urls"), detail));
         }
     }
-    let is_url = project.repo.contains("://") || project.repo.starts_with("git@");
-    let repo = if is_url { project.repo } else { home.join(project.repo).to_string_lossy().into_owned() };
     Ok(Project {
         staging: staging(project.staging.unwrap_or_default(), key, agents)?,
         name: project.name,
-        repo,
+        repo: repository(project.repo, home),
         base_branch: project.base_branch.unwrap_or_else(|| "main".to_owned()),
         urls: project.urls,
         checks: project.checks,
@@ -129,6 +127,12 @@ fn checked_project(
         max_diff_lines: project.max_diff_lines.unwrap_or(DIFF_LINES),
         push: project.push.unwrap_or(true),
     })
+}
+
+/// A URL as it is, a path relative to the configuration.
+pub(super) fn repository(place: String, home: &Path) -> String {
+    let is_url = place.contains("://") || place.starts_with("git@");
+    if is_url { place } else { home.join(place).to_string_lossy().into_owned() }
 }
 
 fn staging(file: file::Staging, key: &str, agents: &BTreeMap<String, Agent>) -> Result<Staging, ConfigError> {

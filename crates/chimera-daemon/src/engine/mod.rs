@@ -2,10 +2,11 @@
 //!
 //! One loop owns the state ([`dispatcher`]): it claims ready tasks into free slots, beats the heart of their
 //! leases, takes over from daemons that are gone, and stops what lost its lease or was cancelled. One
-//! [`worker`] per claimed task runs its phases: attempt, step, settle. [`owner`] says who this daemon is and
+//! [`worker`] per claimed task runs its phases: attempt, step, settle. [`fence`] keeps an attempt whose lease is lost from acting. [`owner`] says who this daemon is and
 //! which other owners are gone.
 
 mod dispatcher;
+mod fence;
 mod owner;
 mod worker;
 

@@ -2,7 +2,7 @@
 //!
 //! Each round is attempt, step, settle; the last is the only write, and it is fenced by the lease's epoch.
 
-use super::Context;
+use super::{Context, fence};
 use chimera_agent::runner::{Attempt, Report};
 use chimera_core::{
     Event, IllegalEvent, Next, Outcome, Reason, Setback, State, Task, Transition, Usage, step,
@@ -40,6 +40,10 @@ impl Brake {
     pub(super) fn pull(&self, why: Stop) {
         self.reason.fetch_max(why as u8, Ordering::SeqCst);
         self.signal.cancel();
+    }
+
+    pub(super) fn is_pulled(&self) -> bool {
+        self.signal.is_cancelled()
     }
 
     fn reason(&self) -> Option<Stop> {
@@ -93,7 +97,7 @@ async fn attempt(context: &Arc<Context>, task: &Task, brake: &Brake, draining: &
         None => None,
     };
     let timeout = context.settings.timeouts.get(&phase).copied().unwrap_or(Duration::from_secs(600));
-    let attempt = Attempt { task: task.clone(), timeout };
+    let attempt = Attempt { task: task.clone(), timeout, fence: fence::of(context, task, brake) };
     let (runner, signal) = (context.runner.clone(), brake.signal.clone());
     match tokio::spawn(async move { runner.run(attempt, signal).await }).await {
         Ok(report) => report,

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-/// Every agent of the task in one script: it stops in the phase named in `hold`, once, and says so through a
-/// pipe; then it does its work.
+/// Every agent of the task in one script: in the phase named in `hold` it says so through a pipe and goes on with
+/// the script `held`, which by default never ends; otherwise it does its work.
 const AGENT: &str = r#"#!/bin/sh
 set -eu
 here=$(dirname "$0")
 if [ "$(cat "$here/hold")" = "$CHIMERA_PHASE" ]; then
     echo "$CHIMERA_PHASE" > "$here/entered"
-    exec sleep 600
+    exec sh "$here/held"
 fi
 case $CHIMERA_PHASE in
 E2E_TEST_GENERATION)
@@ -40,6 +40,7 @@ esac
 const CONFIG: &str = r#"
 [executor]
 shutdown_grace = "1s"
+lease = "3s"
 [agent.scripted]
 protocol = "command"
 command = ["HERE/agent.sh"]
@@ -56,11 +57,12 @@ build = "if grep -q Hello index.html && [ \"$(cat HERE/hold)\" = STAGING_DEPLOYM
 start = "exec python3 -m http.server --bind 127.0.0.1 $PORT"
 "#;
 
-fn site() -> Site {
+pub(crate) fn site() -> Site {
     let site = Site::new("");
     let here = site.path().to_str().expect("a plain path").to_owned();
     std::fs::write(site.path().join("chimera.toml"), CONFIG.replace("HERE", &here)).expect("written");
     std::fs::write(site.path().join("agent.sh"), AGENT).expect("written");
+    std::fs::write(site.path().join("held"), "exec sleep 600").expect("written");
     let made =
         Command::new("chmod").arg("+x").arg(site.path().join("agent.sh")).status().expect("chmod runs");
     assert!(made.success());
@@ -73,12 +75,12 @@ fn site() -> Site {
     site
 }
 
-fn hold(site: &Path, phase: &str) {
+pub(crate) fn hold(site: &Path, phase: &str) {
     std::fs::write(site.join("hold"), phase).expect("written");
 }
 
 /// Waits until the daemon is in the middle of the phase.
-fn wait_until_inside(site: &Path, daemon: &Daemon, task: &str, phase: &str) {
+pub(crate) fn wait_until_inside(site: &Path, daemon: &Daemon, task: &str, phase: &str) {
     if phase == "E2E_VALIDATION" {
         // No agent runs there; the browser takes its time once the phase has begun.
         assert!(daemon.follow(task, |event| event["to"] == phase), "the task reaches {phase}");

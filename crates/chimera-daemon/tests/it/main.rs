@@ -4,6 +4,7 @@ mod api;
 mod cli;
 mod crash;
 mod engine;
+mod fence;
 mod notebook;
 mod product;
 mod reads;

@@ -79,6 +79,20 @@ impl Site {
         Daemon { child, url: url.trim_end_matches('/').to_owned(), agent: config.build().into() }
     }
 
+    /// Waits until the log of the daemons here says this.
+    pub(crate) fn until_logged(&self, text: &str) {
+        /// Pause between two looks.
+        const PAUSE: Duration = Duration::from_millis(20);
+        for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
+            if self.log().contains(text) {
+                return;
+            }
+            // tidy: polls: a log of another process gives no signal
+            std::thread::sleep(PAUSE);
+        }
+        panic!("`{text}` is not in the log:\n{}", self.log());
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path().join("daemon.log")).unwrap_or_default()
     }
@@ -139,6 +153,12 @@ impl Daemon {
         page["items"].as_array().unwrap_or_else(|| panic!("a page of events: {page}")).clone()
     }
 
+    /// Freezes it, or lets it go on: SIGSTOP, SIGCONT.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("signalled");
+    }
+
     /// SIGKILL, as a power failure would.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("killed");
@@ -147,8 +167,7 @@ impl Daemon {
 
     /// SIGTERM, and the exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signalled");
+        self.signal(rustix::process::Signal::TERM);
         self.child.wait().expect("it ends").code()
     }
 }
