@@ -95,6 +95,15 @@ impl Vault {
         self.dir.join(&sha256.as_str()[..2]).join(sha256.as_str())
     }
 
+    /// The hash and size that a kept file really has; another hash than the one it lies under means that the disk
+    /// has damaged it.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn hash(&self, sha256: &Digest) -> std::io::Result<(Digest, u64)> {
+        copy(&mut File::open(self.path(sha256))?, &mut std::io::sink())
+    }
+
     fn keep(&self, label: Label<'_>, source: &mut dyn Read) -> Result<Evidence, VaultError> {
         let mut draft = tempfile::NamedTempFile::new_in(&self.dir)?;
         let (sha256, size) = copy(source, draft.as_file_mut())?;
@@ -112,7 +121,7 @@ impl Vault {
     }
 }
 
-fn copy(source: &mut dyn Read, target: &mut File) -> Result<(Digest, u64), VaultError> {
+fn copy(source: &mut dyn Read, target: &mut dyn Write) -> std::io::Result<(Digest, u64)> {
     let (mut hasher, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 64 * 1024]);
     loop {
         let length = source.read(&mut buffer)?;

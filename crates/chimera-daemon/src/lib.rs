@@ -1,8 +1,10 @@
 //! The daemon: configuration, intake, engine, web and command line.
 //!
 //! Data flows one way: [`intake`] checks a request and queues it, [`engine`] claims it and has it carried
-//! out, [`web`] and [`cli`] show what the store knows. [`wiring`] puts them together.
+//! out, [`web`] and [`cli`] show what the store knows, [`bundle`] hands it out as
+//! a proof that anybody can check. [`wiring`] puts them together.
 
+pub mod bundle;
 pub mod cli;
 pub mod config;
 pub mod engine;

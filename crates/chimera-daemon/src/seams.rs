@@ -69,6 +69,17 @@ impl Dice {
     }
 }
 
+/// A seed for a key: bytes that nobody can guess, which those of [`Dice`] are not.
+///
+/// # Errors
+/// If the operating system has none to give.
+pub fn key_seed() -> std::io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    let filled = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut seed);
+    filled.map_err(|_| std::io::Error::other("the system gives no randomness"))?;
+    Ok(seed)
+}
+
 impl std::fmt::Debug for Clock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Clock")

@@ -54,6 +54,8 @@ const ALLOWED: [(&str, &[&str]); 5] = [
             "anstyle",
             "anyhow",
             "axum",
+            // What a signature is written in.
+            "base64",
             "chimera-agent",
             "chimera-core",
             "chimera-store",
@@ -63,6 +65,8 @@ const ALLOWED: [(&str, &[&str]); 5] = [
             "include_dir",
             "jiff",
             "percent-encoding",
+            // Signs bundles; rustls brings it along.
+            "ring",
             "rustix",
             "serde",
             "serde_json",

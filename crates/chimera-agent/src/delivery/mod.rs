@@ -16,6 +16,8 @@ mod site;
 mod trial;
 mod validate;
 
+pub use site::staging_of;
+
 use crate::runner::{Attempt, BoxFuture, Report, Runner};
 use crate::spec::{Agent, Project};
 use crate::staging::Staging;

@@ -23,6 +23,17 @@ pub(super) fn project(settings: &Settings, task: &Task) -> Result<Project, Halt>
     Err(Halt::failed(Reason::Config, why))
 }
 
+/// How commits of a project are served: as configured, or as every scratch project is; `None` if it is not
+/// configured any more.
+pub fn staging_of(projects: &[Project], name: &str) -> Option<Staging> {
+    let known = projects.iter().find(|project| project.name == name);
+    known.map(|project| project.staging.clone()).or_else(|| name.starts_with(SCRATCH).then(plain_files))
+}
+
+fn plain_files() -> Staging {
+    Staging::Static { static_dir: ".".to_owned() }
+}
+
 fn scratch(settings: &Settings, name: &str) -> Project {
     Project {
         name: name.to_owned(),
@@ -32,7 +43,7 @@ fn scratch(settings: &Settings, name: &str) -> Project {
         checks: Vec::new(),
         protected: Vec::new(),
         max_diff_lines: 2_000,
-        staging: Staging::Static { static_dir: ".".to_owned() },
+        staging: plain_files(),
         push: true,
     }
 }

@@ -1,4 +1,8 @@
-//! What can be typed.
+//! What can be typed. `task` has the arguments of what is done to tasks.
+
+mod task;
+
+pub(super) use task::{Evidence, List, Logs, Priority, Retry, Submit, TaskArg};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -8,9 +12,9 @@ use std::path::PathBuf;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  it did not work; the reason is on standard error
+  1  it did not work, or an archive is not to be trusted; the reason is told
   2  the command line or the configuration is wrong
-  3  the task ended without a proven change
+  3  the task ended without a proven change, or an intact archive proves none
   4  no daemon answers";
 
 /// Unattended delivery of software changes.
@@ -77,6 +81,12 @@ pub(super) enum Command {
     Watch(TaskArg),
     /// Show what the processes of a task printed
     Logs(Logs),
+    /// Write everything that proves a task into one signed archive
+    Evidence(Evidence),
+    /// Check such an archive, without a daemon and without a network
+    Verify(Verify),
+    /// Show the key that archives are signed with
+    Key,
     /// Stop a task
     Cancel(TaskArg),
     /// Send a failed or cancelled task back into the queue
@@ -173,113 +183,6 @@ pub(super) struct Listen {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct TaskArg {
-    /// The task, such as chimera-1a2b3c4d5e6f
-    pub(super) task: String,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Submit {
-    /// What users can do once it is there: "User can view homepage"
-    #[arg(required_unless_present = "file")]
-    pub(super) feature: Option<String>,
-    /// The page of the running application
-    #[arg(long, value_name = "URL", required_unless_present = "file")]
-    pub(super) target_url: Option<String>,
-    /// Where the change is staged, if not by the project
-    #[arg(long, value_name = "URL")]
-    pub(super) staging_url: Option<String>,
-    /// 1 (whenever) to 10 (at once) [default: 5]
-    #[arg(long, value_name = "N")]
-    pub(super) priority: Option<i64>,
-    /// An acceptance criterion, in order; may be repeated
-    #[arg(long = "accept", value_name = "SENTENCE")]
-    pub(super) acceptance: Vec<String>,
-    /// A configured project; without it the target URL decides
-    #[arg(long)]
-    pub(super) project: Option<String>,
-    /// The earliest start, such as 2030-01-31T08:00:00Z
-    #[arg(long, value_name = "TIME")]
-    pub(super) not_before: Option<String>,
-    /// A free mark; may be repeated
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = pair)]
-    pub(super) labels: Vec<(String, String)>,
-    /// A key that makes it safe to send the request again
-    #[arg(long, value_name = "KEY")]
-    pub(super) idempotency_key: Option<String>,
-    /// Read the request from a JSON file instead; - is standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["feature", "target_url", "staging_url", "priority",
-        "acceptance", "project", "not_before", "labels"])]
-    pub(super) file: Option<PathBuf>,
-    /// Follow it until it ends
-    #[arg(long)]
-    pub(super) watch: bool,
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("write it as KEY=VALUE".to_owned()),
-    }
-}
-
-#[derive(Debug, Args)]
-pub(super) struct List {
-    /// Only these: queued, running, completed, failed, cancelled
-    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
-    pub(super) status: Vec<String>,
-    /// Only of this project
-    #[arg(long)]
-    pub(super) project: Option<String>,
-    /// Only with this mark; may be repeated
-    #[arg(long = "label", value_name = "KEY=VALUE")]
-    pub(super) labels: Vec<String>,
-    /// Only with these words in the feature
-    #[arg(long, value_name = "TEXT")]
-    pub(super) search: Option<String>,
-    /// At most so many
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
-    pub(super) limit: u32,
-    /// Go on where an earlier list ended
-    #[arg(long)]
-    pub(super) cursor: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Logs {
-    /// The task
-    pub(super) task: String,
-    /// Only one log, by its name; without it all of them
-    pub(super) name: Option<String>,
-    /// Only the last lines of each
-    #[arg(long, value_name = "LINES")]
-    pub(super) tail: Option<u32>,
-    /// Print what is added until the task ends
-    #[arg(long, short, conflicts_with = "tail")]
-    pub(super) follow: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Retry {
-    /// The task
-    pub(super) task: String,
-    /// The phase to go on from [default: the one in which it ended]
-    #[arg(long, value_name = "PHASE")]
-    pub(super) from: Option<String>,
-    /// Follow it until it ends
-    #[arg(long)]
-    pub(super) watch: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Priority {
-    /// The task
-    pub(super) task: String,
-    /// 1 (whenever) to 10 (at once)
-    pub(super) priority: i64,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct Validate {
     /// What to ask for
     #[arg(long, default_value = "User can view homepage")]
@@ -297,4 +200,13 @@ pub(super) struct Demo {
     /// Leave everything running until interrupted
     #[arg(long)]
     pub(super) keep: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// The archive
+    pub(super) file: PathBuf,
+    /// The key that must have signed it: a file, its text, or its id, from `chimera-daemon key`
+    #[arg(long, value_name = "KEY")]
+    pub(super) key: Option<String>,
 }

@@ -1,12 +1,13 @@
 //! The command line.
 //!
 //! Map: `args` is what can be typed, `serve` runs the daemon, `machine` and `demo` work on this machine;
-//! everything else talks to a running daemon through `client`: `submit` and `steer` change things, `show`,
-//! `logs` and `watch` look at them, `validate` does both. `style` and `timeline` say how it looks.
+//! `verify` needs nothing but a file; everything else talks to a running daemon through `client`: `submit` and
+//! `steer` change things, `show`, `logs`, `watch` and `evidence` look at them, `validate` does both. `style` and `timeline` say how it looks.
 
 mod args;
 mod client;
 mod demo;
+mod evidence;
 mod logs;
 mod machine;
 mod serve;
@@ -17,6 +18,7 @@ mod submit;
 mod timeline;
 mod torture;
 mod validate;
+mod verify;
 mod watch;
 
 use crate::config::{self, Config, ConfigError, Flags};
@@ -75,6 +77,9 @@ fn run(Cli { global, command }: Cli) -> Result<End> {
         Command::List(args) => show::list(&connect(&global)?, &args, global.json),
         Command::Watch(args) => watch::watch(&connect(&global)?, &args.task, global.json),
         Command::Logs(args) => logs::logs(&connect(&global)?, &args, global.json),
+        Command::Evidence(args) => evidence::evidence(&connect(&global)?, &args, global.json),
+        Command::Key => evidence::key(&connect(&global)?, global.json),
+        Command::Verify(args) => verify::verify(&args, global.json),
         Command::Cancel(args) => steer::cancel(&connect(&global)?, &args.task, global.json),
         Command::Retry(args) => steer::retry(&connect(&global)?, &args, global.json),
         Command::Priority(args) => steer::priority(&connect(&global)?, &args, global.json),

@@ -1,10 +1,12 @@
 //! The HTTP interface.
 //!
-//! [`router`] is all of it. Map: `submit`, `tasks`, `events`, `evidence`, `logs`, `health` hold the handlers,
+//! [`router`] is all of it. Map: `submit`, `tasks`, `events`, `evidence`, `bundle`, `logs`, `health` hold
+//! the handlers,
 //! `view` the shapes they answer with, [`waiting`] the answer to "why is it not running", `problem` every
 //! error, `input` what is read from requests, `guard` the checks before all handlers. Handlers are thin: they
 //! read, ask the store once, and show.
 
+mod bundle;
 mod events;
 mod evidence;
 mod guard;
@@ -23,8 +25,10 @@ pub use time::rfc3339;
 
 use crate::config::Config;
 use crate::seams::{Clock, Dice};
+use crate::wiring;
 use axum::Router;
 use chimera_agent::spec::Project;
+use chimera_agent::toolchain::Search;
 use chimera_agent::vault::Vault;
 use chimera_core::{Policy, UnixMillis};
 use chimera_store::Store;
@@ -39,6 +43,8 @@ use utoipa_swagger_ui::SwaggerUi;
 
 /// Most event streams at a time: each holds a connection and a task.
 const STREAMS: usize = 256;
+/// Most bundles made or sent at a time: each reads all evidence of a task twice.
+const BUNDLES: usize = 4;
 
 /// What the handlers need to know of the configuration.
 #[derive(Debug, Clone)]
@@ -47,6 +53,8 @@ pub struct Settings {
     pub projects: Vec<Project>,
     /// Where evidence and logs lie.
     pub data_dir: PathBuf,
+    /// Where the judge's tools are.
+    pub tools: Search,
     /// The limits of a delivery.
     pub policy: Policy,
     /// The host that the interface is bound to.
@@ -67,6 +75,7 @@ pub struct App {
     readiness: Arc<watch::Sender<Option<String>>>,
     ending: CancellationToken,
     streams: Arc<Semaphore>,
+    bundles: Arc<Semaphore>,
 }
 
 impl App {
@@ -75,6 +84,7 @@ impl App {
         let settings = Settings {
             projects: config.projects.clone(),
             data_dir: config.data_dir.clone(),
+            tools: wiring::tools(config),
             policy: config.policy,
             host: config.api.host.clone(),
             allowed_hosts: config.api.allowed_hosts.clone(),
@@ -98,6 +108,7 @@ impl App {
             readiness: Arc::new(watch::Sender::new(None)),
             ending: CancellationToken::new(),
             streams: Arc::new(Semaphore::new(STREAMS)),
+            bundles: Arc::new(Semaphore::new(BUNDLES)),
         }
     }
 
@@ -148,6 +159,8 @@ pub fn router(app: App) -> Router {
         .routes(routes!(events::of_all))
         .routes(routes!(evidence::list))
         .routes(routes!(evidence::download))
+        .routes(routes!(bundle::bundle))
+        .routes(routes!(bundle::key))
         .routes(routes!(logs::list))
         .routes(routes!(logs::read))
         .routes(routes!(health::health))

@@ -1,6 +1,7 @@
 //! The tests of the daemon: its rooms with a real store, and the real binary.
 
 mod api;
+mod bundle;
 mod cli;
 mod crash;
 mod engine;

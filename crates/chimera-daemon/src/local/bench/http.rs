@@ -27,6 +27,7 @@ pub(super) async fn measure(store: &Store, plan: &Plan, data_dir: &Path) -> Resu
     let settings = Settings {
         projects: Vec::new(),
         data_dir: data_dir.to_owned(),
+        tools: chimera_agent::toolchain::Search::default(),
         policy: Policy::default(),
         host: "127.0.0.1".to_owned(),
         allowed_hosts: Vec::new(),
