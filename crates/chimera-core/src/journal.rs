@@ -58,6 +58,14 @@ pub enum EntryKind {
     CancelRequested,
     /// The task was stopped.
     Cancelled,
+    /// Its deadline passed while it waited; one that runs is `settled`.
+    Overdue,
+    /// It had not begun when it expired.
+    Expired,
+    /// The last task that it waited for is completed.
+    Released,
+    /// A person gave it up for good.
+    Discarded,
     /// A person sent it back into the queue.
     Requeued,
     /// A person changed its priority.
@@ -77,6 +85,10 @@ impl EntryKind {
             Self::Rescued { .. } => "rescued",
             Self::CancelRequested => "cancel_requested",
             Self::Cancelled => "cancelled",
+            Self::Overdue => "overdue",
+            Self::Expired => "expired",
+            Self::Released => "released",
+            Self::Discarded => "discarded",
             Self::Requeued => "requeued",
             Self::PriorityChanged { .. } => "priority_changed",
         }

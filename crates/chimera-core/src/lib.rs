@@ -38,6 +38,6 @@ pub use reason::Reason;
 pub use rejudge::{Disagreement, Shown, rejudge};
 pub use replay::{Broken, Replayed, replay};
 pub use retry::RetryPolicy;
-pub use task::{Lease, Priority, Request, Status, Task};
+pub use task::{Lease, Priority, Request, Status, Task, TimeUp};
 pub use time::{Tick, UnixMillis};
 pub use workflow::{Artifacts, Feedback, Workflow};

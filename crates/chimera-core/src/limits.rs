@@ -14,6 +14,12 @@ pub const CRITERION_BYTES: usize = 1024;
 pub const LABELS: usize = 32;
 /// Longest label key or value, in bytes.
 pub const LABEL_BYTES: usize = 256;
+/// Most tasks that one task may wait for.
+pub const AFTER: usize = 100;
+/// Most tasks that may wait for one task: they are released in the transaction that completes it.
+pub const WAITERS: usize = 1000;
+/// Most requests of one batch: they are accepted in one transaction.
+pub const BATCH: usize = 500;
 /// Longest project name, in bytes.
 pub const PROJECT_BYTES: usize = 64;
 /// Longest summary kept of an attempt, in bytes.

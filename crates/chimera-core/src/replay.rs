@@ -71,7 +71,12 @@ impl Follower {
             EntryKind::Accepted => return Err("the task is accepted a second time".to_owned()),
             EntryKind::CancelRequested if state.status == Status::Running => return remark(state, entry),
             EntryKind::PriorityChanged { .. } if !state.status.is_end() => return remark(state, entry),
-            EntryKind::CancelRequested | EntryKind::PriorityChanged { .. } => {
+            EntryKind::Released if state.status == Status::Queued => return remark(state, entry),
+            EntryKind::Discarded if state.status == Status::Failed => return remark(state, entry),
+            EntryKind::CancelRequested
+            | EntryKind::PriorityChanged { .. }
+            | EntryKind::Released
+            | EntryKind::Discarded => {
                 return Err(format!("`{}` while the task is {}", entry.kind.as_str(), state.status));
             }
             EntryKind::Claimed { epoch, .. } if *epoch <= self.epoch => {
@@ -86,6 +91,8 @@ impl Follower {
             }
             EntryKind::Rescued { .. } => Event::Rescued,
             EntryKind::Cancelled => Event::Cancelled,
+            EntryKind::Overdue => Event::Overdue,
+            EntryKind::Expired => Event::Expired,
             EntryKind::Requeued => Event::Requeued { from: entry.to },
         };
         let after = decided(state, &event, entry)?;

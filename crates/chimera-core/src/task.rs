@@ -122,6 +122,15 @@ pub struct Request {
     /// The earliest start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<UnixMillis>,
+    /// Past it the task fails, whether it waits or runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<UnixMillis>,
+    /// A task that has not begun by then is cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<UnixMillis>,
+    /// Tasks that have to be completed first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<TaskId>,
     /// Free marks for filtering.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -138,6 +147,9 @@ impl Request {
             acceptance: Vec::new(),
             project: None,
             not_before: None,
+            deadline: None,
+            expires_at: None,
+            after: Vec::new(),
             labels: BTreeMap::new(),
         }
     }
@@ -179,6 +191,10 @@ pub struct Task {
     pub completed_at: Option<UnixMillis>,
     /// Somebody asked to stop it while it was running.
     pub cancel_requested: bool,
+    /// When its time is up unless it has ended, or begun in the case of an expiry; see [`Task::time_up`].
+    pub ends_at: Option<UnixMillis>,
+    /// When a person gave it up for good, if it failed.
+    pub discarded_at: Option<UnixMillis>,
     /// The lease, while running.
     pub lease: Option<Lease>,
     /// The number of the last journal entry; each write raises it by one.
@@ -190,4 +206,28 @@ impl Task {
     pub fn phase(&self) -> Phase {
         self.workflow.phase
     }
+
+    /// When its time is up, and which of the two limits that is. Nothing if there is none, or a person's retry
+    /// has lifted it.
+    pub fn time_up(&self) -> Option<(UnixMillis, TimeUp)> {
+        let ends_at = self.ends_at?;
+        let Request { deadline, expires_at, .. } = self.request;
+        if deadline == Some(ends_at) || expires_at != Some(ends_at) {
+            return Some((ends_at, TimeUp::Deadline));
+        }
+        // An expiry means nothing any more once the task has begun; the deadline does.
+        match self.started_at {
+            None => Some((ends_at, TimeUp::Expiry)),
+            Some(_) => deadline.map(|deadline| (deadline, TimeUp::Deadline)),
+        }
+    }
+}
+
+/// Which limit of a task was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeUp {
+    /// It has to be done by then.
+    Deadline,
+    /// It had to be begun by then.
+    Expiry,
 }

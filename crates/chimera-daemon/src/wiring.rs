@@ -155,6 +155,7 @@ async fn start_engine(
         limits: config.executor.limits.clone(),
         policy: config.policy,
         timeouts: config.timeouts.clone(),
+        patience: engine::PATIENCE,
     };
     let engine = Engine::new(store.clone(), runner, settings, clock.clone(), dice.clone());
     let (shutdown, clock) = (shutdown.clone(), clock.clone());

@@ -17,6 +17,9 @@ pub enum StoreError {
         /// The task of the other request.
         task: TaskId,
     },
+    /// It was to wait for tasks that cannot be waited for; never empty, and complete.
+    #[error("{} cannot be waited for", tasks(.0.len()))]
+    After(Vec<crate::after::Unlinked>),
     /// The worker's lease is gone: it must write nothing more.
     #[error("the lease of task {id} is gone")]
     LeaseLost {
@@ -100,6 +103,10 @@ pub enum StoreError {
     /// The store is closed.
     #[error("the store is closed")]
     Closed,
+}
+
+fn tasks(number: usize) -> String {
+    if number == 1 { "one task".to_owned() } else { format!("{number} tasks") }
 }
 
 impl From<serde_json::Error> for StoreError {

@@ -2,10 +2,13 @@
 //!
 //! A [`Store`] runs closures: [`Store::write`] on the one writer thread, which commits many of them at once,
 //! [`Store::read`] on connections of their own. Closures see [`Tx`] and [`ReadTx`], never the driver. Map:
-//! [`submit`] accepts tasks, [`queue`] claims, extends, settles and rescues them, [`lease`] tells whether one holds, [`steer`] is what people do
-//! to them, [`read`] answers questions; `session` is
+//! [`submit`] accepts tasks, [`batch`] many at once, [`queue`] claims, extends, settles and rescues them, [`lease`]
+//! tells whether one holds, [`steer`] is what people do to them, [`times`] ends those whose time is up, [`after`]
+//! makes them wait for each other, [`read`] answers questions; `session` is
 //! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam.
 
+pub mod after;
+pub mod batch;
 mod database;
 mod error;
 mod journal;
@@ -24,6 +27,7 @@ pub mod steer;
 mod store;
 pub mod submit;
 mod task_row;
+pub mod times;
 mod tx;
 mod writer;
 

@@ -7,7 +7,7 @@
 //! costs the same whatever waits for later.
 
 use crate::task_row::{self, columns, task as read_task};
-use crate::{StoreError, Tx, journal, read};
+use crate::{StoreError, Tx, after, journal, read, times};
 use chimera_core::{
     Event, Evidence, Lease, Next, Policy, State, Status, Task, TaskId, Tick, Transition, UnixMillis, step,
 };
@@ -24,7 +24,7 @@ const ADVANCE: &str = "UPDATE tasks SET phase = $1, workflow_state = $2, attempt
     WHERE task_id = $4 AND lease_epoch = $5 AND attempt = $6 AND status = 'running' RETURNING seq";
 const SETTLE: &str = "UPDATE tasks SET status = $1, phase = $2, workflow_state = $3, seq = seq + 1, ready_at = $4, parked = $5, \
     lease_owner = NULL, lease_expires_at = NULL, completed_at = $6, cancel_requested = 0, \
-    attempt = $7 WHERE task_id = $8 AND lease_epoch = $9 AND attempt = $10 AND status = 'running' RETURNING seq";
+    attempt = $7 WHERE task_id = $8 AND lease_epoch = $9 AND attempt = $10 AND status = 'running' RETURNING seq, awaited";
 const CHANGE: &str = "UPDATE tasks SET status = $1, phase = $2, workflow_state = $3, seq = $4, ready_at = $5, parked = CASE WHEN $1 = 'queued' THEN 0 END, \
     lease_owner = NULL, lease_expires_at = NULL, completed_at = $6, cancel_requested = 0, attempt = $7 WHERE task_id = $8 AND seq = $9";
 const HEARTBEAT: &str = "UPDATE tasks SET lease_expires_at = $1 WHERE lease_owner = $2 AND status = 'running' \
@@ -64,14 +64,23 @@ pub struct Held {
     pub cancel_requested: bool,
 }
 
-/// Takes ready tasks by ascending rank, each under a new epoch.
+/// Takes ready tasks by ascending rank, each under a new epoch. One whose time is up ends instead.
 ///
 /// # Errors
 /// The database's.
 pub fn claim(tx: &mut Tx<'_>, claim: &Claim<'_>) -> Result<Vec<Task>, StoreError> {
     tx.execute(UNPARK, &[claim.now.0.into()])?;
     let rows = tx.take_free(READY, &[i64::from(claim.limit).into()])?;
-    rows.iter().map(|row| take(tx, read_task(row)?, task_row::epoch(row)? + 1, claim)).collect()
+    let mut taken = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let task = read_task(row)?;
+        if times::is_up(&task, claim.now) {
+            times::end_if_up(tx, &task, claim.now)?;
+        } else {
+            taken.push(take(tx, task, task_row::epoch(row)? + 1, claim)?);
+        }
+    }
+    Ok(taken)
 }
 
 fn take(tx: &mut Tx<'_>, task: Task, epoch: i64, claim: &Claim<'_>) -> Result<Task, StoreError> {
@@ -141,7 +150,11 @@ pub fn settle(
         return Err(StoreError::LeaseLost { id: id.clone() });
     };
     journal::append(tx, id, row.int(0)?, &transition.entry)?;
-    journal::index(tx, id, evidence)
+    journal::index(tx, id, evidence)?;
+    if *status == Status::Completed && row.int(1)? != 0 {
+        after::release(tx, id, now)?;
+    }
+    Ok(())
 }
 
 /// Extends every lease of an owner, and tells which tasks it still holds.

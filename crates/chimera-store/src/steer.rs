@@ -1,10 +1,9 @@
 //! What people do to a task: cancel it, send it back into the queue, change its priority.
 
+use crate::after::{self, remark};
 use crate::queue::{change, decide};
-use crate::{StoreError, Tx, journal, read};
-use chimera_core::{
-    Entry, EntryKind, Event, Phase, Policy, Priority, Rank, Status, Task, TaskId, UnixMillis,
-};
+use crate::{StoreError, Tx, journal, read, times};
+use chimera_core::{EntryKind, Event, Phase, Policy, Priority, Rank, Status, Task, TaskId, UnixMillis};
 
 const WISH: &str = "UPDATE tasks SET cancel_requested = 1, seq = seq + 1 WHERE task_id = $1 AND cancel_requested = 0 RETURNING seq";
 const PRIORITY: &str =
@@ -42,7 +41,8 @@ pub fn cancel(tx: &mut Tx<'_>, id: &TaskId, now: UnixMillis, policy: &Policy) ->
     }
 }
 
-/// Sends an ended task back into the queue.
+/// Sends an ended task back into the queue. A deadline or an expiry that has passed counts no more: a person
+/// knows better. What it waits for does.
 ///
 /// # Errors
 /// [`StoreError::NotFound`]; [`StoreError::Illegal`] if the task has not ended, is completed, or has not
@@ -57,6 +57,8 @@ pub fn requeue(
     let task = known(tx, id)?;
     let transition = decide(&task, Event::Requeued { from }, now, policy)?;
     change(tx, &task, &transition, now)?;
+    times::revive(tx, &task, now)?;
+    after::hold(tx, id)?;
     known(tx, id)
 }
 
@@ -90,9 +92,4 @@ pub fn set_priority(
 
 fn known(tx: &mut Tx<'_>, id: &TaskId) -> Result<Task, StoreError> {
     read::task_to_change(tx, id)?.ok_or_else(|| StoreError::NotFound { id: id.clone() })
-}
-
-/// A journal entry that moves nothing.
-fn remark(task: &Task, now: UnixMillis, kind: EntryKind) -> Entry {
-    Entry { at: now, phase: task.phase(), to: task.phase(), attempt: task.workflow.attempt, kind }
 }

@@ -1,13 +1,13 @@
 //! Accepting tasks.
 
-use crate::{StoreError, Tx, journal, read, task_row};
+use crate::{StoreError, Tx, after, journal, read, task_row};
 use chimera_core::{Digest, Entry, EntryKind, Rank, Request, Status, Task, TaskId, UnixMillis, Workflow};
 
 const KNOWN: &str = "SELECT body_sha256, task_id FROM idempotency WHERE key = $1";
 const REMEMBER: &str = "INSERT INTO idempotency (key, body_sha256, task_id) VALUES ($1, $2, $3)";
 const INSERT: &str = "INSERT INTO tasks (task_id, feature_description, target_url, staging_url, priority, project, request, \
-    status, phase, workflow_state, attempt, rank, ready_at, parked, seq, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+    status, phase, workflow_state, attempt, rank, ready_at, parked, seq, created_at, ends_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 
 /// A checked request on its way into the queue.
 #[derive(Debug, Clone)]
@@ -54,7 +54,8 @@ impl Submitted {
 /// Puts a task into the queue.
 ///
 /// # Errors
-/// [`StoreError::IdempotencyConflict`] if the key belongs to another request.
+/// [`StoreError::IdempotencyConflict`] if the key belongs to another request, [`StoreError::After`] if it is to
+/// wait for what cannot be waited for.
 pub fn submit(tx: &mut Tx<'_>, new: &NewTask) -> Result<Submitted, StoreError> {
     if let Some(idempotency) = &new.idempotency
         && let Some(row) = tx.first(KNOWN, &[idempotency.key.as_str().into()])?
@@ -66,15 +67,26 @@ pub fn submit(tx: &mut Tx<'_>, new: &NewTask) -> Result<Submitted, StoreError> {
         let known = read::task(tx, &task)?.ok_or(StoreError::NotFound { id: task })?;
         return Ok(Submitted::Existing(known));
     }
-    let task = fresh(new);
-    insert(tx, &task)?;
+    let task = enqueue(tx, new)?;
     if let Some(IdempotencyKey { key, body_sha256 }) = &new.idempotency {
         tx.execute(REMEMBER, &[key.as_str().into(), body_sha256.as_str().into(), task.id.as_str().into()])?;
     }
+    Ok(Submitted::Created(task))
+}
+
+/// Adds a task to the queue, without a look at its key.
+pub(crate) fn enqueue(tx: &mut Tx<'_>, new: &NewTask) -> Result<Task, StoreError> {
+    let mut task = fresh(new);
+    let waits_for = after::open(tx, &task.request.after)?;
+    if !waits_for.is_empty() {
+        task.ready_at = after::HELD;
+    }
+    insert(tx, &task)?;
+    after::link(tx, &task.id, &waits_for)?;
     let entry =
         Entry { at: new.now, phase: task.phase(), to: task.phase(), attempt: 0, kind: EntryKind::Accepted };
     journal::append(tx, &task.id, task.seq, &entry)?;
-    Ok(Submitted::Created(task))
+    Ok(task)
 }
 
 fn fresh(new: &NewTask) -> Task {
@@ -89,6 +101,8 @@ fn fresh(new: &NewTask) -> Task {
         started_at: None,
         completed_at: None,
         cancel_requested: false,
+        ends_at: [new.request.deadline, new.request.expires_at].into_iter().flatten().min(),
+        discarded_at: None,
         lease: None,
         seq: 1,
         request: new.request.clone(),
@@ -116,6 +130,7 @@ fn insert(tx: &mut Tx<'_>, task: &Task) -> Result<(), StoreError> {
             (task.ready_at > task.created_at).into(),
             task.seq.into(),
             task.created_at.0.into(),
+            task.ends_at.map(|at| at.0).into(),
         ],
     )?;
     Ok(())

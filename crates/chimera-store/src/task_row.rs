@@ -6,7 +6,7 @@ use chimera_core::{Lease, Rank, Request, Status, Task, TaskId, UnixMillis, Workf
 /// The columns that [`task`] reads, in its order.
 macro_rules! columns {
     () => {
-        "task_id, request, project, status, workflow_state, rank, ready_at, created_at, started_at, completed_at, cancel_requested, lease_owner, lease_epoch, lease_expires_at, seq"
+        "task_id, request, project, status, workflow_state, rank, ready_at, created_at, started_at, completed_at, cancel_requested, lease_owner, lease_epoch, lease_expires_at, seq, ends_at, discarded_at"
     };
 }
 pub(crate) use columns;
@@ -15,8 +15,6 @@ pub(crate) use columns;
 pub(crate) fn task(row: &Row) -> Result<Task, StoreError> {
     let request: Request = serde_json::from_str(row.text(1)?)?;
     let workflow: Workflow = serde_json::from_str(row.text(4)?)?;
-    let status = row.text(3)?;
-    let status = Status::parse(status).ok_or_else(|| StoreError::Corrupt(format!("status `{status}`")))?;
     let lease = match (row.maybe_text(11)?, row.maybe_int(13)?) {
         (Some(owner), Some(expires)) => {
             Some(Lease { owner: owner.to_owned(), epoch: row.int(12)?, expires_at: UnixMillis(expires) })
@@ -27,7 +25,7 @@ pub(crate) fn task(row: &Row) -> Result<Task, StoreError> {
         id: id(row.text(0)?)?,
         request,
         project: row.text(2)?.to_owned(),
-        status,
+        status: status(row.text(3)?)?,
         workflow,
         rank: Rank(row.int(5)?),
         ready_at: UnixMillis(row.int(6)?),
@@ -35,9 +33,15 @@ pub(crate) fn task(row: &Row) -> Result<Task, StoreError> {
         started_at: row.maybe_int(8)?.map(UnixMillis),
         completed_at: row.maybe_int(9)?.map(UnixMillis),
         cancel_requested: row.int(10)? != 0,
+        ends_at: row.maybe_int(15)?.map(UnixMillis),
+        discarded_at: row.maybe_int(16)?.map(UnixMillis),
         lease,
         seq: row.int(14)?,
     })
+}
+
+pub(crate) fn status(text: &str) -> Result<Status, StoreError> {
+    Status::parse(text).ok_or_else(|| StoreError::Corrupt(format!("status `{text}`")))
 }
 
 /// The epoch of the row's last lease; 0 if it never had one.

@@ -106,6 +106,9 @@ fn task(project: &str, feature: &str, acceptance: &[&str]) -> Task {
         acceptance: acceptance.iter().map(|sentence| (*sentence).to_owned()).collect(),
         project: None,
         not_before: None,
+        deadline: None,
+        expires_at: None,
+        after: Vec::new(),
         labels: BTreeMap::new(),
     };
     let now = UnixMillis(1);
@@ -120,6 +123,8 @@ fn task(project: &str, feature: &str, acceptance: &[&str]) -> Task {
         started_at: None,
         completed_at: None,
         cancel_requested: false,
+        ends_at: None,
+        discarded_at: None,
         lease: Some(Lease { owner: "test".to_owned(), epoch: 1, expires_at: now }),
         seq: 1,
         request,

@@ -70,6 +70,10 @@ pub enum Event {
     Rescued,
     /// Somebody stopped it.
     Cancelled,
+    /// Its deadline passed while it waited.
+    Overdue,
+    /// It had not begun when it expired.
+    Expired,
     /// A person sends an ended task back into the queue.
     Requeued {
         /// The phase to start from; it must not lie beyond what has been reached.
@@ -127,6 +131,8 @@ pub fn step(state: &State, event: Event, tick: Tick, policy: &Policy) -> Result<
         }
         (Status::Running, Event::Rescued) => Some(rescued(&state.workflow, tick, policy)),
         (Status::Queued | Status::Running, Event::Cancelled) => Some(cancelled(&state.workflow)),
+        (Status::Queued, Event::Overdue) => Some(overdue(&state.workflow)),
+        (Status::Queued, Event::Expired) if state.workflow.attempt == 0 => Some(expired(&state.workflow)),
         (Status::Completed, Event::Requeued { .. }) => None,
         (status, Event::Requeued { from }) if status.is_end() => requeued(&state.workflow, from, tick),
         _ => None,
@@ -160,6 +166,8 @@ fn event_name(event: &Event) -> &'static str {
         Event::Settled { .. } => "the end of an attempt",
         Event::Rescued => "a rescue",
         Event::Cancelled => "a cancellation",
+        Event::Overdue => "the end by its deadline",
+        Event::Expired => "an expiry",
         Event::Requeued { .. } => "a retry from that phase",
     }
 }
@@ -196,6 +204,21 @@ fn cancelled(before: &Workflow) -> Move {
         kind: EntryKind::Cancelled,
         next: Next::End,
     }
+}
+
+/// A deadline that passes while the task runs ends its attempt, which fails with the same reason.
+fn overdue(before: &Workflow) -> Move {
+    let mut workflow = before.clone();
+    settled::fail(&mut workflow, Reason::Deadline, "its deadline passed while it waited".to_owned());
+    Move { state: State { status: Status::Failed, workflow }, kind: EntryKind::Overdue, next: Next::End }
+}
+
+/// Nobody wants it any more, as its request said: that is no failure that waits for a person.
+fn expired(before: &Workflow) -> Move {
+    let mut workflow = before.clone();
+    workflow.reason = Some(Reason::Deadline);
+    workflow.error = Some("it had not begun when it expired".to_owned());
+    Move { state: State { status: Status::Cancelled, workflow }, kind: EntryKind::Expired, next: Next::End }
 }
 
 fn requeued(before: &Workflow, from: Phase, tick: Tick) -> Option<Move> {

@@ -125,11 +125,12 @@ fn limits() -> String {
 }
 
 fn statuses() -> String {
-    let events: [(&str, Event); 5] = [
+    let events: [(&str, Event); 6] = [
         ("claimed", claim()),
         ("attempt ended", settle(Outcome::Failed(setback()))),
         ("rescued", Event::Rescued),
         ("cancelled", Event::Cancelled),
+        ("deadline passed", Event::Overdue),
         ("retried by a person", Event::Requeued { from: Phase::E2eTestGeneration }),
     ];
     let mut out = String::from("### What each status takes\n\n| status |");

@@ -10,6 +10,8 @@ fn events() -> Vec<(&'static str, Event)> {
         ("interrupted", settle(Outcome::Interrupted)),
         ("rescued", Event::Rescued),
         ("cancelled", Event::Cancelled),
+        ("overdue", Event::Overdue),
+        ("expired", Event::Expired),
         ("requeued", Event::Requeued { from: Phase::E2eTestGeneration }),
     ]
 }
@@ -17,7 +19,7 @@ fn events() -> Vec<(&'static str, Event)> {
 /// The events that each status takes.
 fn legal(status: Status) -> &'static [&'static str] {
     match status {
-        Status::Queued => &["claimed", "cancelled"],
+        Status::Queued => &["claimed", "cancelled", "overdue"],
         Status::Running => &["settled", "interrupted", "rescued", "cancelled"],
         Status::Failed | Status::Cancelled => &["requeued"],
         Status::Completed => &[],

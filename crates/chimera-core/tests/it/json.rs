@@ -116,6 +116,10 @@ fn the_name_of_an_entry_is_the_event_of_its_json() {
         EntryKind::Rescued { reason: None },
         EntryKind::CancelRequested,
         EntryKind::Cancelled,
+        EntryKind::Overdue,
+        EntryKind::Expired,
+        EntryKind::Released,
+        EntryKind::Discarded,
         EntryKind::Requeued,
         EntryKind::PriorityChanged { priority: Priority::default() },
     ];
@@ -180,7 +184,8 @@ fn a_request_leaves_out_what_was_not_asked_for() {
 fn a_task_and_its_evidence_can_be_read_back() {
     let request = serde_json::from_value(json!({
         "feature": "f", "target_url": "http://127.0.0.1:1", "staging_url": "http://127.0.0.1:2", "priority": 9,
-        "acceptance": ["see heading \"x\""], "project": "p", "not_before": 5, "labels": {"team": "a"},
+        "acceptance": ["see heading \"x\""], "project": "p", "not_before": 5, "expires_at": 6,
+        "deadline": 7, "after": ["chimera-0123456789ab"], "labels": {"team": "a"},
     }));
     let task = Task {
         id: TaskId::from_bits(1),
@@ -194,6 +199,8 @@ fn a_task_and_its_evidence_can_be_read_back() {
         started_at: Some(TICK.now),
         completed_at: None,
         cancel_requested: true,
+        ends_at: Some(TICK.now),
+        discarded_at: None,
         lease: Some(Lease { owner: "host-1".into(), epoch: 3, expires_at: TICK.now }),
         seq: 9,
     };

@@ -11,4 +11,5 @@ mod proof;
 mod queue;
 mod replayed;
 mod requeue;
+mod times;
 mod walks;

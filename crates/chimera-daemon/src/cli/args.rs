@@ -1,8 +1,10 @@
-//! What can be typed. `task` has the arguments of what is done to tasks.
+//! What can be typed. `submit` has the arguments of a request, `task` those of what is done to tasks.
 
+mod submit;
 mod task;
 
-pub(super) use task::{Evidence, List, Logs, Priority, Retry, Submit, TaskArg};
+pub(super) use submit::Submit;
+pub(super) use task::{Evidence, List, Logs, Priority, Retry, TaskArg};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;

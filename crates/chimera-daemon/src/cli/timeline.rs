@@ -41,7 +41,7 @@ impl Timeline {
         match text(event, "event") {
             "settled" => settled(event, &took(before, at)),
             "rescued" => vec![aside(event)],
-            "requeued" => vec![aside(event)],
+            "requeued" | "overdue" | "expired" | "released" | "discarded" => vec![aside(event)],
             _ => Vec::new(),
         }
     }
@@ -144,6 +144,10 @@ fn aside(event: &Value) -> String {
         "rescued" => "the daemon that worked on it vanished; the phase is repeated".to_owned(),
         "requeued" => format!("sent back into the queue, from {}", text(event, "to")),
         "cancel_requested" => "asked to stop".to_owned(),
+        "overdue" => "its deadline passed while it waited".to_owned(),
+        "expired" => "it had not begun when it expired".to_owned(),
+        "released" => "what it waited for is completed".to_owned(),
+        "discarded" => "given up for good".to_owned(),
         "priority_changed" => format!("priority {}", event["priority"]),
         other => tame(other),
     };

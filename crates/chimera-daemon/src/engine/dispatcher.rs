@@ -35,6 +35,14 @@ pub(super) struct Dispatcher {
 struct Running {
     task: TaskId,
     brake: Brake,
+    deadline: Option<UnixMillis>,
+}
+
+impl Running {
+    /// Its deadline, unless it is being stopped already.
+    fn deadline_ahead(&self) -> Option<UnixMillis> {
+        self.deadline.filter(|_| !self.brake.is_pulled())
+    }
 }
 
 impl Dispatcher {
@@ -62,6 +70,7 @@ impl Dispatcher {
                 self.ended(ended);
             }
             self.claim().await;
+            self.stop_overdue();
             let nap = tokio::time::sleep(self.nap());
             tokio::select! {
                 biased;
@@ -84,10 +93,12 @@ impl Dispatcher {
 
     /// How long nothing needs to be looked at.
     fn nap(&self) -> Duration {
-        let ready =
-            self.next_ready.map(|at| at.since(self.context.clock.now()).max(Duration::from_millis(1)));
+        let now = self.context.clock.now();
+        let deadline = self.running.values().filter_map(Running::deadline_ahead).min();
+        let until = |at: UnixMillis| at.since(now).max(Duration::from_millis(1));
+        let (ready, deadline) = (self.next_ready.map(until), deadline.map(until));
         let look = self.look_at.map(|at| at.saturating_duration_since(Instant::now()));
-        [ready, look].into_iter().flatten().fold(self.settings().poll_interval, Duration::min)
+        [ready, deadline, look].into_iter().flatten().fold(self.settings().poll_interval, Duration::min)
     }
 
     /// Fills the free slots.
@@ -121,9 +132,10 @@ impl Dispatcher {
         if task.cancel_requested {
             brake.pull(Stop::Cancelled);
         }
+        let deadline = task.time_up().map(|(at, _)| at);
         let worker = work(self.context.clone(), task, brake.clone(), self.draining.clone());
         let handle = self.workers.spawn(worker);
-        self.running.insert(handle.id(), Running { task: id, brake });
+        self.running.insert(handle.id(), Running { task: id, brake, deadline });
     }
 
     fn ended(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
@@ -204,6 +216,13 @@ impl Dispatcher {
             Ok(tasks) => self.stop_where(Stop::Cancelled, |task| tasks.contains(task)),
             Err(err) => tracing::error!(error = %err, "cannot look for cancellations"),
         }
+    }
+
+    /// Stops the running tasks whose deadline has passed.
+    fn stop_overdue(&self) {
+        let now = self.context.clock.now();
+        let overdue = self.running.values().filter(|running| running.deadline.is_some_and(|at| at <= now));
+        overdue.for_each(|running| running.brake.pull(Stop::Deadline));
     }
 
     fn stop_where(&self, why: Stop, which: impl Fn(&TaskId) -> bool) {

@@ -2,11 +2,14 @@
 //!
 //! One loop owns the state ([`dispatcher`]): it claims ready tasks into free slots, beats the heart of their
 //! leases, takes over from daemons that are gone, and stops what lost its lease or was cancelled. One
-//! [`worker`] per claimed task runs its phases: attempt, step, settle. [`fence`] keeps an attempt whose lease is lost from acting. [`owner`] says who this daemon is and
-//! which other owners are gone.
+//! [`worker`] per claimed task runs its phases: attempt, step, settle. [`fence`] keeps an attempt whose lease is
+//! lost from acting, [`limit`] ends attempts that hang, `ends` waiting tasks whose time is up. [`owner`] says who
+//! this daemon is and which other owners are gone.
 
 mod dispatcher;
+mod ends;
 mod fence;
+mod limit;
 mod owner;
 mod worker;
 
@@ -39,7 +42,12 @@ pub struct Settings {
     pub policy: Policy,
     /// Wall clock limit of an attempt.
     pub timeouts: BTreeMap<Phase, Duration>,
+    /// How long an attempt that is past its limit, or was told to stop, is waited for before it is given up.
+    pub patience: Duration,
 }
+
+/// Long enough for processes that get a grace, servers that shut down and files that are tidied up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What dispatcher and workers share; nothing in it changes.
 struct Context {
@@ -70,6 +78,10 @@ impl Engine {
     /// Cancelling `now` ends the grace at once. On return every process of every attempt has ended and
     /// every task is settled or handed back, unless the store refused.
     pub async fn run(self, shutdown: CancellationToken, now: CancellationToken) {
-        dispatcher::Dispatcher::new(self.context, shutdown).run(now).await;
+        let ends = ends::run(self.context.clone());
+        tokio::select! {
+            () = dispatcher::Dispatcher::new(self.context, shutdown).run(now) => (),
+            () = ends => (),
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Each round is attempt, step, settle; the last is the only write, and it is fenced by the lease's epoch.
 
+use super::limit::{self, Lost};
 use super::{Context, fence};
 use chimera_agent::runner::{Attempt, Report};
 use chimera_core::{
@@ -22,10 +23,12 @@ const SETTLE_RETRY: Duration = Duration::from_millis(250);
 pub(super) enum Stop {
     /// Somebody asked to cancel it.
     Cancelled = 1,
+    /// Its deadline has passed.
+    Deadline = 2,
     /// The daemon shuts down.
-    Shutdown = 2,
+    Shutdown = 3,
     /// The lease is gone: nothing may be written any more.
-    LeaseLost = 3,
+    LeaseLost = 4,
 }
 
 /// The way to stop a worker: a reason and a signal.
@@ -49,8 +52,9 @@ impl Brake {
     fn reason(&self) -> Option<Stop> {
         match self.reason.load(Ordering::SeqCst) {
             1 => Some(Stop::Cancelled),
-            2 => Some(Stop::Shutdown),
-            3 => Some(Stop::LeaseLost),
+            2 => Some(Stop::Deadline),
+            3 => Some(Stop::Shutdown),
+            4 => Some(Stop::LeaseLost),
             _ => None,
         }
     }
@@ -63,6 +67,7 @@ pub(super) async fn work(context: Arc<Context>, mut task: Task, brake: Brake, dr
         let event = match brake.reason() {
             Some(Stop::LeaseLost) => return lost(&task),
             Some(Stop::Cancelled) => Event::Cancelled,
+            Some(Stop::Deadline) => overdue(report.usage),
             _ => Event::Settled { outcome: report.outcome.clone(), usage: report.usage },
         };
         let Ok(transition) = decide(&context, &task, event) else { return lost(&task) };
@@ -98,10 +103,13 @@ async fn attempt(context: &Arc<Context>, task: &Task, brake: &Brake, draining: &
     };
     let timeout = context.settings.timeouts.get(&phase).copied().unwrap_or(Duration::from_secs(600));
     let attempt = Attempt { task: task.clone(), timeout, fence: fence::of(context, task, brake) };
-    let (runner, signal) = (context.runner.clone(), brake.signal.clone());
-    match tokio::spawn(async move { runner.run(attempt, signal).await }).await {
+    let (runner, stop) = (context.runner.clone(), brake.signal.child_token());
+    let signal = stop.clone();
+    let running = tokio::spawn(async move { runner.run(attempt, signal).await });
+    match limit::bounded(running, (timeout, context.settings.patience), &brake.signal, &stop).await {
         Ok(report) => report,
-        Err(err) => {
+        Err(Lost::Hung) => hung(task, timeout, brake),
+        Err(Lost::Broke(err)) => {
             tracing::error!(task = %task.id, %phase, error = %err, "an attempt broke");
             Outcome::Unknown(Setback::new(
                 Reason::AgentError,
@@ -110,6 +118,23 @@ async fn attempt(context: &Arc<Context>, task: &Task, brake: &Brake, draining: &
             .into()
         }
     }
+}
+
+/// An attempt that had to be given up. Told to stop, it counts as stopped; else it is tried again.
+fn hung(task: &Task, timeout: Duration, brake: &Brake) -> Report {
+    let phase = task.phase();
+    tracing::error!(task = %task.id, %phase, "an attempt did not end when it had to and was given up");
+    if brake.is_pulled() {
+        return Outcome::Interrupted.into();
+    }
+    let why = format!("{phase} was not done within {timeout:?}, and did not end itself");
+    Outcome::Transient { setback: Setback::new(Reason::AgentError, why), retry_after: None }.into()
+}
+
+/// The end of a task whose deadline passed while it ran.
+fn overdue(usage: Usage) -> Event {
+    let outcome = Outcome::Failed(Setback::new(Reason::Deadline, "its deadline passed while it ran"));
+    Event::Settled { outcome, usage }
 }
 
 /// The state machine's answer; an outcome that it refuses counts as unknown.

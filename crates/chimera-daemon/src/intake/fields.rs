@@ -4,7 +4,7 @@ use super::FieldError;
 use crate::config::nearest;
 use chimera_agent::criteria;
 use chimera_agent::spec::Project;
-use chimera_core::{Priority, UnixMillis, limits};
+use chimera_core::{Priority, limits};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use url::Url;
@@ -28,12 +28,16 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of a field; `null` counts as absent.
-    fn get(&self, field: &str) -> Option<&'a Value> {
+    pub(super) fn get(&self, field: &str) -> Option<&'a Value> {
         self.object.get(field).filter(|value| !value.is_null())
     }
 
-    fn note<T>(&mut self, checked: Result<T, FieldError>) -> Option<T> {
+    pub(super) fn note<T>(&mut self, checked: Result<T, FieldError>) -> Option<T> {
         checked.map_err(|error| self.errors.push(error)).ok()
+    }
+
+    pub(super) fn wrong(&mut self, field: impl Into<String>, detail: impl Into<String>) {
+        self.errors.push(FieldError::new(field, detail));
     }
 
     pub(super) fn refuse_unknown(&mut self, known: &[&str]) {
@@ -104,11 +108,6 @@ impl<'a> Reader<'a> {
 
     pub(super) fn project(&mut self, projects: &[Project]) -> Option<String> {
         let checked = project(self.get("project")?, projects);
-        self.note(checked)
-    }
-
-    pub(super) fn not_before(&mut self) -> Option<UnixMillis> {
-        let checked = not_before(self.get("not_before")?);
         self.note(checked)
     }
 
@@ -224,17 +223,6 @@ fn project(value: &Value, projects: &[Project]) -> Result<String, FieldError> {
     Err(FieldError::new("project", format!("`{}` is no configured project: {hint}", shown(name))))
 }
 
-fn not_before(value: &Value) -> Result<UnixMillis, FieldError> {
-    let text = text("not_before", value)?.trim();
-    match text.parse::<jiff::Timestamp>() {
-        Ok(time) => Ok(UnixMillis(time.as_millisecond())),
-        Err(_) => Err(FieldError::new(
-            "not_before",
-            format!("`{}` is no time: write it in RFC 3339, such as 2026-01-31T06:00:00Z", shown(text)),
-        )),
-    }
-}
-
 fn label(key: &str, value: &Value) -> Result<(String, String), FieldError> {
     let field = format!("labels.{}", shown(key));
     let value = text(&field, value)?;
@@ -249,7 +237,7 @@ fn label(key: &str, value: &Value) -> Result<(String, String), FieldError> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-fn text<'v>(field: &str, value: &'v Value) -> Result<&'v str, FieldError> {
+pub(super) fn text<'v>(field: &str, value: &'v Value) -> Result<&'v str, FieldError> {
     value.as_str().ok_or_else(|| FieldError::new(field, format!("must be a text, not {}", kind(value))))
 }
 
@@ -269,7 +257,7 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     let mut shown = printable(text);
     limits::truncate(&mut shown, SHOWN_BYTES);
     shown

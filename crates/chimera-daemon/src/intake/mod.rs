@@ -1,20 +1,37 @@
 //! Checks requests before they are accepted.
 //!
 //! [`read`] turns the raw body of a submission into a checked [`Request`] and the project it is about, or says
-//! everything that is wrong with it at once. Map: `fields` checks one field each, `project` decides on the
-//! project. The criteria are only read here; the test is made of them later.
+//! everything that is wrong with it at once; [`read_batch`] does so with many. Map: `fields` checks one field each,
+//! `times` and `after` what depends on the clock and on other tasks, `project` decides on the project. The criteria are only read here; the test is made of them later.
 
+mod after;
+mod batch;
 mod fields;
 mod project;
+mod times;
+
+pub use after::Reference;
+pub use batch::{in_batch, read_batch};
 
 use chimera_agent::spec::Project;
-use chimera_core::Request;
+use chimera_core::{Request, TaskId, UnixMillis};
 use fields::Reader;
 use serde_json::{Map, Value};
 
 /// Every field that a request may have.
-pub const FIELDS: [&str; 8] =
-    ["feature", "target_url", "staging_url", "priority", "acceptance", "project", "not_before", "labels"];
+pub const FIELDS: [&str; 11] = [
+    "feature",
+    "target_url",
+    "staging_url",
+    "priority",
+    "acceptance",
+    "project",
+    "not_before",
+    "deadline",
+    "expires_at",
+    "after",
+    "labels",
+];
 
 /// A request that may be queued.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +40,21 @@ pub struct Accepted {
     pub request: Request,
     /// The project that was decided on: a configured one, or `scratch-` and the host of `target_url`.
     pub project: String,
+    /// What it is to wait for; [`Accepted::resolve`] puts it into the request.
+    pub after: Vec<Reference>,
+}
+
+impl Accepted {
+    /// The request with the ids of the tasks that it waits for; `batch` are those of the entries before it.
+    #[must_use]
+    pub fn resolve(mut self, batch: &[TaskId]) -> Self {
+        let id = |reference| match reference {
+            Reference::Task(id) => Some(id),
+            Reference::Entry(place) => batch.get(place).cloned(),
+        };
+        self.request.after = self.after.drain(..).filter_map(id).collect();
+        self
+    }
 }
 
 /// What is wrong with one field, and what to do about it.
@@ -59,9 +91,18 @@ fn plural(fields: usize) -> String {
 ///
 /// # Errors
 /// [`Refusal`] with all that is wrong.
-pub fn read(body: &[u8], projects: &[Project]) -> Result<Accepted, Refusal> {
+pub fn read(body: &[u8], projects: &[Project], now: UnixMillis) -> Result<Accepted, Refusal> {
     let object = object(body)?;
-    let mut reader = Reader::new(&object);
+    one(Reader::new(&object), projects, now, None).map_err(Refusal::Fields)
+}
+
+/// Checks one request; `place` is that in its batch.
+fn one(
+    mut reader: Reader<'_>,
+    projects: &[Project],
+    now: UnixMillis,
+    place: Option<usize>,
+) -> Result<Accepted, Vec<FieldError>> {
     reader.refuse_unknown(&FIELDS);
     let feature = reader.feature();
     let target_url = reader.required_url("target_url");
@@ -69,11 +110,12 @@ pub fn read(body: &[u8], projects: &[Project]) -> Result<Accepted, Refusal> {
     let priority = reader.priority();
     let acceptance = reader.acceptance();
     let named = reader.project(projects);
-    let not_before = reader.not_before();
+    let times::Times { not_before, deadline, expires_at } = times::read(&mut reader, now);
+    let after = after::read(&mut reader, place);
     let labels = reader.labels();
     let errors = reader.into_errors();
     let (Some(feature), Some((target_url, target)), true) = (feature, target_url, errors.is_empty()) else {
-        return Err(Refusal::Fields(errors));
+        return Err(errors);
     };
     let staging_url = staging_url.map(|(text, _)| text);
     let project = named.clone().unwrap_or_else(|| project::decide(&target, projects));
@@ -85,9 +127,12 @@ pub fn read(body: &[u8], projects: &[Project]) -> Result<Accepted, Refusal> {
         acceptance,
         project: named,
         not_before,
+        deadline,
+        expires_at,
+        after: Vec::new(),
         labels,
     };
-    Ok(Accepted { request, project })
+    Ok(Accepted { request, project, after })
 }
 
 /// Reads a body that must be a JSON object.

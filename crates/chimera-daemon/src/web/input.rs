@@ -11,6 +11,8 @@ use tokio_stream::StreamExt;
 
 /// Largest body: the largest acceptable request, with each character escaped, is smaller.
 pub(super) const BODY_BYTES: usize = 512 * 1024;
+/// Largest body of a batch: 500 requests of some pages each.
+pub(super) const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes beyond the limit that are still read, so that a client that writes first gets to see the answer.
 const DISCARD_BYTES: usize = 8 * 1024 * 1024;
 
@@ -87,7 +89,21 @@ impl FromRequest<App> for JsonBody {
     async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let typed = check_type(&parts.headers);
-        let bytes = read(body).await?;
+        let bytes = read(body, BODY_BYTES).await?;
+        typed.map(|()| Self(bytes))
+    }
+}
+
+/// The JSON body of a batch, not yet parsed.
+pub(super) struct LargeBody(pub(super) Vec<u8>);
+
+impl FromRequest<App> for LargeBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let typed = check_type(&parts.headers);
+        let bytes = read(body, BATCH_BYTES).await?;
         typed.map(|()| Self(bytes))
     }
 }
@@ -100,7 +116,7 @@ impl FromRequest<App> for MaybeBody {
 
     async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body).await?;
+        let bytes = read(body, BODY_BYTES).await?;
         if bytes.is_empty() {
             return Ok(Self(None));
         }
@@ -118,17 +134,17 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::not_that_type(format!("Content-Type must be application/json: {sent}")))
 }
 
-async fn read(body: Body) -> Result<Vec<u8>, Problem> {
+async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
     let (mut bytes, mut total) = (Vec::new(), 0);
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| Problem::not_json("the body ended before it was complete"))?;
         total += chunk.len();
-        if total <= BODY_BYTES {
+        if total <= limit {
             bytes.extend_from_slice(&chunk);
-        } else if total > BODY_BYTES + DISCARD_BYTES {
+        } else if total > limit + DISCARD_BYTES {
             break;
         }
     }
-    if total > BODY_BYTES { Err(Problem::too_large(BODY_BYTES)) } else { Ok(bytes) }
+    if total > limit { Err(Problem::too_large(limit)) } else { Ok(bytes) }
 }

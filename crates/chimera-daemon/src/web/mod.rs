@@ -1,11 +1,12 @@
 //! The HTTP interface.
 //!
-//! [`router`] is all of it. Map: `submit`, `tasks`, `events`, `evidence`, `bundle`, `logs`, `health` hold
+//! [`router`] is all of it. Map: `submit`, `batch`, `tasks`, `events`, `evidence`, `bundle`, `logs`, `health` hold
 //! the handlers,
 //! `view` the shapes they answer with, [`waiting`] the answer to "why is it not running", `problem` every
 //! error, `input` what is read from requests, `guard` the checks before all handlers. Handlers are thin: they
 //! read, ask the store once, and show.
 
+mod batch;
 mod bundle;
 mod events;
 mod evidence;
@@ -150,6 +151,7 @@ struct Description;
 pub fn router(app: App) -> Router {
     let (routes, mut openapi) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(submit::submit))
+        .routes(routes!(batch::submit))
         .routes(routes!(tasks::list))
         .routes(routes!(tasks::show))
         .routes(routes!(tasks::reprioritise))

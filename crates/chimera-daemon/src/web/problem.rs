@@ -6,7 +6,9 @@ use crate::intake::{FieldError, Refusal};
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use chimera_core::limits;
 use chimera_store::StoreError;
+use chimera_store::after::{Unlinked, Why};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -141,8 +143,19 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something broke inside", detail)
     }
 
+    /// What is wrong with a task to wait for.
+    pub(super) fn unlinked(one: &Unlinked) -> FieldError {
+        let (field, id) = (format!("after[{}]", one.position), &one.id);
+        let detail = match one.why {
+            Why::Unknown => {
+                format!("there is no task {id}: it was never accepted, or was removed since it ended")
+            }
+            Why::Crowded => format!("{} tasks wait for {id} already: wait for another one", limits::WAITERS),
+        };
+        FieldError { field, detail }
+    }
+
     /// What the store's refusal means to the caller.
-    #[expect(clippy::needless_pass_by_value, reason = "made for `map_err`")]
     pub fn store(err: StoreError) -> Self {
         let detail = err.to_string();
         match err {
@@ -150,6 +163,7 @@ impl Problem {
             StoreError::IdempotencyConflict { .. } | StoreError::Illegal(_) | StoreError::Ended { .. } => {
                 Self::conflict(detail)
             }
+            StoreError::After(unlinked) => Self::fields(unlinked.iter().map(Self::unlinked).collect()),
             StoreError::BadCursor => Self::field("cursor", "is not valid: start again without one"),
             StoreError::Full => {
                 tracing::error!("{detail}");

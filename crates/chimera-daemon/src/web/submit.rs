@@ -43,6 +43,15 @@ pub(super) struct NewRequest {
     /// The earliest start.
     #[schema(format = DateTime)]
     not_before: Option<String>,
+    /// Past it the task fails with the reason `deadline`, whether it waits or runs.
+    #[schema(format = DateTime)]
+    deadline: Option<String>,
+    /// A task that has not begun by then is cancelled.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// Ids of tasks that have to be completed first.
+    #[schema(max_items = 100)]
+    after: Option<Vec<String>>,
     /// Free marks to filter by.
     labels: Option<BTreeMap<String, String>>,
 }
@@ -74,7 +83,8 @@ pub(super) async fn submit(
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let accepted = intake::read(&body, &app.settings.projects).map_err(Problem::refused)?;
+    let accepted = intake::read(&body, &app.settings.projects, app.now());
+    let accepted = accepted.map_err(Problem::refused)?.resolve(&[]);
     let new = NewTask {
         id: app.dice.task_id(),
         idempotency: idempotency(&headers, &accepted.request)?,
@@ -83,17 +93,20 @@ pub(super) async fn submit(
         now: app.now(),
     };
     let submitted = accept(&app.store, new).await.map_err(Problem::store)?;
-    let replayed = matches!(submitted, Submitted::Existing(_));
+    let known = matches!(submitted, Submitted::Existing(_));
     let task = submitted.into_task();
     let mut response = Json(Submission::of(&task)).into_response();
     if let Ok(place) = HeaderValue::from_str(&format!("/api/tasks/{}", task.id)) {
         response.headers_mut().insert(header::LOCATION, place);
     }
-    if replayed {
-        let name = HeaderName::from_static("idempotent-replayed");
-        response.headers_mut().insert(name, HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    Ok(if known { replayed(response) } else { response })
+}
+
+/// Says that the answer is about what was accepted before.
+pub(super) fn replayed(mut response: Response) -> Response {
+    let name = HeaderName::from_static("idempotent-replayed");
+    response.headers_mut().insert(name, HeaderValue::from_static("true"));
+    response
 }
 
 /// Puts the task into the queue. Of two submissions with one key that come at the same instant, the later one
@@ -112,15 +125,23 @@ async fn accept(store: &Store, new: NewTask) -> Result<Submitted, StoreError> {
 /// The key with the hash of the checked request: white space and the order of fields do not matter. The priority
 /// may have been changed since, but is part of what was asked for.
 fn idempotency(headers: &HeaderMap, request: &Request) -> Result<Option<IdempotencyKey>, Problem> {
+    let Some(key) = key(headers)? else { return Ok(None) };
+    let canonical = serde_json::to_vec(request).map_err(|_| Problem::internal())?;
+    Ok(Some(IdempotencyKey { key, body_sha256: sha256(&canonical) }))
+}
+
+/// The key, if one was sent.
+pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let fits =
         |key: &&str| (1..=KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-    let Some(key) = value.to_str().ok().filter(fits) else {
-        let detail = format!("must be 1 to {KEY_BYTES} visible ASCII characters");
-        return Err(Problem::field("Idempotency-Key", detail));
-    };
-    let canonical = serde_json::to_vec(request).map_err(|_| Problem::internal())?;
-    Ok(Some(IdempotencyKey { key: key.to_owned(), body_sha256: sha256(&canonical) }))
+    match value.to_str().ok().filter(fits) {
+        Some(key) => Ok(Some(key.to_owned())),
+        None => {
+            let detail = format!("must be 1 to {KEY_BYTES} visible ASCII characters");
+            Err(Problem::field("Idempotency-Key", detail))
+        }
+    }
 }
 
 /// A new priority.

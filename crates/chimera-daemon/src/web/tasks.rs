@@ -3,6 +3,7 @@
 use super::input::{Id, JsonBody, MaybeBody, Params};
 use super::submit::{NewPriority, new_priority};
 use super::view::{TaskPage, TaskView};
+use super::waiting::Around;
 use super::{App, Problem};
 use crate::config::nearest;
 use crate::intake;
@@ -11,6 +12,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chimera_core::{Phase, Status, Task, TaskId};
+use chimera_store::after;
 use chimera_store::read::{self, Filter, PAGE};
 use chimera_store::steer::{self, Cancel};
 use chimera_store::{ReadTx, StoreError};
@@ -59,11 +61,26 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Json<
     let limit = params.number("limit", 1, i64::from(PAGE))?.unwrap_or(PAGE_DEFAULT);
     let limit = u32::try_from(limit).unwrap_or(PAGE);
     let cursor = params.get("cursor").map(str::to_owned);
-    let page = app.store.read(move |tx| read::list(tx, &filter, cursor.as_deref(), limit)).await;
-    let page = page.map_err(Problem::store)?;
+    page(&app, filter, cursor, limit).await.map(Json)
+}
+
+/// A page of the tasks that a filter lets through.
+pub(super) async fn page(
+    app: &App,
+    filter: Filter,
+    cursor: Option<String>,
+    limit: u32,
+) -> Result<TaskPage, Problem> {
+    let read = app.store.read(move |tx| {
+        let page = read::list(tx, &filter, cursor.as_deref(), limit)?;
+        let around = |task: Task| Ok((Around { ahead: None, after: after::waits(tx, &task)? }, task));
+        let items = page.items.into_iter().map(around).collect::<Result<Vec<_>, StoreError>>()?;
+        Ok((items, page.next))
+    });
+    let (items, next) = read.await.map_err(Problem::store)?;
     let now = app.now();
-    let items = page.items.into_iter().map(|task| TaskView::of(task, None, now)).collect();
-    Ok(Json(TaskPage { items, next: page.next }))
+    let items = items.into_iter().map(|(around, task)| TaskView::of(task, &around, now)).collect();
+    Ok(TaskPage { items, next })
 }
 
 fn statuses(params: &Params) -> Result<Vec<Status>, Problem> {
@@ -105,14 +122,15 @@ pub(super) async fn show(State(app): State<App>, Id(id): Id) -> Result<Json<Task
 }
 
 async fn view(app: &App, id: TaskId) -> Result<TaskView, Problem> {
-    let (task, ahead) = app.store.read(move |tx| with_ahead(tx, &id)).await.map_err(Problem::store)?;
-    Ok(TaskView::of(task, ahead, app.now()))
+    let (task, around) = app.store.read(move |tx| looked_at(tx, &id)).await.map_err(Problem::store)?;
+    Ok(TaskView::of(task, &around, app.now()))
 }
 
-fn with_ahead(tx: &ReadTx<'_>, id: &TaskId) -> Result<(Task, Option<u32>), StoreError> {
+fn looked_at(tx: &ReadTx<'_>, id: &TaskId) -> Result<(Task, Around), StoreError> {
     let task = read::task(tx, id)?.ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
     let ahead = (task.status == Status::Queued).then(|| read::ahead(tx, &task)).transpose()?;
-    Ok((task, ahead))
+    let after = after::waits(tx, &task)?;
+    Ok((task, Around { ahead, after }))
 }
 
 /// Change the priority of a task that has not ended.

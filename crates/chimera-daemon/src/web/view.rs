@@ -1,8 +1,8 @@
 //! The shapes that the interface answers with.
 
 use super::time::rfc3339;
-use super::waiting::{WaitingFor, waiting_for};
-use chimera_core::{Phase, Reason, Status, Task, UnixMillis, Usage};
+use super::waiting::{Around, WaitingFor, waiting_for};
+use chimera_core::{Phase, Reason, Status, Task, TaskId, UnixMillis, Usage};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -13,12 +13,14 @@ pub(super) struct Submission {
     /// The name of the task.
     #[schema(example = "chimera-abc123456789")]
     task_id: String,
-    /// `queued`; with an idempotency key that was used before, the status of the task that exists.
+    /// `queued`; with an idempotency key that was used before, the status of the task that exists, or `removed`
+    /// if it was pruned.
     #[schema(example = "queued")]
     status: &'static str,
     /// When it was accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
-    created_at: String,
+    created_at: Option<String>,
 }
 
 impl Submission {
@@ -26,8 +28,14 @@ impl Submission {
         Self {
             task_id: task.id.to_string(),
             status: task.status.as_str(),
-            created_at: rfc3339(task.created_at),
+            created_at: Some(rfc3339(task.created_at)),
         }
+    }
+
+    /// A task that was accepted before, which may have been pruned since.
+    pub(super) fn known(id: &TaskId, task: Option<&Task>) -> Self {
+        let removed = || Self { task_id: id.to_string(), status: "removed", created_at: None };
+        task.map_or_else(removed, Self::of)
     }
 }
 
@@ -90,6 +98,22 @@ pub(super) struct TaskView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     not_before: Option<String>,
+    /// Past it the task fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    deadline: Option<String>,
+    /// It is cancelled if it has not begun by then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// The tasks that had to be completed first, as the request named them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    after: Vec<TaskId>,
+    /// When a person gave it up for good, if it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    discarded_at: Option<String>,
     /// The project.
     project: String,
     /// The branch that the change grows on, once there is one.
@@ -162,7 +186,7 @@ pub(super) struct TaskPage {
 }
 
 impl TaskView {
-    pub(super) fn of(task: Task, ahead: Option<u32>, now: UnixMillis) -> Self {
+    pub(super) fn of(task: Task, around: &Around, now: UnixMillis) -> Self {
         let workflow = &task.workflow;
         Self {
             status: task.status.as_str(),
@@ -171,7 +195,7 @@ impl TaskView {
             created_at: rfc3339(task.created_at),
             started_at: task.started_at.map(rfc3339),
             completed_at: task.completed_at.map(rfc3339),
-            waiting_for: waiting_for(&task, ahead, now),
+            waiting_for: waiting_for(&task, around, now),
             reason: workflow.reason,
             error: workflow.error.clone(),
             failed_in: workflow.failed_in.map(Phase::as_str),
@@ -179,6 +203,10 @@ impl TaskView {
             staging_url: task.request.staging_url,
             priority: task.request.priority.get(),
             not_before: task.request.not_before.map(rfc3339),
+            deadline: task.request.deadline.map(rfc3339),
+            expires_at: task.request.expires_at.map(rfc3339),
+            after: task.request.after,
+            discarded_at: task.discarded_at.map(rfc3339),
             branch: workflow.artifacts.base_commit.is_some().then(|| task.id.branch()),
             iteration: workflow.iteration,
             attempt: workflow.attempt,

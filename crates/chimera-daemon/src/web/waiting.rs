@@ -2,6 +2,7 @@
 
 use super::time::rfc3339;
 use chimera_core::{Status, Task, UnixMillis};
+use chimera_store::after::{HELD, Waits};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -27,14 +28,29 @@ pub enum WaitingKind {
     Retry,
     /// The request asked for a later start.
     NotBefore,
+    /// Tasks that the request named are not completed.
+    After,
     /// All workers are busy, or none is running.
     Worker,
 }
 
-/// What a task waits for; nothing unless it is queued. `ahead` is the number of ready tasks before it, if known.
-pub fn waiting_for(task: &Task, ahead: Option<u32>, now: UnixMillis) -> Option<WaitingFor> {
+/// What is known of the tasks around one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Around {
+    /// The number of ready tasks before it, if known.
+    pub ahead: Option<u32>,
+    /// Those that it waits for.
+    pub after: Waits,
+}
+
+/// What a task waits for; nothing unless it is queued.
+pub fn waiting_for(task: &Task, around: &Around, now: UnixMillis) -> Option<WaitingFor> {
     if task.status != Status::Queued {
         return None;
+    }
+    if task.ready_at == HELD {
+        let detail = others(&around.after);
+        return Some(WaitingFor { kind: WaitingKind::After, until: None, detail });
     }
     if task.ready_at > now {
         let until = rfc3339(task.ready_at);
@@ -47,7 +63,7 @@ pub fn waiting_for(task: &Task, ahead: Option<u32>, now: UnixMillis) -> Option<W
         };
         return Some(WaitingFor { kind, until: Some(until), detail });
     }
-    let detail = match ahead {
+    let detail = match around.ahead {
         None => "waits for a free worker".to_owned(),
         Some(0) => "waits for a free worker; it is the next".to_owned(),
         Some(1) => "waits for a free worker; 1 task is ahead of it".to_owned(),
@@ -57,6 +73,20 @@ pub fn waiting_for(task: &Task, ahead: Option<u32>, now: UnixMillis) -> Option<W
         Some(n) => format!("waits for a free worker; {n} tasks are ahead of it"),
     };
     Some(WaitingFor { kind: WaitingKind::Worker, until: None, detail })
+}
+
+/// Which tasks it waits for, and what a person may have to do.
+fn others(waits: &Waits) -> String {
+    let Waits { some, all } = waits;
+    let named: Vec<String> = some.iter().map(|(id, status)| format!("{id} ({status})")).collect();
+    let mut detail = format!("waits for {}", named.join(", "));
+    if *all > some.len() as u64 {
+        detail += &format!(" and {} more", all - some.len() as u64);
+    }
+    if some.iter().any(|(_, status)| status.is_end()) {
+        detail += "; one that failed or was cancelled does not start it: retry that one, or cancel this one";
+    }
+    detail
 }
 
 fn times(failures: u32) -> String {

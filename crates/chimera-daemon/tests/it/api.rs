@@ -21,7 +21,7 @@ fn with(field: &str, value: Value) -> Value {
 }
 
 /// Asserts a problem document of this status whose detail holds all these words.
-fn problem(answer: &Answer, status: u16, words: &[&str]) {
+pub(crate) fn problem(answer: &Answer, status: u16, words: &[&str]) {
     assert_eq!(
         (answer.status, answer.kind.as_str()),
         (status, "application/problem+json"),
@@ -56,7 +56,7 @@ fn every_wrong_field_is_named_with_what_to_do() {
     let site = Site::new("");
     let daemon = api(&site);
     let long = "x".repeat(17_000);
-    let cases: [(Value, &[&str]); 19] = [
+    let cases: [(Value, &[&str]); 27] = [
         (with("feature", json!("")), &["feature", "must not be empty"]),
         (with("feature", json!("  \n ")), &["feature", "must not be empty"]),
         (with("feature", json!(long)), &["feature", "17000 bytes"]),
@@ -75,6 +75,14 @@ fn every_wrong_field_is_named_with_what_to_do() {
         (with("priority", json!(5.5)), &["priority", "whole number"]),
         (with("prioritty", json!(5)), &["prioritty", "did you mean `priority`?"]),
         (with("project", json!("shop")), &["project", "shop"]),
+        (with("deadline", json!("tomorrow")), &["deadline", "RFC 3339"]),
+        (with("deadline", json!("2001-01-01T00:00:00Z")), &["deadline", "in the past"]),
+        (with("expires_at", json!("2001-01-01T00:00:00Z")), &["expires_at", "in the past"]),
+        (with("after", json!("chimera-0123456789ab")), &["after", "list of task ids"]),
+        (with("after", json!(["chimera-1"])), &["after[0]", "no task id"]),
+        (with("after", json!(["#0"])), &["after[0]", "not"]),
+        (with("after", json!(["chimera-0123456789ab"])), &["after[0]", "no task chimera-0123456789ab"]),
+        (with("after", json!(vec!["chimera-0123456789ab"; 2])), &["after[1]", "already"]),
         (with("acceptance", json!(["see headng \"Books\""])), &["acceptance", "headng", "see heading"]),
     ];
     for (body, words) in cases {

@@ -1,6 +1,7 @@
 //! The tests of the daemon: its rooms with a real store, and the real binary.
 
 mod api;
+mod batch;
 mod bundle;
 mod cli;
 mod crash;
@@ -14,4 +15,5 @@ mod real;
 mod scratch;
 mod script;
 mod shows;
+mod times;
 mod trouble;

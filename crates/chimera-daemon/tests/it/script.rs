@@ -124,8 +124,14 @@ impl House {
     }
 
     pub(crate) async fn submit(&self, bits: u64) -> TaskId {
+        self.submit_with(bits, |_| ()).await
+    }
+
+    /// Submits a request that was changed first.
+    pub(crate) async fn submit_with(&self, bits: u64, change: impl FnOnce(&mut Request)) -> TaskId {
         let id = TaskId::from_bits(bits);
-        let request = Request::new("User can view homepage", "https://example.com");
+        let mut request = Request::new("User can view homepage", "https://example.com");
+        change(&mut request);
         let now = Clock::system().now();
         let new = NewTask {
             id: id.clone(),
@@ -177,6 +183,7 @@ pub(crate) fn settings() -> Settings {
             ..Policy::default()
         },
         timeouts: BTreeMap::new(),
+        patience: Duration::from_secs(30),
     }
 }
 

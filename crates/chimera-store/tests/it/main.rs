@@ -1,5 +1,7 @@
 //! The store, tried from outside on real files.
 
+mod after;
+mod batch;
 mod claim;
 mod fixture;
 mod lease;
@@ -9,5 +11,6 @@ mod postgres;
 mod scratch;
 mod steer;
 mod submit;
+mod times;
 mod walk;
 mod write;

@@ -10,51 +10,6 @@ pub(in crate::cli) struct TaskArg {
 }
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Submit {
-    /// What users can do once it is there: "User can view homepage"
-    #[arg(required_unless_present = "file")]
-    pub(in crate::cli) feature: Option<String>,
-    /// The page of the running application
-    #[arg(long, value_name = "URL", required_unless_present = "file")]
-    pub(in crate::cli) target_url: Option<String>,
-    /// Where the change is staged, if not by the project
-    #[arg(long, value_name = "URL")]
-    pub(in crate::cli) staging_url: Option<String>,
-    /// 1 (whenever) to 10 (at once) [default: 5]
-    #[arg(long, value_name = "N")]
-    pub(in crate::cli) priority: Option<i64>,
-    /// An acceptance criterion, in order; may be repeated
-    #[arg(long = "accept", value_name = "SENTENCE")]
-    pub(in crate::cli) acceptance: Vec<String>,
-    /// A configured project; without it the target URL decides
-    #[arg(long)]
-    pub(in crate::cli) project: Option<String>,
-    /// The earliest start, such as 2030-01-31T08:00:00Z
-    #[arg(long, value_name = "TIME")]
-    pub(in crate::cli) not_before: Option<String>,
-    /// A free mark; may be repeated
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = pair)]
-    pub(in crate::cli) labels: Vec<(String, String)>,
-    /// A key that makes it safe to send the request again
-    #[arg(long, value_name = "KEY")]
-    pub(in crate::cli) idempotency_key: Option<String>,
-    /// Read the request from a JSON file instead; - is standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["feature", "target_url", "staging_url", "priority",
-        "acceptance", "project", "not_before", "labels"])]
-    pub(in crate::cli) file: Option<PathBuf>,
-    /// Follow it until it ends
-    #[arg(long)]
-    pub(in crate::cli) watch: bool,
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("write it as KEY=VALUE".to_owned()),
-    }
-}
-
-#[derive(Debug, Args)]
 pub(in crate::cli) struct List {
     /// Only these: queued, running, completed, failed, cancelled
     #[arg(long, value_name = "STATUS", value_delimiter = ',')]

@@ -2,7 +2,7 @@
 
 use super::empty::{Empty, put};
 use super::{Figure, Plan, process, quantile};
-use crate::engine::{Engine, Settings};
+use crate::engine::{self, Engine, Settings};
 use crate::seams::{Clock, Dice};
 use anyhow::{Context, Result};
 use chimera_core::Policy;
@@ -54,6 +54,7 @@ fn settings(workers: u32) -> Settings {
         limits: BTreeMap::new(),
         policy: Policy::default(),
         timeouts: BTreeMap::new(),
+        patience: engine::PATIENCE,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a tortured daemon runs: the real engine on the real store, with agents that do nothing for a moment.
 
 use super::LEASE;
-use crate::engine::{Engine, Settings};
+use crate::engine::{self, Engine, Settings};
 use crate::local::bench::empty::nothing;
 use crate::seams::{Clock, Dice};
 use crate::wiring::Shutdown;
@@ -57,6 +57,7 @@ pub async fn run_daemon(life: &Incarnation) -> Result<()> {
         // A torture kills more often than a task could deserve to be set aside for.
         policy: Policy { max_crashes: 1_000_000, ..Policy::default() },
         timeouts: BTreeMap::new(),
+        patience: engine::PATIENCE,
     };
     let runner = Arc::new(Moment(Mutex::new(fastrand::Rng::with_seed(life.seed))));
     let engine = Engine::new(store.clone(), runner, settings, clock, Dice::seeded(life.seed));

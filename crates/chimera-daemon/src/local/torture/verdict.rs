@@ -139,10 +139,14 @@ impl Replay {
                     return Err(format!("taken from {worker}, to whom nothing was done"));
                 }
             }
-            EntryKind::Cancelled => (self.worker, self.ended) = (None, true),
+            EntryKind::Cancelled | EntryKind::Overdue | EntryKind::Expired => {
+                (self.worker, self.ended) = (None, true);
+            }
             EntryKind::Accepted
             | EntryKind::CancelRequested
             | EntryKind::Requeued
+            | EntryKind::Released
+            | EntryKind::Discarded
             | EntryKind::PriorityChanged { .. } => {}
         }
         Ok(())
