@@ -4,7 +4,7 @@
 //! [`Store::read`] on connections of their own. Closures see [`Tx`] and [`ReadTx`], never the driver. Map:
 //! [`submit`] accepts tasks, [`batch`] many at once, [`queue`] claims, extends, settles and rescues them, [`lease`]
 //! tells whether one holds, [`steer`] is what people do to them, [`times`] ends those whose time is up, [`after`]
-//! makes them wait for each other, [`read`] answers questions; `session` is
+//! makes them wait for each other, [`read`] answers questions; [`sim`] is a database for simulations, `session` is
 //! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam.
 
 pub mod after;
@@ -22,6 +22,7 @@ pub mod read;
 mod reader;
 mod row;
 mod session;
+pub mod sim;
 mod sqlite;
 pub mod steer;
 mod store;

@@ -76,7 +76,7 @@ impl Plant {
 }
 
 /// One in so many commits or journal rows is affected.
-const RARE: u32 = 40;
+const RARE: u32 = 11;
 
 /// A connection with a bug.
 pub(crate) struct Planted {

@@ -2,6 +2,7 @@
 
 use crate::plant::Planted;
 use crate::session::Connect;
+use crate::sim::Queues;
 use crate::writer::Writer;
 use crate::{Database, Plant, ReadTx, StoreError, Tx, migrate, postgres, reader, sqlite, writer};
 use chimera_core::UnixMillis;
@@ -62,6 +63,15 @@ impl Store {
             let opening = scope.spawn(|| Self::open_here(database, options));
             opening.join().unwrap_or(Err(StoreError::Panicked))
         })
+    }
+
+    /// A store whose closures wait for somebody to run them.
+    pub(crate) fn unserved(changes: watch::Sender<u64>) -> Queues {
+        let (writes, write_queue) = mpsc::channel(WRITE_QUEUE);
+        let (reads, read_queue) = mpsc::channel(READ_QUEUE);
+        let ended = std::sync::Mutex::new(None);
+        let inner = Inner { writes, reads, changes, _watcher: None, ended };
+        (Self { inner: Arc::new(inner) }, write_queue, read_queue)
     }
 
     fn open_here(database: &Database, options: &Options) -> Result<Self, StoreError> {

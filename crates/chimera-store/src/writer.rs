@@ -96,6 +96,11 @@ impl Writer {
         });
     }
 
+    /// Runs a closure with those that wait beside it, at once and in the caller's thread.
+    pub(crate) fn turn(&mut self, first: Job, queue: &mut mpsc::Receiver<Job>) {
+        self.group(first, Gathering { queue, expected: 0, until: now() });
+    }
+
     /// Runs closures and commits them together; gives their number.
     fn group(&mut self, first: Job, mut gathering: Gathering<'_>) -> usize {
         let before = match self.begin() {

@@ -226,10 +226,11 @@ impl Dispatcher {
     }
 
     fn stop_where(&self, why: Stop, which: impl Fn(&TaskId) -> bool) {
-        self.running
-            .values()
-            .filter(|running| which(&running.task))
-            .for_each(|running| running.brake.pull(why));
+        let mut stopped: Vec<&Running> =
+            self.running.values().filter(|running| which(&running.task)).collect();
+        // In an order that a simulation finds again.
+        stopped.sort_by(|one, other| one.task.cmp(&other.task));
+        stopped.into_iter().for_each(|running| running.brake.pull(why));
     }
 
     /// Lets running phases end within their grace, then hands the tasks back.

@@ -4,7 +4,7 @@ use super::Context;
 use super::worker::{Brake, Stop};
 use chimera_agent::runner::Fence;
 use chimera_core::Task;
-use chimera_store::lease;
+use chimera_store::{StoreError, lease};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ pub(super) fn of(context: &Arc<Context>, task: &Task, brake: &Brake) -> Fence {
                         tracing::warn!(task = %id, epoch, "the lease is lost: nothing more is done for it");
                         brake.pull(Stop::LeaseLost);
                     }
+                    Err(StoreError::Closed) => return false,
                     Err(err) => {
                         tracing::error!(task = %id, error = %err, "cannot ask for the lease; trying again");
                         tokio::time::sleep(AGAIN).await;

@@ -24,6 +24,7 @@ pub(super) async fn bounded(
     stop: &CancellationToken,
 ) -> Result<Report, Lost> {
     let overrun = tokio::select! {
+        biased;
         ended = &mut attempt => return ended.map_err(Lost::Broke),
         () = brake.cancelled() => false,
         () = tokio::time::sleep(timeout + patience) => true,

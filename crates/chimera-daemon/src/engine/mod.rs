@@ -74,6 +74,15 @@ impl Engine {
         Self { context: Arc::new(Context { store, runner, settings, clock, dice, owner, roles }) }
     }
 
+    /// The same under another name than this process's.
+    #[must_use]
+    pub fn owned_by(mut self, owner: Owner) -> Self {
+        if let Some(context) = Arc::get_mut(&mut self.context) {
+            context.owner = owner;
+        }
+        self
+    }
+
     /// Works until `shutdown` is cancelled, then gives running phases their grace and hands the rest back.
     /// Cancelling `now` ends the grace at once. On return every process of every attempt has ended and
     /// every task is settled or handed back, unless the store refused.

@@ -17,6 +17,11 @@ impl Owner {
         Self { text: format!("{}/{}", Identity::current(), uuid::Uuid::new_v4().simple()) }
     }
 
+    /// An owner of that name, of whose process nothing is known.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { text: name.into() }
+    }
+
     /// The name in leases.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -95,6 +95,7 @@ async fn attempt(context: &Arc<Context>, task: &Task, brake: &Brake, draining: &
     let limit = phase.role().and_then(|role| context.roles.get(&role));
     let _slot = match limit {
         Some(limit) => tokio::select! {
+            biased;
             slot = limit.acquire() => slot.ok(),
             () = brake.signal.cancelled() => return Outcome::Interrupted.into(),
             () = draining.cancelled() => return Outcome::Interrupted.into(),

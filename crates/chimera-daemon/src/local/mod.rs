@@ -12,7 +12,7 @@ pub use demo::{Stage, stage};
 pub use doctor::doctor;
 pub use init::init;
 pub use setup::setup;
-pub use torture::{Findings, Incarnation, Torture, Violation, run_daemon, torture};
+pub use torture::{Audit, Excuse, Findings, Incarnation, Torture, Violation, run_daemon, search, torture};
 
 use crate::config::Config;
 use crate::wiring;

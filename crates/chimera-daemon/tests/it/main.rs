@@ -15,5 +15,7 @@ mod real;
 mod scratch;
 mod script;
 mod shows;
+mod sim;
+mod stage;
 mod times;
 mod trouble;

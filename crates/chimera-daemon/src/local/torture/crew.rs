@@ -3,6 +3,7 @@
 use super::{LEASE, Torture};
 use crate::seams::Clock;
 use anyhow::{Context, Result};
+use chimera_agent::process::Identity;
 use chimera_core::{TaskId, UnixMillis};
 use chimera_store::Store;
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,6 +18,8 @@ const CREW: usize = 3;
 const PAUSE: u64 = 400;
 /// How far clocks are set wrong, in milliseconds, where a server's clock puts them right.
 const AHEAD: i64 = 3_600_000;
+/// How far the clocks of the torturer and of a database server may be apart on one machine.
+const CLOCKS: Duration = Duration::from_millis(50);
 /// How long a daemon may take to end when it is asked to.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -45,6 +48,15 @@ pub(super) struct Harmed {
 }
 
 impl Harmed {
+    /// Whether something was done to the daemon of that name, by then, that costs it its lease.
+    pub(super) fn excuses(&self, worker: &str, by: UnixMillis) -> bool {
+        let identity = worker.split_once('/').and_then(|(process, _)| Identity::parse(process));
+        let own = identity.and_then(|identity| self.pids.get(&identity.pid()));
+        let by = by.plus(CLOCKS);
+        own.into_iter().chain(&self.disconnected).any(|at| *at <= by)
+            || self.held_up.iter().any(|(from, until)| (*from..=until.plus(CLOCKS + CLOCKS)).contains(&by))
+    }
+
     fn mark(&mut self, pid: u32) {
         self.pids.entry(pid).or_insert_with(|| Clock::system().now());
     }

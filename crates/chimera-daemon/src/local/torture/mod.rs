@@ -9,12 +9,12 @@ mod daemon;
 mod verdict;
 
 pub use daemon::{Incarnation, run_daemon};
-pub use verdict::Violation;
+pub use verdict::{Audit, Excuse, Violation, search};
 
 use super::bench::empty::task;
 use crate::seams::Dice;
 use anyhow::{Context, Result, bail};
-use chimera_core::{Policy, Status, TaskId};
+use chimera_core::{Policy, TaskId};
 use chimera_store::{Database, Options, Plant, Store, read, steer};
 use crew::Crew;
 use serde::Serialize;
@@ -84,14 +84,14 @@ pub async fn torture(how: &Torture) -> Result<Findings> {
     crew.calm()?;
     let ended = settled(&store, CALM).await?;
     let harmed = crew.dismiss().await?;
-    let mut findings = verdict::search(&store, &accepted, &harmed).await?;
+    let excused = |worker: &str, by| harmed.excuses(worker, by);
+    let Audit { completed, cancelled, rescues, mut violations } = search(&store, &accepted, &excused).await?;
     if !ended {
-        findings.violations.push(Violation::unended(CALM));
+        violations.push(Violation::unended(CALM));
     }
-    findings.seed = how.seed;
-    findings.done = harmed.done;
     store.close().await;
-    Ok(findings)
+    let (seed, accepted, done) = (how.seed, accepted.len(), harmed.done);
+    Ok(Findings { seed, accepted, completed, cancelled, rescues, done, violations })
 }
 
 /// Submits and cancels while the crew is tortured; gives the tasks that were accepted.
@@ -132,8 +132,4 @@ async fn settled(store: &Store, limit: Duration) -> Result<bool> {
         tokio::time::sleep(PACE).await;
     }
     Ok(false)
-}
-
-fn count(statuses: &[Status], wanted: Status) -> usize {
-    statuses.iter().filter(|status| **status == wanted).count()
 }

@@ -1,17 +1,13 @@
 //! The search: every task's journal is replayed against what must never happen.
+//!
+//! The torture of real daemons and the simulation use the same search.
 
-use super::crew::Harmed;
-use super::{Findings, count};
 use anyhow::Result;
-use chimera_agent::process::Identity;
 use chimera_core::{EntryKind, Outcome, Phase, Status, Task, TaskId, UnixMillis};
 use chimera_store::{Store, read};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// How far the clocks of the torturer and of a database server may be apart on one machine.
-const CLOCKS: Duration = Duration::from_millis(50);
 
 /// Something that must never happen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,13 +24,34 @@ impl Violation {
         Self { task: Some(task.clone()), what: what.into() }
     }
 
-    pub(super) fn unended(limit: Duration) -> Self {
+    /// Something was still waiting or running.
+    pub fn unended(limit: Duration) -> Self {
         Self { task: None, what: format!("some tasks have not ended {limit:?} after the torture was over") }
     }
 }
 
-/// Looks at every task and every entry of the journal.
-pub(super) async fn search(store: &Store, accepted: &[TaskId], harmed: &Harmed) -> Result<Findings> {
+/// What a search found.
+#[derive(Debug, Default)]
+pub struct Audit {
+    /// Tasks completed.
+    pub completed: usize,
+    /// Tasks cancelled, as asked.
+    pub cancelled: usize,
+    /// How often a task was taken over from a daemon that was gone.
+    pub rescues: usize,
+    /// What must never happen and did.
+    pub violations: Vec<Violation>,
+}
+
+/// Tells whether something was done to the daemon of that name, by that time, that costs it its lease.
+pub type Excuse<'a> = dyn Fn(&str, UnixMillis) -> bool + Sync + 'a;
+
+/// Looks at every task and every entry of the journal, in a database whose tasks nothing but a person's wish keeps
+/// from being completed.
+///
+/// # Errors
+/// If the database cannot be read.
+pub async fn search(store: &Store, accepted: &[TaskId], excused: &Excuse<'_>) -> Result<Audit> {
     let mut violations = Vec::new();
     let mut journals: BTreeMap<TaskId, Vec<read::Event>> = BTreeMap::new();
     let mut last = 0;
@@ -59,20 +76,13 @@ pub(super) async fn search(store: &Store, accepted: &[TaskId], harmed: &Harmed) 
         statuses.push(task.status);
         rescues +=
             journal.iter().filter(|event| matches!(event.entry.kind, EntryKind::Rescued { .. })).count();
-        if let Err(what) = replay(&task, journal, harmed) {
+        if let Err(what) = replay(&task, journal, excused) {
             violations.push(Violation::of(id, what));
         }
     }
-    let (completed, cancelled) = (count(&statuses, Status::Completed), count(&statuses, Status::Cancelled));
-    Ok(Findings {
-        seed: 0,
-        accepted: accepted.len(),
-        completed,
-        cancelled,
-        rescues,
-        done: BTreeMap::new(),
-        violations,
-    })
+    let count = |wanted: Status| statuses.iter().filter(|status| **status == wanted).count();
+    let (completed, cancelled) = (count(Status::Completed), count(Status::Cancelled));
+    Ok(Audit { completed, cancelled, rescues, violations })
 }
 
 /// What a task has come to, by its journal.
@@ -86,13 +96,13 @@ struct Replay {
     ended: bool,
 }
 
-fn replay(task: &Task, journal: &[read::Event], harmed: &Harmed) -> Result<(), String> {
+fn replay(task: &Task, journal: &[read::Event], excused: &Excuse<'_>) -> Result<(), String> {
     let mut at = Replay::default();
     for (seq, event) in (1..).zip(journal) {
         if event.seq != seq {
             return Err(format!("the journal has {} where {seq} should be", event.seq));
         }
-        at.follow(event, harmed).map_err(|what| format!("entry {seq}: {what}"))?;
+        at.follow(event, excused).map_err(|what| format!("entry {seq}: {what}"))?;
     }
     if i64::try_from(journal.len()) != Ok(task.seq) {
         return Err(format!("the task counts {} changes, its journal has {}", task.seq, journal.len()));
@@ -106,9 +116,9 @@ fn replay(task: &Task, journal: &[read::Event], harmed: &Harmed) -> Result<(), S
 }
 
 impl Replay {
-    fn follow(&mut self, event: &read::Event, harmed: &Harmed) -> Result<(), String> {
+    fn follow(&mut self, event: &read::Event, excused: &Excuse<'_>) -> Result<(), String> {
         let entry = &event.entry;
-        if self.ended {
+        if self.ended && !matches!(entry.kind, EntryKind::Requeued) {
             return Err(format!("`{}` after the end", entry.kind.as_str()));
         }
         match &entry.kind {
@@ -135,16 +145,19 @@ impl Replay {
             }
             EntryKind::Rescued { .. } => {
                 let worker = self.worker.take().ok_or("rescued from nobody")?;
-                if !was_harmed(&worker, entry.at, harmed) {
+                if !excused(&worker, entry.at) {
                     return Err(format!("taken from {worker}, to whom nothing was done"));
                 }
             }
             EntryKind::Cancelled | EntryKind::Overdue | EntryKind::Expired => {
                 (self.worker, self.ended) = (None, true);
             }
+            EntryKind::Requeued => {
+                self.ended = false;
+                self.passed.retain(|phase| *phase < entry.to);
+            }
             EntryKind::Accepted
             | EntryKind::CancelRequested
-            | EntryKind::Requeued
             | EntryKind::Released
             | EntryKind::Discarded
             | EntryKind::PriorityChanged { .. } => {}
@@ -165,13 +178,4 @@ impl Replay {
         self.ended = to.is_end();
         Ok(())
     }
-}
-
-/// Whether something was done to the daemon of that name, by then, that costs it its lease.
-fn was_harmed(worker: &str, by: UnixMillis, harmed: &Harmed) -> bool {
-    let identity = worker.split_once('/').and_then(|(process, _)| Identity::parse(process));
-    let own = identity.and_then(|identity| harmed.pids.get(&identity.pid()));
-    let by = by.plus(CLOCKS);
-    own.into_iter().chain(&harmed.disconnected).any(|at| *at <= by)
-        || harmed.held_up.iter().any(|(from, until)| (*from..=until.plus(CLOCKS + CLOCKS)).contains(&by))
 }

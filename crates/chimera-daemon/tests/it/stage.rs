@@ -1,0 +1,391 @@
+//! The stage of the simulation: real engines on the real store, in one thread, under a clock that jumps from event to
+//! event. One source of dice decides everything, so a seed is a history.
+
+use crate::script::{pass, settings};
+use chimera_agent::runner::{Attempt, BoxFuture, Report, Runner};
+use chimera_core::{
+    Outcome, Phase, Policy, Priority, Reason, Request, RetryPolicy, Setback, Task, TaskId, UnixMillis,
+};
+use chimera_daemon::engine::{Engine, Owner, Settings};
+use chimera_daemon::local::{Violation, search};
+use chimera_daemon::seams::{Clock, Dice};
+use chimera_store::sim::{Fair, Fate, Fates, World};
+use chimera_store::submit::{NewTask, submit};
+use chimera_store::{Plant, Store, read, steer};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How long a lease lasts.
+const LEASE: Duration = Duration::from_secs(1);
+/// How long things go wrong.
+const TROUBLE: Duration = Duration::from_secs(3);
+/// How long the tasks may take to end afterwards.
+const CALM: Duration = Duration::from_secs(60);
+/// When the simulated time begins, in milliseconds.
+const BEGIN: i64 = 1_000_000;
+
+/// What is played.
+#[derive(Debug, Clone)]
+pub(crate) struct Scenario {
+    pub(crate) seed: u64,
+    pub(crate) daemons: usize,
+    pub(crate) tasks: u64,
+    /// Whether daemons hear of each other's commits.
+    pub(crate) signals: bool,
+    /// So many in a thousand of what a daemon asks the database for meet with a misfortune of each kind.
+    pub(crate) misfortunes: u32,
+    /// The first daemon dies at that question, before or after it was answered.
+    pub(crate) doom: Option<(usize, Fate)>,
+    /// A bug for the daemons to have.
+    pub(crate) plant: Option<Plant>,
+    /// Whether agents ask for the lease before they act.
+    pub(crate) fenced: bool,
+}
+
+/// What came of it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Ended {
+    pub(crate) violations: Vec<String>,
+    /// The journal of all tasks, in the order of the commits.
+    pub(crate) history: Vec<String>,
+    pub(crate) completed: usize,
+    pub(crate) rescues: usize,
+    /// How often the first daemon asked in its first life.
+    pub(crate) asked: usize,
+}
+
+impl Scenario {
+    /// A scenario made of a seed.
+    pub(crate) fn of(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let misfortunes = [0, 3, 10, 30][rng.usize(..4)];
+        let (daemons, tasks, signals) = (rng.usize(1..=3), rng.u64(1..=4), rng.u32(..4) == 0);
+        Self { seed, daemons, tasks, signals, misfortunes, doom: None, plant: None, fenced: true }
+    }
+
+    /// Plays it to its end.
+    pub(crate) fn play(self) -> Ended {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        runtime.block_on(play(self))
+    }
+}
+
+/// What everybody on the stage shares.
+struct Stage {
+    scenario: Scenario,
+    world: World,
+    dice: Mutex<fastrand::Rng>,
+    begin: Instant,
+    calm: AtomicBool,
+    over: CancellationToken,
+    /// Daemons to whom something was done, and when first.
+    harmed: Mutex<BTreeMap<String, UnixMillis>>,
+    /// The newest epoch that acted on the outside for a task, and what was wrong with that.
+    acted: Mutex<BTreeMap<TaskId, i64>>,
+    late: Mutex<Vec<String>>,
+    asked: AtomicUsize,
+}
+
+impl Stage {
+    fn roll<T>(&self, f: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
+        f(&mut locked(&self.dice))
+    }
+
+    fn millis(&self, most: u64) -> Duration {
+        Duration::from_millis(self.roll(|dice| dice.u64(..=most)))
+    }
+
+    fn now(&self) -> UnixMillis {
+        UnixMillis(BEGIN).plus(self.begin.elapsed())
+    }
+
+    fn harm(&self, name: &str) {
+        let now = self.now();
+        locked(&self.harmed).entry(name.to_owned()).or_insert(now);
+    }
+
+    /// Something that the outside sees: never by one whose lease somebody else has taken over.
+    fn act(&self, attempt: &Attempt) {
+        let task = &attempt.task;
+        let epoch = task.lease.as_ref().expect("claimed").epoch;
+        let mut acted = locked(&self.acted);
+        let newest = acted.entry(task.id.clone()).or_insert(epoch);
+        if epoch < *newest {
+            let what = format!("{}: epoch {epoch} acts on the outside after epoch {newest}", task.id);
+            locked(&self.late).push(what);
+        }
+        *newest = epoch.max(*newest);
+    }
+}
+
+/// Lets simulated time pass.
+async fn elapse(time: Duration) {
+    // tidy: polls: the clock is simulated, nobody waits
+    tokio::time::sleep(time).await;
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What happens to one daemon at the database.
+struct Fortune {
+    stage: Arc<Stage>,
+    name: String,
+    asked: usize,
+    doom: Option<(usize, Fate)>,
+    engine: Arc<OnceLock<AbortHandle>>,
+    dead: CancellationToken,
+}
+
+impl Fortune {
+    fn die(&self, fate: Fate) -> Fate {
+        self.stage.harm(&self.name);
+        if let Some(engine) = self.engine.get() {
+            engine.abort();
+        }
+        self.dead.cancel();
+        fate
+    }
+
+    async fn decide(&mut self) -> Fate {
+        self.asked += 1;
+        if let Some((at, fate)) = self.doom {
+            self.stage.asked.store(self.asked, Ordering::Relaxed);
+            return if self.asked == at { self.die(fate) } else { Fate::Done };
+        }
+        let rate = self.stage.scenario.misfortunes;
+        if rate == 0 || self.stage.calm.load(Ordering::Relaxed) {
+            return Fate::Done;
+        }
+        let kind = self.stage.roll(|dice| dice.u32(..1000)) / rate;
+        if kind > 4 {
+            // Mostly at once, sometimes a little later than others.
+            if kind.is_multiple_of(4) {
+                elapse(self.stage.millis(3)).await;
+            }
+            return Fate::Done;
+        }
+        self.stage.harm(&self.name);
+        match kind {
+            0 => self.die(Fate::Never),
+            1 => self.die(Fate::Last),
+            2 => Fate::Refused,
+            3 => Fate::Unanswered,
+            // Stopped, and woken up again.
+            _ => {
+                elapse(self.stage.millis(3 * 1000)).await;
+                Fate::Done
+            }
+        }
+    }
+}
+
+impl Fates for Fortune {
+    fn next(&mut self) -> std::pin::Pin<Box<dyn Future<Output = Fate> + Send + '_>> {
+        Box::pin(self.decide())
+    }
+}
+
+/// Agents that take their time, act on the outside, and mostly succeed.
+struct Agents(Arc<Stage>);
+
+impl Agents {
+    async fn carry_out(&self, attempt: Attempt, stop: CancellationToken) -> Report {
+        let stage = &self.0;
+        let long = stage.roll(|dice| dice.u32(..20)) == 0;
+        let pause = stage.millis(if long { 2_500 } else { 100 });
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Outcome::Interrupted.into(),
+            () = elapse(pause) => {}
+        }
+        if stage.scenario.fenced && !attempt.fence.holds().await {
+            return Outcome::Interrupted.into();
+        }
+        stage.act(&attempt);
+        let trouble = || Setback::new(Reason::AgentError, "one of those days");
+        match stage.roll(|dice| dice.u32(..20)) {
+            0 => Outcome::Transient { setback: trouble(), retry_after: None }.into(),
+            1 => Outcome::Unknown(trouble()).into(),
+            _ => pass(&attempt),
+        }
+    }
+}
+
+impl Runner for Agents {
+    fn run(&self, attempt: Attempt, stop: CancellationToken) -> BoxFuture<'_, Report> {
+        Box::pin(self.carry_out(attempt, stop))
+    }
+
+    fn finished<'a>(&'a self, _task: &'a Task) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// One daemon and its successors, until the play is over.
+async fn lives(stage: Arc<Stage>, number: usize) {
+    for life in 0.. {
+        let name = format!("daemon-{number}-{life}");
+        let (engine, dead) = (Arc::new(OnceLock::new()), CancellationToken::new());
+        let doom = stage.scenario.doom.filter(|_| (number, life) == (0, 0));
+        let fortune = Fortune {
+            stage: stage.clone(),
+            name: name.clone(),
+            asked: 0,
+            doom,
+            engine: engine.clone(),
+            dead: dead.clone(),
+        };
+        let (store, serving) = stage.world.daemon(fortune, stage.scenario.plant);
+        let (asked, played) = (CancellationToken::new(), stage.clone());
+        let clock = Clock::new(move || played.now());
+        let agents = Arc::new(Agents(stage.clone()));
+        let dice = Dice::seeded(stage.roll(|dice| dice.u64(..)));
+        let daemon = Engine::new(store, agents, how(), clock, dice).owned_by(Owner::named(name));
+        let mut running = tokio::spawn(daemon.run(asked.clone(), CancellationToken::new()));
+        let _ = engine.set(running.abort_handle());
+        let serving = tokio::spawn(serving);
+        let life = if stage.scenario.misfortunes > 0 { stage.millis(20_000) } else { 2 * CALM };
+        tokio::select! {
+            biased;
+            () = stage.over.cancelled() => {}
+            () = dead.cancelled() => {}
+            // Asked to end, like by SIGTERM.
+            () = elapse(life) => {}
+        }
+        asked.cancel();
+        tokio::select! {
+            biased;
+            () = dead.cancelled() => {}
+            _ = &mut running => {}
+        }
+        serving.abort();
+        if stage.over.is_cancelled() {
+            return;
+        }
+        elapse(stage.millis(500)).await;
+    }
+}
+
+fn how() -> Settings {
+    let retry = RetryPolicy {
+        max_retries: u32::MAX,
+        base: Duration::from_millis(20),
+        cap: Duration::from_millis(200),
+    };
+    Settings {
+        max_workers: 2,
+        poll_interval: Duration::from_millis(300),
+        lease: LEASE,
+        shutdown_grace: Duration::from_millis(50),
+        policy: Policy { retry, max_crashes: 1_000_000, ..Policy::default() },
+        ..settings()
+    }
+}
+
+async fn play(scenario: Scenario) -> Ended {
+    let stage = Arc::new(Stage {
+        world: World::new(scenario.signals).expect("a database"),
+        dice: Mutex::new(fastrand::Rng::with_seed(scenario.seed)),
+        begin: Instant::now(),
+        calm: AtomicBool::new(false),
+        over: CancellationToken::new(),
+        harmed: Mutex::default(),
+        acted: Mutex::default(),
+        late: Mutex::default(),
+        asked: AtomicUsize::new(0),
+        scenario,
+    });
+    // What was accepted and is lost shows where it was accepted.
+    let plant = stage.scenario.plant.filter(|plant| *plant == Plant::LostCommit);
+    let (store, serving) = stage.world.daemon(Fair, plant);
+    let serving = tokio::spawn(serving);
+    let daemons: Vec<_> =
+        (0..stage.scenario.daemons).map(|number| tokio::spawn(lives(stage.clone(), number))).collect();
+    let accepted = people(&stage, &store).await;
+    stage.calm.store(true, Ordering::Relaxed);
+    let ended = until_ended(&store).await;
+    stage.over.cancel();
+    for daemon in daemons {
+        daemon.await.expect("no daemon breaks");
+    }
+    let harmed = locked(&stage.harmed).clone();
+    let excused = |worker: &str, at| harmed.get(worker).is_some_and(|since| *since <= at);
+    let mut audit = search(&store, &accepted, &excused).await.expect("readable");
+    if !ended {
+        audit.violations.push(Violation::unended(CALM));
+    }
+    let mut violations: Vec<String> =
+        audit.violations.iter().map(|one| serde_json::to_string(one).expect("JSON")).collect();
+    violations.append(&mut locked(&stage.late));
+    let events = store.read(|tx| read::events(tx, None, 0, read::PAGE)).await.expect("readable");
+    let history = events.iter().map(|event| {
+        format!("{} {} {}", event.task_id, event.seq, serde_json::to_string(&event.entry).expect("JSON"))
+    });
+    let history = history.collect();
+    serving.abort();
+    let asked = stage.asked.load(Ordering::Relaxed);
+    Ended { violations, history, completed: audit.completed, rescues: audit.rescues, asked }
+}
+
+/// People submit tasks, cancel some, change their minds, while things go wrong.
+async fn people(stage: &Stage, store: &Store) -> Vec<TaskId> {
+    let mut accepted = Vec::new();
+    let mut next = 1;
+    while stage.begin.elapsed() < TROUBLE {
+        if next <= stage.scenario.tasks {
+            let (id, now) = (TaskId::from_bits(next), stage.now());
+            let request = Request::new("An empty feature", "http://127.0.0.1/");
+            let new = NewTask { id: id.clone(), request, project: "sim".to_owned(), now, idempotency: None };
+            store.write(move |tx| submit(tx, &new)).await.expect("accepted");
+            accepted.push(id);
+            next += 1;
+        }
+        if stage.scenario.doom.is_none() {
+            whim(stage, store, &accepted).await;
+        }
+        elapse(stage.millis(400)).await;
+    }
+    accepted
+}
+
+async fn whim(stage: &Stage, store: &Store, accepted: &[TaskId]) {
+    let (now, policy) = (stage.now(), how().policy);
+    let id = accepted[stage.roll(|dice| dice.usize(..accepted.len()))].clone();
+    // What is refused (it has ended, it has not) was worth trying.
+    match stage.roll(|dice| dice.u32(..12)) {
+        0 => drop(store.write(move |tx| steer::cancel(tx, &id, now, &policy)).await),
+        1 => {
+            let from = Phase::WORKING[stage.roll(|dice| dice.usize(..Phase::WORKING.len()))];
+            drop(store.write(move |tx| steer::requeue(tx, &id, from, now, &policy)).await);
+        }
+        2 => {
+            let priority = Priority::new(stage.roll(|dice| dice.i64(1..=10))).expect("a priority");
+            drop(store.write(move |tx| steer::set_priority(tx, &id, priority, now)).await);
+        }
+        _ => {}
+    }
+}
+
+/// Waits until every task has ended; false if that takes too long.
+async fn until_ended(store: &Store) -> bool {
+    let begin = Instant::now();
+    while begin.elapsed() < CALM {
+        let counts = store.read(read::counts).await.expect("readable");
+        if counts.queued + counts.running == 0 {
+            return true;
+        }
+        elapse(Duration::from_millis(100)).await;
+    }
+    false
+}
