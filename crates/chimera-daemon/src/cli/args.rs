@@ -17,7 +17,8 @@ Exit codes:
   1  it did not work, or an archive is not to be trusted; the reason is told
   2  the command line or the configuration is wrong
   3  the task ended without a proven change, or an intact archive proves none
-  4  no daemon answers";
+  4  no daemon answers
+  5  runs that were repeated showed something else than the archive says";
 
 /// Unattended delivery of software changes.
 ///
@@ -211,4 +212,13 @@ pub(super) struct Verify {
     /// The key that must have signed it: a file, its text, or its id, from `chimera-daemon key`
     #[arg(long, value_name = "KEY")]
     pub(super) key: Option<String>,
+    /// Repeat red and green on this machine, with its browser
+    #[arg(long, requires = "repo")]
+    pub(super) rerun: bool,
+    /// The repository that has the branch: a path or a URL
+    #[arg(long, value_name = "REPO", requires = "rerun")]
+    pub(super) repo: Option<String>,
+    /// Run the test and the commands of the archive without showing them first
+    #[arg(long, requires = "rerun")]
+    pub(super) yes: bool,
 }

@@ -42,6 +42,8 @@ enum End {
     Wanting,
     /// The task that it followed ended without a proven change.
     Unproven,
+    /// Runs that were repeated showed something else.
+    Otherwise,
 }
 
 impl From<End> for ExitCode {
@@ -50,6 +52,7 @@ impl From<End> for ExitCode {
             End::Done => Self::SUCCESS,
             End::Wanting => Self::FAILURE,
             End::Unproven => Self::from(3),
+            End::Otherwise => Self::from(5),
         }
     }
 }
@@ -79,7 +82,7 @@ fn run(Cli { global, command }: Cli) -> Result<End> {
         Command::Logs(args) => logs::logs(&connect(&global)?, &args, global.json),
         Command::Evidence(args) => evidence::evidence(&connect(&global)?, &args, global.json),
         Command::Key => evidence::key(&connect(&global)?, global.json),
-        Command::Verify(args) => verify::verify(&args, global.json),
+        Command::Verify(args) => verify::verify(&global, &args),
         Command::Cancel(args) => steer::cancel(&connect(&global)?, &args.task, global.json),
         Command::Retry(args) => steer::retry(&connect(&global)?, &args, global.json),
         Command::Priority(args) => steer::priority(&connect(&global)?, &args, global.json),

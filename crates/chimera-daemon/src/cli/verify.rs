@@ -1,20 +1,26 @@
 //! `verify`: what an archive proves, on any machine.
 
-use super::args::Verify;
+use super::args::{Global, Verify};
 use super::style::{bad, bold, dim, good, tame};
-use super::{End, print, print_json};
+use super::{End, configure, print, print_json, serve};
 use crate::bundle::key::PublicKey;
-use crate::bundle::verify::{Trusted, Verdict, verify as check};
+use crate::bundle::rerun::{self, Means, Unrepeated};
+use crate::bundle::verify::{Checked, Trusted, Verdict, verify as check};
+use crate::config::Flags;
+use crate::seams::Clock;
+use crate::wiring;
 use anyhow::{Context, Result, bail};
 use chimera_core::Status;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs::File;
 use std::io::BufReader;
+use std::path::Path;
 
 /// Digits of the id of a key.
 const KEY_ID: usize = 64;
 
-pub(super) fn verify(args: &Verify, json: bool) -> Result<End> {
+pub(super) fn verify(global: &Global, args: &Verify) -> Result<End> {
+    let json = global.json;
     let trusted = args.key.as_deref().map(trusted).transpose()?;
     let shown = args.file.display();
     let file = File::open(&args.file).with_context(|| format!("cannot open {shown}"))?;
@@ -31,14 +37,78 @@ pub(super) fn verify(args: &Verify, json: bool) -> Result<End> {
         }
     };
     let verdict = &checked.verdict;
+    if !json {
+        print(told(verdict));
+    }
+    let repeated = match &args.repo {
+        Some(repo) if verdict.proven => Some(repeat(global, args, &checked, repo)?),
+        _ => None,
+    };
     if json {
         let mut value = serde_json::to_value(verdict)?;
         value["intact"] = true.into();
+        value["rerun"] = match &repeated {
+            None => Value::Null,
+            Some(Ok(said)) => json!({"holds": true, "shown": said}),
+            Some(Err(why)) => json!({"holds": false, "why": why}),
+        };
         print_json(&value)?;
-    } else {
-        print(told(verdict));
     }
-    Ok(if verdict.proven { End::Done } else { End::Unproven })
+    Ok(match repeated {
+        Some(Err(_)) => End::Otherwise,
+        _ if verdict.proven => End::Done,
+        _ => End::Unproven,
+    })
+}
+
+/// Repeats the runs; the inner error is what they showed instead.
+fn repeat(
+    global: &Global,
+    args: &Verify,
+    checked: &Checked,
+    repo: &str,
+) -> Result<Result<Vec<String>, String>> {
+    if !args.yes {
+        let shown = tame_lines(&rerun::would_run(checked));
+        bail!(
+            "--rerun runs what came with the archive on this machine, as you:\n\n{shown}\nRead it, then repeat the command with --yes"
+        );
+    }
+    let config = configure(global, Flags::default())?;
+    let means = Means {
+        repo: &absolute(repo)?,
+        tools: wiring::tools(&config),
+        environment: config.environment,
+        now: Clock::system().now(),
+    };
+    let repeated = match serve::runtime()?.block_on(rerun::rerun(checked, &means)) {
+        Ok(said) => Ok(said),
+        Err(Unrepeated::Otherwise(why)) => Err(why),
+        Err(err @ Unrepeated::Impossible(_)) => return Err(err.into()),
+    };
+    if !global.json {
+        print(format!("\n{}\n", bold("Repeated on this machine")));
+        match &repeated {
+            Ok(said) => said.iter().for_each(|line| print(format!("  {} {}\n", good("+"), tame(line)))),
+            Err(why) => print(format!("  {} {}\n", bad("not so:"), tame(why))),
+        }
+    }
+    Ok(repeated)
+}
+
+/// A repository on this machine by its whole path; a URL as it is.
+fn absolute(repo: &str) -> Result<String> {
+    let path = Path::new(repo);
+    if !path.exists() {
+        return Ok(repo.to_owned());
+    }
+    let whole = path.canonicalize().with_context(|| format!("cannot find {repo}"))?;
+    Ok(whole.to_string_lossy().into_owned())
+}
+
+/// Text of others on lines of their own: no control characters but line ends.
+fn tame_lines(text: &str) -> String {
+    text.lines().map(|line| format!("  {}\n", tame(line))).collect()
 }
 
 /// The key that the user names: a file, the text of a key, or an id.

@@ -1,7 +1,7 @@
 //! Bundles of the real product, checked where nothing of it is.
 
 use crate::api::api;
-use crate::real::{Site, tools_dir};
+use crate::real::{Site, git, repository, tools_dir};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -131,4 +131,71 @@ fn a_task_without_a_proof_has_a_bundle_that_says_so() {
         page.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && !page.contains("<script"),
         "it is escaped"
     );
+}
+
+/// An application that is started with a command, and serves the directory that a file beside the repository names.
+const STARTED: &str = r#"
+[[project]]
+name = "shop"
+repo = "repo"
+urls = ["http://127.0.0.1:1"]
+[project.staging]
+start = "cd \"$(cat HERE/which)\" && exec python3 -m http.server --bind 127.0.0.1 $PORT"
+ready = "/"
+[agent.quick]
+protocol = "command"
+command = ["sh", "-c", "echo '<p>once more</p>' >> index.html; echo '{\"outcome\": \"passed\"}' > $CHIMERA_OUTCOME"]
+[roles]
+coder-agent = "quick"
+"#;
+
+#[test]
+fn red_and_green_are_repeated_from_the_bundle_and_the_repository() {
+    let site = Site::new("");
+    let here = site.path().to_str().expect("a plain path");
+    std::fs::write(site.path().join("chimera.toml"), STARTED.replace("HERE", here)).expect("written");
+    std::fs::write(site.path().join("which"), ".").expect("written");
+    repository(
+        &site.path().join("repo"),
+        &[("index.html", "<!doctype html><title>Shop</title><h1>Shop</h1>\n")],
+    );
+    let daemon = site.start();
+    let task = daemon.submit(&json!({
+        "feature": "Visitors read it once more", "target_url": "http://127.0.0.1:1/",
+        "acceptance": ["open \"/\"", "see text \"once more\""]
+    }));
+    let ended = daemon.ended(&task);
+    assert_eq!(ended["status"], "completed", "{ended:#}\n{}", site.log());
+    let written = site.command().args(["--server", &daemon.url, "evidence", &task, "-o", "it.tar"]).output();
+    assert!(written.expect("it runs").status.success());
+    daemon.kill();
+    let rerun = |more: &[&str]| {
+        let mut command = site.command();
+        command.args(["verify", "it.tar", "--rerun", "--repo", "repo"]).args(more);
+        command.output().expect("it runs")
+    };
+    let asked = rerun(&[]);
+    assert_eq!(asked.status.code(), Some(1), "{}", said(&asked));
+    for shown in ["exec python3 -m http.server", "def test_visitors_read_it_once_more", "--yes"] {
+        assert!(said(&asked).contains(shown), "{shown} is not shown first: {}", said(&asked));
+    }
+    let repeated = rerun(&["--yes"]);
+    assert_eq!(repeated.status.code(), Some(0), "{}", said(&repeated));
+    assert!(
+        said(&repeated).contains("Red again") && said(&repeated).contains("Green again: it passes 2 times")
+    );
+
+    // The same commits, but another page is served.
+    std::fs::write(site.path().join("which"), format!("{here}/elsewhere")).expect("written");
+    std::fs::create_dir(site.path().join("elsewhere")).expect("a directory");
+    std::fs::write(site.path().join("elsewhere/index.html"), "<h1>Shop</h1>").expect("written");
+    let other = rerun(&["--yes", "--json"]);
+    assert_eq!(other.status.code(), Some(5), "{}", said(&other));
+    let told: Value = serde_json::from_slice(&other.stdout).expect("JSON");
+    assert!(told["rerun"]["why"].as_str().expect("told").starts_with("no green on"), "{told:#}");
+
+    git(&site.path().join("repo"), &["update-ref", "-d", &format!("refs/heads/chimera/{task}")]);
+    let gone = rerun(&["--yes"]);
+    assert_eq!(gone.status.code(), Some(1), "{}", said(&gone));
+    assert!(said(&gone).contains("cannot be repeated here"), "{}", said(&gone));
 }

@@ -118,7 +118,7 @@ pub(super) fn hashes(page: &mut Page, subject: &Subject<'_>) {
     ];
     page.raw("<section><h2>Check it yourself</h2><p>This page is for reading and proves nothing by itself. The archive that it came in does:</p><pre class=\"source\">chimera-daemon verify ");
     page.text(&subject.dossier.task.task_id).raw(".tar --key ").text(subject.key_id);
-    page.raw("</pre><p class=\"note\">Get the id of the key from whoever runs the daemon, not from here: <code>chimera-daemon key</code>.</p><div class=\"scroll\"><table class=\"hashes\"><tbody>");
+    page.raw("</pre><p class=\"note\">Get the id of the key from whoever runs the daemon, not from here: <code>chimera-daemon key</code>. <code>--rerun</code> repeats red and green on your machine.</p><div class=\"scroll\"><table class=\"hashes\"><tbody>");
     for (name, value) in rows {
         if let Some(value) = value {
             page.put("<tr><th>", name, "</th>").put("<td><code>", value, "</code></td></tr>");

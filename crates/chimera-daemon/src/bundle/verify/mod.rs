@@ -50,6 +50,9 @@ pub struct Verdict {
 pub struct Checked {
     /// What it says.
     pub verdict: Verdict,
+    pub(super) dossier: Dossier,
+    /// The frozen test, if it is in the bundle.
+    pub(super) test: Option<Vec<u8>>,
 }
 
 /// Checks a bundle: form, signature, hashes, journal, reports.
@@ -81,7 +84,8 @@ pub fn verify(archive: impl Read, trusted: Option<&Trusted>) -> Result<Checked, 
     let proof = Proof::of(&opened, &dossier, &replayed)?;
     let verdict =
         words::verdict(&dossier, &proof, &opened.key.id(), trusted.is_some(), opened.files.len() + 2);
-    Ok(Checked { verdict })
+    let test = proof.test;
+    Ok(Checked { verdict, dossier, test })
 }
 
 /// The task is told as its journal tells it.

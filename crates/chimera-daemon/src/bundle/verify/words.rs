@@ -93,7 +93,9 @@ fn not_shown(dossier: &Dossier, proof: &Proof, trusted: bool) -> Vec<String> {
     }
     if proof.missing.is_none() {
         open.push(
-            "That the runs took place as reported: that is the word of whoever holds the key.".to_owned(),
+            "That the runs took place as reported: that is the word of whoever holds the key. --rerun repeats them on \
+             this machine."
+                .to_owned(),
         );
         if proof.controls.is_empty() {
             open.push("That the test fails on any other page: no control runs are on record.".to_owned());

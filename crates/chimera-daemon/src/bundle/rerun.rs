@@ -1,0 +1,250 @@
+//! Repeats red and green from a bundle and a repository, with the judge of this machine.
+//!
+//! The commits come from the repository, the test from the bundle. First it is seen whether the two belong together: the
+//! diff between the commits is the one that was delivered, and the test at the head is the frozen one. Then base and
+//! head are served as the bundle says, and the test runs on both.
+
+use super::verify::Checked;
+use chimera_agent::judge::{Judge, Trial};
+use chimera_agent::process::environment;
+use chimera_agent::spec::{Project, Staging as Spec};
+use chimera_agent::staging::{Deploy, Staging};
+use chimera_agent::toolchain::{self, Search};
+use chimera_agent::vault::sha256;
+use chimera_agent::workspace::{Workspaces, Worktree};
+use chimera_core::{Digest, GreenProof, RedProof, TaskId, TestReport, UnixMillis};
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::{Component, Path};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Longest run of the test: the daemon's own limit.
+const LONGEST_RUN: Duration = Duration::from_secs(180);
+/// How long what is served may live: longer than all runs together; it ends with them.
+const SERVED: Duration = Duration::from_secs(60 * 60);
+
+/// What is needed besides the bundle.
+#[derive(Debug)]
+pub struct Means<'a> {
+    /// Path or URL of the repository.
+    pub repo: &'a str,
+    /// Where the judge's tools are.
+    pub tools: Search,
+    /// This process' environment, from which builds and servers see `PATH`.
+    pub environment: BTreeMap<String, String>,
+    /// The time now.
+    pub now: UnixMillis,
+}
+
+/// The runs were not repeated, or showed something else.
+#[derive(Debug, thiserror::Error)]
+pub enum Unrepeated {
+    /// They could not take place here.
+    #[error("the runs cannot be repeated here: {0}")]
+    Impossible(String),
+    /// They showed something else than the bundle says.
+    #[error("repeated on this machine, it is not so: {0}")]
+    Otherwise(String),
+}
+
+fn impossible(why: impl Display) -> Unrepeated {
+    Unrepeated::Impossible(why.to_string())
+}
+
+/// What the bundle would have run on this machine, for people to read before they agree.
+pub fn would_run(checked: &Checked) -> String {
+    let mut text = String::new();
+    match &checked.dossier.project.staging {
+        Some(Spec::Start { start, build, .. }) => {
+            if let Some(build) = build {
+                text.push_str(&format!("sh -c (in each commit, first): {build}\n"));
+            }
+            text.push_str(&format!("sh -c (in each commit): {start}\n"));
+        }
+        Some(Spec::Static { static_dir }) => {
+            text.push_str(&format!("the files in {static_dir} are served\n"));
+        }
+        Some(Spec::Agent { .. }) | None => {}
+    }
+    let path = checked.dossier.task.artifacts.test_path.as_deref().unwrap_or_default();
+    let source = String::from_utf8_lossy(checked.test.as_deref().unwrap_or_default()).into_owned();
+    text + &format!("the test {path}:\n\n{source}")
+}
+
+/// Repeats the runs and says, sentence by sentence, what they showed.
+///
+/// # Errors
+/// [`Unrepeated`].
+pub async fn rerun(checked: &Checked, means: &Means<'_>) -> Result<Vec<String>, Unrepeated> {
+    let have = &checked.dossier.task.artifacts;
+    let (Some(red), Some(green), Some(test)) = (&have.red, &have.green, &checked.test) else {
+        return Err(impossible("the bundle proves no delivery"));
+    };
+    let staging = match &checked.dossier.project.staging {
+        Some(Spec::Agent { agent }) => return Err(impossible(format!("the agent `{agent}` deployed it"))),
+        Some(Spec::Static { static_dir }) if !is_below(static_dir) => {
+            return Err(impossible(format!("`{static_dir}` is no directory of the repository")));
+        }
+        Some(staging) => staging,
+        None => return Err(impossible("the bundle does not say how the application is served")),
+    };
+    let tools = toolchain::locate(&means.tools).map_err(|missing| {
+        let names: Vec<_> = missing.iter().map(|missing| missing.name).collect();
+        impossible(format!("{} missing: run `chimera-daemon setup`", names.join(", ")))
+    })?;
+    let dir = tempfile::tempdir().map_err(impossible)?;
+    let task = TaskId::parse(&checked.dossier.task.task_id).map_err(impossible)?;
+    let worktree = worktree(checked, means, dir.path(), &task).await?;
+    let mut said = vec![belongs(checked, &worktree).await?];
+    let path = have.test_path.as_deref().unwrap_or_default();
+    let name = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or("test_frozen.py");
+    let stage = Stage { dir: dir.path(), task: &task, means, staging, rooms: Staging::new(dir.path()) };
+    let court = Court { judge: Judge::new(tools), name, test, dir: dir.path() };
+    let shown = show(&stage, &court, &worktree, (red, green)).await;
+    stage.rooms.shutdown().await;
+    said.extend(shown?);
+    Ok(said)
+}
+
+/// Whether a path stays below where it begins.
+fn is_below(path: &str) -> bool {
+    Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+/// The branch of the change, from the repository.
+async fn worktree(
+    checked: &Checked,
+    means: &Means<'_>,
+    dir: &Path,
+    task: &TaskId,
+) -> Result<Worktree, Unrepeated> {
+    let branch = task.branch();
+    let project = Project {
+        name: "rerun".to_owned(),
+        repo: means.repo.to_owned(),
+        base_branch: branch.clone(),
+        urls: Vec::new(),
+        checks: Vec::new(),
+        protected: Vec::new(),
+        max_diff_lines: 0,
+        staging: Spec::Static { static_dir: ".".to_owned() },
+        push: false,
+    };
+    let head = checked
+        .dossier
+        .task
+        .artifacts
+        .head_commit
+        .as_ref()
+        .ok_or_else(|| impossible("there is no commit"))?;
+    let workspaces = Workspaces::new(dir).map_err(impossible)?;
+    workspaces.prepare(&project).await.map_err(|err| impossible(format!("{branch}: {err}")))?;
+    workspaces.worktree(&project, task, 0, head).await.map_err(impossible)
+}
+
+/// Whether the repository has the change that the bundle is about.
+async fn belongs(checked: &Checked, worktree: &Worktree) -> Result<String, Unrepeated> {
+    let have = &checked.dossier.task.artifacts;
+    let (Some(base), Some(head), Some(path)) = (&have.base_commit, &have.head_commit, &have.test_path) else {
+        return Err(impossible("the bundle names no commits"));
+    };
+    let patch = worktree.patch(base, head).await.map_err(impossible)?;
+    if Some(&sha256(&patch)) != have.diff.as_ref() {
+        let why = format!("the difference between {} and {} is another", base.short(), head.short());
+        return Err(Unrepeated::Otherwise(why));
+    }
+    let at_head = worktree.file_at(head, path).await.map_err(impossible)?;
+    if at_head.map(|source| sha256(&source)) != have.test_sha256 {
+        return Err(Unrepeated::Otherwise(format!("{path} at {} is another test", head.short())));
+    }
+    Ok(format!(
+        "The repository has the change: the difference between {} and {} is the diff in the bundle, the test is the \
+         frozen one.",
+        base.short(),
+        head.short()
+    ))
+}
+
+/// Where commits are served.
+struct Stage<'a> {
+    dir: &'a Path,
+    task: &'a TaskId,
+    means: &'a Means<'a>,
+    staging: &'a Spec,
+    rooms: Staging,
+}
+
+impl Stage<'_> {
+    async fn serve(&self, worktree: &Worktree, commit: &Digest) -> Result<String, Unrepeated> {
+        let (source, home) = (self.dir.join("source"), self.dir.join("home"));
+        std::fs::create_dir_all(&source).map_err(impossible)?;
+        std::fs::create_dir_all(&home).map_err(impossible)?;
+        worktree.export(commit, &source).await.map_err(impossible)?;
+        let deploy = Deploy {
+            task: self.task,
+            revision: commit,
+            source: &source,
+            spec: self.staging,
+            port: None,
+            ttl: SERVED,
+            now: self.means.now,
+            log: &self.dir.join("staging.log"),
+            environment: &environment::fresh(&self.means.environment, &[], &home),
+        };
+        let served = self.rooms.deploy(deploy, &CancellationToken::new()).await.map_err(impossible)?;
+        Ok(served.url)
+    }
+}
+
+/// What runs the test.
+struct Court<'a> {
+    judge: Judge,
+    name: &'a str,
+    test: &'a [u8],
+    dir: &'a Path,
+}
+
+impl Court<'_> {
+    async fn run(&self, origin: &str, label: &str) -> Result<TestReport, Unrepeated> {
+        let trial = Trial {
+            test_name: self.name,
+            test: self.test,
+            origin,
+            out_dir: &self.dir.join("runs"),
+            label,
+            timeout: LONGEST_RUN,
+            with_trace: false,
+        };
+        let run = self.judge.run(&trial, &CancellationToken::new()).await;
+        run.map(|run| run.report).map_err(impossible)
+    }
+}
+
+/// Red on the base, green on the head, at one origin.
+async fn show(
+    stage: &Stage<'_>,
+    court: &Court<'_>,
+    worktree: &Worktree,
+    (red, green): (&RedProof, &GreenProof),
+) -> Result<[String; 2], Unrepeated> {
+    let (test, now) = (red.test_sha256(), stage.means.now);
+    let origin = stage.serve(worktree, red.revision()).await?;
+    let report = court.run(&origin, "red").await?;
+    let again = RedProof::judge(&report, test.clone(), red.revision().clone(), now)
+        .map_err(|why| Unrepeated::Otherwise(format!("no red on {}: {why}", red.revision().short())))?;
+    if again.test_ids() != red.test_ids() {
+        return Err(Unrepeated::Otherwise(format!("{:?} ran, not {:?}", again.test_ids(), red.test_ids())));
+    }
+    let origin = stage.serve(worktree, green.revision()).await?;
+    let mut reports = Vec::new();
+    for number in 1..=green.runs() {
+        reports.push(court.run(&origin, &format!("green-{number}")).await?);
+    }
+    GreenProof::judge(&again, &reports, green.runs(), test.clone(), green.revision().clone(), now)
+        .map_err(|why| Unrepeated::Otherwise(format!("no green on {}: {why}", green.revision().short())))?;
+    Ok([
+        format!("Red again: the test fails by its own assertions on {}.", red.revision().short()),
+        format!("Green again: it passes {} times in a row on {}.", green.runs(), green.revision().short()),
+    ])
+}
