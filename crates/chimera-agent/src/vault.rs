@@ -3,11 +3,12 @@
 //! A file lies at `ab/abcdef...` under its SHA-256. It is written beside its place, synced and moved there, so
 //! that it is whole or not there. What agents leave is hostile: links and oversized files are refused.
 
-use chimera_core::{Digest, Evidence, EvidenceKind, Phase};
+use chimera_core::{Digest, Evidence, EvidenceKind, Phase, UnixMillis};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Largest evidence file: a long video or a large trace.
 pub const LARGEST: u64 = 256 << 20;
@@ -104,11 +105,34 @@ impl Vault {
         copy(&mut File::open(self.path(sha256))?, &mut std::io::sink())
     }
 
+    /// Removes a file that nothing refers to, unless it was kept again within `spare`: whoever did that is
+    /// about to refer to it. True unless it is spared.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn discard(&self, sha256: &Digest, now: UnixMillis, spare: Duration) -> std::io::Result<bool> {
+        let (place, aside) = (self.path(sha256), self.path(sha256).with_extension("removed"));
+        if !place.exists() {
+            return Ok(true);
+        }
+        if is_fresh(&place, now, spare)? {
+            return Ok(false);
+        }
+        // Out of the way first: what is kept from now on is written anew, and what was kept a moment ago shows.
+        std::fs::rename(&place, &aside)?;
+        if is_fresh(&aside, now, spare)? {
+            std::fs::rename(&aside, &place)?;
+            return Ok(false);
+        }
+        std::fs::remove_file(&aside)?;
+        Ok(true)
+    }
+
     fn keep(&self, label: Label<'_>, source: &mut dyn Read) -> Result<Evidence, VaultError> {
         let mut draft = tempfile::NamedTempFile::new_in(&self.dir)?;
         let (sha256, size) = copy(source, draft.as_file_mut())?;
         let place = self.path(&sha256);
-        if !place.exists() {
+        if !touched(&place) {
             draft.as_file().sync_all()?;
             let parent = place.parent().unwrap_or(&self.dir);
             std::fs::create_dir_all(parent)?;
@@ -119,6 +143,22 @@ impl Vault {
         chimera_core::limits::truncate(&mut name, NAME_BYTES);
         Ok(Evidence { sha256, kind: label.kind, name, size, phase: label.phase, attempt: label.attempt })
     }
+}
+
+/// Marks a file that is kept already as kept now; false if it is not there.
+fn touched(place: &Path) -> bool {
+    let times = rustix::fs::Timestamps {
+        last_access: rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT },
+        last_modification: rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW },
+    };
+    let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+    rustix::fs::utimensat(rustix::fs::CWD, place, &times, flags).is_ok()
+}
+
+fn is_fresh(path: &Path, now: UnixMillis, spare: Duration) -> std::io::Result<bool> {
+    let kept = std::fs::metadata(path)?.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let kept = UnixMillis(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
+    Ok(now.since(kept) < spare)
 }
 
 fn copy(source: &mut dyn Read, target: &mut dyn Write) -> std::io::Result<(Digest, u64)> {

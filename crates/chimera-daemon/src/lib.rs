@@ -2,9 +2,10 @@
 //!
 //! Data flows one way: [`intake`] checks a request and queues it, [`engine`] claims it and has it carried
 //! out, [`web`] and [`cli`] show what the store knows, [`bundle`] hands it out as
-//! a proof that anybody can check. [`wiring`] puts them together.
+//! a proof that anybody can check, [`care`] removes what ended long ago. [`wiring`] puts them together.
 
 pub mod bundle;
+pub mod care;
 pub mod cli;
 pub mod config;
 pub mod engine;

@@ -1,7 +1,9 @@
 //! Puts the rooms together and runs them until a signal.
 
+use crate::care;
 use crate::config::{self, Config};
 use crate::engine::{self, Engine};
+use crate::local;
 use crate::seams::{Clock, Dice};
 use crate::web;
 use anyhow::{Context, Result, bail};
@@ -158,11 +160,13 @@ async fn start_engine(
         patience: engine::PATIENCE,
     };
     let engine = Engine::new(store.clone(), runner, settings, clock.clone(), dice.clone());
-    let (shutdown, clock) = (shutdown.clone(), clock.clone());
+    let (shutdown, clock, store) = (shutdown.clone(), clock.clone(), store.clone());
+    let (places, retention) = (local::places(config)?, config.retention);
     Ok(tokio::spawn(async move {
         tokio::select! {
             () = engine.run(shutdown.asked, shutdown.now) => (),
-            () = sweep(staging.clone(), clock) => (),
+            () = sweep(staging.clone(), clock.clone()) => (),
+            () = care::run(store, places, retention, clock) => (),
         }
         staging.shutdown().await;
     }))

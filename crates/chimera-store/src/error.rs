@@ -37,6 +37,14 @@ pub enum StoreError {
         /// How it ended.
         status: Status,
     },
+    /// The task is no dead letter.
+    #[error("task {id} is {status}, no dead letter: only a failed task that was not given up is one")]
+    NotDead {
+        /// The task.
+        id: TaskId,
+        /// What it is.
+        status: Status,
+    },
     /// The cursor is not one of ours.
     #[error("the cursor is not valid: start again without one")]
     BadCursor,

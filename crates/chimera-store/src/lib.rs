@@ -4,18 +4,21 @@
 //! [`Store::read`] on connections of their own. Closures see [`Tx`] and [`ReadTx`], never the driver. Map:
 //! [`submit`] accepts tasks, [`batch`] many at once, [`queue`] claims, extends, settles and rescues them, [`lease`]
 //! tells whether one holds, [`steer`] is what people do to them, [`times`] ends those whose time is up, [`after`]
-//! makes them wait for each other, [`read`] answers questions; [`sim`] is a database for simulations, `session` is
+//! makes them wait for each other, [`dead`] is about those that failed, [`prune`] removes what ended long ago,
+//! [`read`] answers questions; [`sim`] is a database for simulations, `session` is
 //! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam.
 
 pub mod after;
 pub mod batch;
 mod database;
+pub mod dead;
 mod error;
 mod journal;
 pub mod lease;
 mod migrate;
 mod plant;
 mod postgres;
+pub mod prune;
 pub mod queue;
 pub mod raw;
 pub mod read;

@@ -5,8 +5,11 @@ use crate::session::Session;
 use sha2::{Digest as _, Sha256};
 
 /// Every migration, in order; the first one has version 1. What is released here never changes.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_init.sql"), include_str!("migrations/0002_times.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_init.sql"),
+    include_str!("migrations/0002_times.sql"),
+    include_str!("migrations/0003_trash.sql"),
+];
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, sha256 TEXT NOT NULL)";
 const VERSION: &str = "SELECT COALESCE(MAX(version), 0) FROM schema_migrations";

@@ -2,7 +2,7 @@
 
 use crate::task_row::{self, columns, task as read_task};
 use crate::{StoreError, Value};
-use chimera_core::{Entry, Evidence, Status, Task, TaskId, UnixMillis};
+use chimera_core::{Entry, Evidence, Phase, Reason, Status, Task, TaskId, UnixMillis};
 
 /// A transaction to read from; writing ones can be read from as well.
 pub type Reading<'a> = crate::ReadTx<'a>;
@@ -33,6 +33,16 @@ pub struct Filter {
     pub label: Vec<(String, String)>,
     /// This text within the feature, whatever its case in ASCII.
     pub text: Option<String>,
+    /// Ended for this reason.
+    pub reason: Option<Reason>,
+    /// Failed in this phase.
+    pub failed_in: Option<Phase>,
+    /// Ended before this time.
+    pub ended_before: Option<UnixMillis>,
+    /// Ended at this time or later.
+    pub ended_after: Option<UnixMillis>,
+    /// Only what no person has given up.
+    pub undiscarded: bool,
 }
 
 /// A part of a longer list.
@@ -121,6 +131,21 @@ fn list_query(filter: &Filter, after: Option<(UnixMillis, TaskId)>, limit: u32) 
     if let Some(text) = &filter.text {
         let pattern = format!("%{}%", escape_like(&text.to_ascii_lowercase()));
         sql += &format!(" AND LOWER(feature_description) LIKE {} ESCAPE '!'", mark(pattern.into()));
+    }
+    let named =
+        [("reason", filter.reason.map(Reason::as_str)), ("failed_in", filter.failed_in.map(Phase::as_str))];
+    for (name, value) in named {
+        let Some(value) = value else { continue };
+        // Canonical JSON of our own making as well: within a text, the quotes would be escaped.
+        let pattern = format!("%{}%", escape_like(&format!("\"{name}\":\"{value}\"")));
+        sql += &format!(" AND workflow_state LIKE {} ESCAPE '!'", mark(pattern.into()));
+    }
+    for (bound, at) in [("<", filter.ended_before), (">=", filter.ended_after)] {
+        let Some(at) = at else { continue };
+        sql += &format!(" AND completed_at {bound} {}", mark(at.0.into()));
+    }
+    if filter.undiscarded {
+        sql += " AND discarded_at IS NULL";
     }
     for (key, value) in &filter.label {
         // The request is canonical JSON of our own making, in which a label reads exactly like this.

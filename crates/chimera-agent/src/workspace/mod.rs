@@ -153,6 +153,22 @@ impl Workspaces {
         if path.exists() { std::fs::remove_dir_all(path) } else { Ok(()) }
     }
 
+    /// Removes the branch of a task from the clone of its project, if there is one. Its commits stay until
+    /// somebody collects garbage there.
+    ///
+    /// # Errors
+    /// [`WorkspaceError`] if git refuses.
+    pub async fn forget(&self, project: &str, task: &TaskId) -> Result<(), WorkspaceError> {
+        let dir = self.repositories.join(format!("{project}.git"));
+        let branch = format!("refs/heads/{}", task.branch());
+        // Nothing packs references in there: a branch is a file.
+        if !dir.join(&branch).exists() {
+            return Ok(());
+        }
+        let _lock = self.lock(project).await?;
+        Git::bare(&dir).run("update-ref", &["update-ref", "-d", &branch]).await.map(drop)
+    }
+
     async fn clone_of(&self, project: &Project) -> Result<Git, WorkspaceError> {
         let dir = self.repositories.join(format!("{}.git", project.name));
         if !dir.join("HEAD").exists() {

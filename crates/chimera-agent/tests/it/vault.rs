@@ -1,7 +1,8 @@
 //! Evidence: whole or not there, and never from elsewhere.
 
 use chimera_agent::vault::{LARGEST, Label, Vault, VaultError, sha256};
-use chimera_core::{EvidenceKind, Phase};
+use chimera_core::{EvidenceKind, Phase, UnixMillis};
+use std::time::Duration;
 
 fn label(name: &str) -> Label<'_> {
     Label { kind: EvidenceKind::Report, name, phase: Phase::E2eValidation, attempt: 2 }
@@ -42,4 +43,24 @@ fn only_plain_files_of_a_bounded_size_are_taken() {
     assert!(matches!(refused(&huge), VaultError::TooLarge { size, .. } if size == LARGEST + 1));
     assert!(matches!(refused(&dir.path().join("gone")), VaultError::Io(_)));
     assert_eq!(vault.keep_file(label("x"), &secret).expect("a plain file").sha256, sha256(b"secret"));
+}
+
+#[test]
+fn a_file_is_removed_unless_it_was_kept_again_a_moment_ago() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let vault = Vault::new(&dir.path().join("evidence")).expect("a vault");
+    let kept = vault.keep_bytes(label("green.json"), b"{}").expect("kept");
+    let place = vault.path(&kept.sha256);
+    let old = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000);
+    let age = || std::fs::File::options().write(true).open(&place).and_then(|file| file.set_modified(old));
+    let day = Duration::from_secs(86_400);
+    let now = UnixMillis(1_000_000_000).plus(day * 2);
+    age().expect("aged");
+    vault.keep_bytes(label("green.json"), b"{}").expect("kept again");
+    assert!(!vault.discard(&kept.sha256, now, day).expect("looked at"), "somebody is about to refer to it");
+    assert!(place.exists());
+    age().expect("aged");
+    assert!(vault.discard(&kept.sha256, now, day).expect("removed"));
+    assert_eq!(std::fs::read_dir(place.parent().expect("a parent")).expect("readable").count(), 0);
+    assert!(vault.discard(&kept.sha256, now, day).expect("it is not there"));
 }

@@ -1,8 +1,10 @@
-//! What can be typed. `submit` has the arguments of a request, `task` those of what is done to tasks.
+//! What can be typed. `care` has the arguments of dead letters and of the database, `submit` those of a request, `task` those of what is done to tasks.
 
+mod care;
 mod submit;
 mod task;
 
+pub(super) use care::{DeadChoice, DeadFilter, DeadLetters, Prune};
 pub(super) use submit::Submit;
 pub(super) use task::{Evidence, List, Logs, Priority, Retry, TaskArg};
 
@@ -114,8 +116,15 @@ pub(super) enum Command {
         #[arg(default_value = ".")]
         dir: PathBuf,
     },
+    /// Failed tasks that wait for a person: list them, retry them, give them up
+    DeadLetters {
+        #[command(subcommand)]
+        command: DeadLetters,
+    },
     /// Create the database or bring it up to date
     Migrate,
+    /// Remove what ended long ago, as the daemon does every hour
+    Prune(Prune),
     /// Measure queue and engine on this machine, with agents that do nothing
     Bench {
         /// Tasks for each figure

@@ -1,9 +1,10 @@
 //! Commands about this machine; no daemon needed.
 
-use super::args::Global;
-use super::style::{bad, bold, dim, good, table};
+use super::args::{Global, Prune};
+use super::style::{self, bad, bold, dim, good, table};
 use super::{End, answer, configure, print, print_json, serve};
-use crate::config::Flags;
+use crate::care::Removed;
+use crate::config::{self, Flags};
 use crate::local::{self, Figure, Plan};
 use anyhow::Result;
 use chimera_store::Database;
@@ -65,6 +66,23 @@ pub(super) fn migrate(global: &Global) -> Result<End> {
     let config = configure(global, Flags::default())?;
     let said = serve::runtime()?.block_on(local::migrate(&config))?;
     answer(global.json, &json!({"database": config.database.to_string()}), || said + "\n")?;
+    Ok(End::Done)
+}
+
+pub(super) fn prune(global: &Global, args: &Prune) -> Result<End> {
+    let config = configure(global, Flags::default())?;
+    let older_than = args.older_than.as_deref().map(config::span).transpose();
+    let older_than = older_than.map_err(|why| anyhow::anyhow!("--older-than: {why}"))?;
+    let removed = serve::runtime()?.block_on(local::prune(&config, older_than, args.dry_run))?;
+    let value = json!({"dry_run": args.dry_run, "removed": removed});
+    answer(global.json, &value, || {
+        let Removed { tasks, files, bytes } = removed;
+        if args.dry_run {
+            return format!("{tasks} tasks would be removed, with their journal, evidence and logs\n");
+        }
+        let size = style::bytes(bytes);
+        format!("removed {tasks} tasks, and {files} files and directories with {size}\n")
+    })?;
     Ok(End::Done)
 }
 

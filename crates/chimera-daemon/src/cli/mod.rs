@@ -2,10 +2,11 @@
 //!
 //! Map: `args` is what can be typed, `serve` runs the daemon, `machine` and `demo` work on this machine;
 //! `verify` needs nothing but a file; everything else talks to a running daemon through `client`: `submit` and
-//! `steer` change things, `show`, `logs`, `watch` and `evidence` look at them, `validate` does both. `style` and `timeline` say how it looks.
+//! `steer`, `dead` change things, `show`, `logs`, `watch` and `evidence` look at them, `validate` does both. `style` and `timeline` say how it looks.
 
 mod args;
 mod client;
+mod dead;
 mod demo;
 mod evidence;
 mod logs;
@@ -92,6 +93,8 @@ fn run(Cli { global, command }: Cli) -> Result<End> {
         Command::Setup { yes } => machine::setup(&global, yes),
         Command::Init { dir } => machine::init(&dir, global.json),
         Command::Migrate => machine::migrate(&global),
+        Command::DeadLetters { command } => dead::dead_letters(&connect(&global)?, command, global.json),
+        Command::Prune(args) => machine::prune(&global, &args),
         Command::Bench { tasks, workers, depth, database } => {
             let database = database.map(|url| machine::database(&url)).transpose()?;
             machine::bench(&Plan { tasks, workers, depth, database }, global.json)

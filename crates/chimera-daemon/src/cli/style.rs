@@ -83,14 +83,28 @@ pub(super) fn table(rows: &[Vec<String>], paint: impl Fn(usize, usize, &str) -> 
     text
 }
 
+/// A size for people.
+pub(super) fn bytes(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+    let mut size = bytes as f64;
+    let mut units = ["bytes", "KB", "MB", "GB"].into_iter();
+    let mut unit = units.next().unwrap_or_default();
+    while size >= 1000.0 {
+        let Some(larger) = units.next() else { break };
+        (size, unit) = (size / 1000.0, larger);
+    }
+    if unit == "bytes" { format!("{bytes} bytes") } else { format!("{size:.1} {unit}") }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{short, table};
+    use super::{bytes, short, table};
 
     #[test]
     fn columns_line_up_and_long_texts_are_cut() {
         let rows = [vec!["a".to_owned(), "bb".to_owned()], vec!["ccc".to_owned(), "d".to_owned()]];
         assert_eq!(table(&rows, |_, _, cell| cell.to_owned()), "a    bb\nccc  d\n");
+        assert_eq!([bytes(999), bytes(1500), bytes(2_000_000_000_000)], ["999 bytes", "1.5 KB", "2000.0 GB"]);
         assert_eq!(short("one two three", 8), "one two…");
         assert_eq!(short("a\u{1b}[31mb", 20), "a [31mb");
     }

@@ -40,6 +40,7 @@ pub(super) fn resolve(
         staging_ttl: file.delivery.staging_ttl.map_or(Duration::from_secs(24 * 3600), |span| span.0),
         trace: file.delivery.trace.unwrap_or(false),
         git_remote: file.git.remote.map(|remote| parties::repository(remote, home)),
+        retention: super::retention::retention(&file.retention)?,
         roles: parties::roles(file.roles, &agents)?,
         data_dir,
         tools_dir,

@@ -1,6 +1,7 @@
 //! The shape of `chimera.toml`. Every key is optional; an unknown one is an error.
 
 use super::duration::Span;
+use super::retention::Keep;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ pub(super) struct File {
     pub(super) executor: Executor,
     pub(super) delivery: Delivery,
     pub(super) git: Git,
+    pub(super) retention: Retention,
     pub(super) timeouts: BTreeMap<String, Span>,
     pub(super) roles: BTreeMap<String, OneOrMany>,
     pub(super) agent: BTreeMap<String, Agent>,
@@ -66,6 +68,15 @@ pub(super) struct Delivery {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Git {
     pub(super) remote: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Retention {
+    pub(super) completed: Option<Keep>,
+    pub(super) cancelled: Option<Keep>,
+    pub(super) failed: Option<Keep>,
+    pub(super) discarded: Option<Keep>,
 }
 
 #[derive(Debug, Deserialize)]

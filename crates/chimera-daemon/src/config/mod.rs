@@ -7,8 +7,10 @@ mod check;
 mod duration;
 mod file;
 mod parties;
+mod retention;
 mod template;
 
+pub use retention::{Retention, span};
 pub use template::TEMPLATE;
 
 use chimera_agent::spec::{Agent, Project};
@@ -47,6 +49,8 @@ pub struct Config {
     pub trace: bool,
     /// The repository through which machines hand tasks on to each other; `{project}` in it stands for the project.
     pub git_remote: Option<String>,
+    /// How long ended tasks are kept.
+    pub retention: Retention,
     /// Who carries out what; never empty for a role.
     pub roles: BTreeMap<Role, Vec<Agent>>,
     /// The deployment agents that projects name.

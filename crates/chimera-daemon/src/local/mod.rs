@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod doctor;
 mod init;
+mod prune;
 mod setup;
 mod torture;
 
@@ -11,6 +12,8 @@ pub use bench::{Figure, Plan, bench};
 pub use demo::{Stage, stage};
 pub use doctor::doctor;
 pub use init::init;
+pub(crate) use prune::places;
+pub use prune::prune;
 pub use setup::setup;
 pub use torture::{Audit, Excuse, Findings, Incarnation, Torture, Violation, run_daemon, search, torture};
 

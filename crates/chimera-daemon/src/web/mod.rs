@@ -1,6 +1,6 @@
 //! The HTTP interface.
 //!
-//! [`router`] is all of it. Map: `submit`, `batch`, `tasks`, `events`, `evidence`, `bundle`, `logs`, `health` hold
+//! [`router`] is all of it. Map: `submit`, `batch`, `tasks`, `dead`, `events`, `evidence`, `bundle`, `logs`, `health` hold
 //! the handlers,
 //! `view` the shapes they answer with, [`waiting`] the answer to "why is it not running", `problem` every
 //! error, `input` what is read from requests, `guard` the checks before all handlers. Handlers are thin: they
@@ -8,6 +8,7 @@
 
 mod batch;
 mod bundle;
+mod dead;
 mod events;
 mod evidence;
 mod guard;
@@ -140,6 +141,7 @@ impl App {
     ),
     tags(
         (name = "tasks", description = "Submitting, finding and steering tasks"),
+        (name = "dead letters", description = "Failed tasks that wait for a person"),
         (name = "events", description = "The journal, as pages and as a live stream"),
         (name = "evidence", description = "What proves a task: reports, screenshots, logs"),
         (name = "health", description = "Whether the daemon lives")
@@ -157,6 +159,9 @@ pub fn router(app: App) -> Router {
         .routes(routes!(tasks::reprioritise))
         .routes(routes!(tasks::cancel))
         .routes(routes!(tasks::retry))
+        .routes(routes!(dead::list))
+        .routes(routes!(dead::retry))
+        .routes(routes!(dead::discard))
         .routes(routes!(events::of_task))
         .routes(routes!(events::of_all))
         .routes(routes!(evidence::list))

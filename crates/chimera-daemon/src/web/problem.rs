@@ -160,9 +160,10 @@ impl Problem {
         let detail = err.to_string();
         match err {
             StoreError::NotFound { .. } => Self::not_found(detail),
-            StoreError::IdempotencyConflict { .. } | StoreError::Illegal(_) | StoreError::Ended { .. } => {
-                Self::conflict(detail)
-            }
+            StoreError::IdempotencyConflict { .. }
+            | StoreError::Illegal(_)
+            | StoreError::Ended { .. }
+            | StoreError::NotDead { .. } => Self::conflict(detail),
             StoreError::After(unlinked) => Self::fields(unlinked.iter().map(Self::unlinked).collect()),
             StoreError::BadCursor => Self::field("cursor", "is not valid: start again without one"),
             StoreError::Full => {

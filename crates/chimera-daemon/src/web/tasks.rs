@@ -1,5 +1,6 @@
 //! Finding and steering tasks.
 
+use super::dead::phase;
 use super::input::{Id, JsonBody, MaybeBody, Params};
 use super::submit::{NewPriority, new_priority};
 use super::view::{TaskPage, TaskView};
@@ -57,6 +58,7 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Json<
         project: params.get("project").map(str::to_owned),
         label: labels(&params)?,
         text: params.get("q").map(str::to_owned),
+        ..Filter::default()
     };
     let limit = params.number("limit", 1, i64::from(PAGE))?.unwrap_or(PAGE_DEFAULT);
     let limit = u32::try_from(limit).unwrap_or(PAGE);
@@ -98,7 +100,7 @@ fn status(name: &str) -> Result<Status, Problem> {
     })
 }
 
-fn labels(params: &Params) -> Result<Vec<(String, String)>, Problem> {
+pub(super) fn labels(params: &Params) -> Result<Vec<(String, String)>, Problem> {
     let pair = |label: &str| match label.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(Problem::field("label", "must be written as key=value")),
@@ -217,7 +219,5 @@ fn retry_from(body: &[u8]) -> Result<Option<Phase>, Problem> {
     let object = intake::object(body).map_err(Problem::refused)?;
     intake::only(&object, &["from"]).map_err(Problem::refused)?;
     let Some(value) = object.get("from").filter(|value| !value.is_null()) else { return Ok(None) };
-    let phase = value.as_str().and_then(Phase::parse).filter(|phase| !phase.is_end());
-    let known = || Phase::WORKING.map(Phase::as_str).join(", ");
-    phase.map(Some).ok_or_else(|| Problem::field("from", format!("must be one of {}", known())))
+    phase("from", value.as_str().unwrap_or_default()).map(Some)
 }

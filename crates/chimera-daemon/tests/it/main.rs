@@ -5,6 +5,7 @@ mod batch;
 mod bundle;
 mod cli;
 mod crash;
+mod dead;
 mod engine;
 mod fence;
 mod notebook;

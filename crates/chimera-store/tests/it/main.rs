@@ -3,11 +3,13 @@
 mod after;
 mod batch;
 mod claim;
+mod dead;
 mod fixture;
 mod lease;
 mod lists;
 mod opening;
 mod postgres;
+mod prune;
 mod scratch;
 mod steer;
 mod submit;

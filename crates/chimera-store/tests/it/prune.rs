@@ -1,0 +1,174 @@
+//! Removing what ended long ago.
+
+use crate::after::{complete, waiting};
+use crate::fixture::{House, NOW, conformance, epoch, failure, id, key, later, new_task, settled};
+use chimera_core::{Digest, Evidence, EvidenceKind, Phase, Policy, UnixMillis};
+use chimera_store::dead::{Treatment, Which, treat};
+use chimera_store::prune::{self, Cutoffs, Trash};
+use chimera_store::steer::cancel;
+use chimera_store::{StoreError, queue, read};
+
+conformance! {
+    what_ended_long_ago_goes_with_all_that_belongs_to_it,
+    each_end_has_a_time_of_its_own,
+    a_task_that_others_wait_for_stays,
+    the_newest_entry_of_the_journal_stays_so_that_no_number_is_given_twice,
+    evidence_that_another_task_refers_to_is_told,
+    one_daemon_of_many_takes_a_round,
+}
+
+fn everything() -> Cutoffs {
+    let before = Some(later(1_000_000));
+    Cutoffs { completed: before, cancelled: before, failed: before, discarded: before }
+}
+
+async fn pruned(house: &House, cutoffs: Cutoffs) -> usize {
+    let counted = house.store.read(move |tx| prune::count(tx, &cutoffs)).await.expect("counted");
+    let mut all = 0;
+    loop {
+        let batch = house.store.write(move |tx| prune::batch(tx, &cutoffs, NOW, 3)).await.expect("pruned");
+        assert!(batch.len() <= 3);
+        if batch.is_empty() {
+            assert_eq!(counted, all as u64, "a dry run counts the same");
+            return all;
+        }
+        all += batch.len();
+    }
+}
+
+async fn trash(house: &House) -> Vec<Trash> {
+    let (mut all, mut last) = (Vec::new(), None);
+    loop {
+        let after = last.clone();
+        let page = house.store.read(move |tx| prune::trash(tx, after.as_ref(), 2)).await.expect("readable");
+        let Some(newest) = page.last() else { return all };
+        last = Some(newest.clone());
+        all.extend(page);
+    }
+}
+
+async fn rows(house: &House, table: &'static str) -> i64 {
+    let sql = format!("SELECT COUNT(*) FROM {table}");
+    let count = house.store.read(move |tx| tx.first(&sql, &[])?.expect("a row").int(0));
+    count.await.expect("readable")
+}
+
+fn hash(digit: char) -> Digest {
+    Digest::parse(&digit.to_string().repeat(64)).expect("64 digits")
+}
+
+/// Fails a task, which leaves evidence of these hashes.
+async fn fail_with(house: &House, number: u64, hashes: &[char]) {
+    let mut new = new_task(number);
+    new.idempotency = key(&format!("key {number}"), 'a');
+    house.submit(new).await;
+    let task = house.claim("one", NOW, 1).await.pop().expect("taken");
+    let file = |digit: &char| Evidence {
+        sha256: hash(*digit),
+        kind: EvidenceKind::Log,
+        name: "red.log".to_owned(),
+        size: 1,
+        phase: Phase::E2eTestGeneration,
+        attempt: 1,
+    };
+    let (end, files) = (settled(&task, failure(), later(1)), hashes.iter().map(file).collect::<Vec<_>>());
+    let write = move |tx: &mut chimera_store::Tx<'_>| {
+        queue::settle(tx, &task.id, epoch(&task), &end, &files, later(1))
+    };
+    house.store.write(write).await.expect("the lease holds");
+}
+
+async fn what_ended_long_ago_goes_with_all_that_belongs_to_it(house: House) {
+    for number in 1..=7 {
+        fail_with(&house, number, &['b', 'c']).await;
+    }
+    house.submit(new_task(9)).await;
+    assert_eq!(
+        pruned(&house, Cutoffs { failed: Some(later(1)), ..everything() }).await,
+        0,
+        "ended just then"
+    );
+    assert_eq!(pruned(&house, Cutoffs { failed: Some(later(2)), ..everything() }).await, 7);
+    for (table, left) in [("tasks", 1), ("journal", 1), ("evidence", 0), ("idempotency", 0), ("waits", 0)] {
+        assert_eq!(rows(&house, table).await, left, "{table}");
+    }
+    let gone = trash(&house).await;
+    assert_eq!(gone.len(), 9, "seven tasks, and two files that they shared");
+    assert_eq!(gone[0], Trash::Task { id: id(1), project: "shop".to_owned() });
+    assert_eq!(gone[7..], [Trash::Evidence(hash('b')), Trash::Evidence(hash('c'))]);
+    house.store.write(|tx| prune::forget(tx, NOW)).await.expect("possible");
+    assert_eq!(trash(&house).await.len(), 9, "not yet");
+    house.store.write(|tx| prune::forget(tx, later(1))).await.expect("possible");
+    assert_eq!(trash(&house).await, []);
+}
+
+async fn each_end_has_a_time_of_its_own(house: House) {
+    let running = house.running(1, "one").await;
+    complete(&house.store, running, later(10)).await;
+    fail_with(&house, 2, &[]).await;
+    fail_with(&house, 3, &[]).await;
+    house.submit(new_task(4)).await;
+    house.submit(new_task(5)).await;
+    let policy = Policy::default();
+    house.store.write(move |tx| cancel(tx, &id(4), later(10), &policy)).await.expect("possible");
+    let give_up = move |tx: &mut chimera_store::Tx<'_>| {
+        treat(tx, Which::Named(vec![id(3)]), Treatment::Discard, later(20), &policy)
+    };
+    house.store.write(give_up).await.expect("possible");
+    // The newest entry of the journal is that of a task that stays.
+    house.submit(new_task(6)).await;
+    let only = |at: UnixMillis| Some(at);
+    assert_eq!(pruned(&house, Cutoffs::default()).await, 0, "kept for ever");
+    assert_eq!(pruned(&house, Cutoffs { discarded: only(later(20)), ..Cutoffs::default() }).await, 0);
+    assert_eq!(pruned(&house, Cutoffs { discarded: only(later(21)), ..Cutoffs::default() }).await, 1);
+    assert_eq!(pruned(&house, Cutoffs { completed: only(later(11)), ..Cutoffs::default() }).await, 1);
+    assert_eq!(pruned(&house, Cutoffs { cancelled: only(later(11)), ..Cutoffs::default() }).await, 1);
+    assert_eq!(pruned(&house, Cutoffs { failed: only(later(11)), ..Cutoffs::default() }).await, 1);
+    assert_eq!(rows(&house, "tasks").await, 2, "what has not ended stays");
+}
+
+async fn a_task_that_others_wait_for_stays(house: House) {
+    fail_with(&house, 1, &[]).await;
+    house.submit(waiting(2, &[1])).await;
+    assert_eq!(pruned(&house, everything()).await, 0);
+    let policy = Policy::default();
+    house.store.write(move |tx| cancel(tx, &id(2), later(10), &policy)).await.expect("possible");
+    house.submit(new_task(3)).await;
+    for expected in [id(2), id(1)] {
+        let batch = house.store.write(|tx| prune::batch(tx, &everything(), NOW, 1)).await.expect("pruned");
+        assert_eq!(batch, [expected], "first what waits for it");
+    }
+}
+
+async fn the_newest_entry_of_the_journal_stays_so_that_no_number_is_given_twice(house: House) {
+    fail_with(&house, 1, &[]).await;
+    fail_with(&house, 2, &[]).await;
+    let last = house.store.read(read::last_event_id).await.expect("readable");
+    assert_eq!(pruned(&house, everything()).await, 1);
+    house.submit(new_task(3)).await;
+    let events = house.store.read(move |tx| read::events(tx, None, last, 9)).await.expect("readable");
+    assert_eq!(events.len(), 1, "whoever reads on misses nothing");
+}
+
+async fn evidence_that_another_task_refers_to_is_told(house: House) {
+    fail_with(&house, 1, &['b', 'c']).await;
+    fail_with(&house, 2, &['c']).await;
+    assert_eq!(pruned(&house, everything()).await, 1);
+    for (digit, referred) in [('b', false), ('c', true)] {
+        let asked = house.store.read(move |tx| prune::is_referred_to(tx, &hash(digit))).await;
+        assert_eq!(asked.expect("readable"), referred, "{digit}");
+    }
+}
+
+async fn one_daemon_of_many_takes_a_round(house: House) {
+    let second = house.second();
+    let take = |now, next| move |tx: &mut chimera_store::Tx<'_>| prune::take_on(tx, now, next);
+    let (one, two) =
+        tokio::join!(house.store.write(take(NOW, later(60))), second.write(take(NOW, later(60))));
+    // On PostgreSQL both may insert the first row at once: one of them is turned away and comes again.
+    let taken = [one, two].into_iter().filter(|taken| matches!(taken, Ok(true))).count();
+    assert_eq!(taken, 1);
+    let early = second.write(take(later(59), later(120))).await;
+    assert!(matches!(early, Ok(false) | Err(StoreError::Busy)), "{early:?}");
+    assert!(second.write(take(later(60), later(120))).await.expect("possible"), "the next round");
+}
