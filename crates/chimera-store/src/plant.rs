@@ -17,14 +17,17 @@ pub enum Plant {
     LostJournal,
     /// Now and then a commit is answered, but not made.
     LostCommit,
+    /// A task that somebody works on is claimed again.
+    DoubleClaim,
     /// Now and then the answer to a commit is lost, and a result may be recorded twice.
     RepeatedResult,
 }
 
 impl Plant {
     /// Every planted bug.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::NoFence,
+        Self::DoubleClaim,
         Self::RescueAlive,
         Self::DeafHeartbeat,
         Self::LostJournal,
@@ -36,6 +39,7 @@ impl Plant {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoFence => "no-fence",
+            Self::DoubleClaim => "double-claim",
             Self::RescueAlive => "rescue-alive",
             Self::DeafHeartbeat => "deaf-heartbeat",
             Self::LostJournal => "lost-journal",
@@ -61,6 +65,11 @@ impl Plant {
                     "lease_epoch = $9 AND attempt = $10 AND status = 'running'",
                     "$9 > 0 AND $10 > 0 AND status <> 'queued'",
                 ),
+            ],
+            Self::DoubleClaim => &[
+                ("project, status, workflow_state", "project, 'queued', workflow_state"),
+                ("WHERE parked = 0 ORDER", "WHERE parked = 0 OR status = 'running' ORDER"),
+                ("AND status = 'queued'", "AND status <> 'completed'"),
             ],
             Self::RescueAlive => &[("lease_expires_at < $1", "$1 > 0")],
             Self::DeafHeartbeat => &[(
@@ -91,6 +100,11 @@ impl Planted {
     }
 
     fn sql(&self, sql: &str) -> String {
+        // Only the claim sees running tasks as queued ones.
+        let claims = sql.contains("WHERE parked = 0 ORDER") || sql.contains("SET status = 'running'");
+        if self.plant == Plant::DoubleClaim && !claims {
+            return sql.to_owned();
+        }
         self.plant.texts().iter().fold(sql.to_owned(), |sql, (from, to)| sql.replace(from, to))
     }
 

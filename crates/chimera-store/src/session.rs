@@ -48,6 +48,8 @@ pub(crate) struct Dialect {
     pub(crate) server_time: Option<&'static str>,
     /// Ends every other connection to the database, where it is a server.
     pub(crate) disconnect: Option<&'static str>,
+    /// Leave the database no room to grow, and all of it again, where it is a file.
+    pub(crate) room: Option<[&'static str; 2]>,
     /// The type of a row number that the database gives.
     pub(crate) row_number: &'static str,
     /// Run after the migrations; may be repeated.

@@ -60,6 +60,16 @@ impl<'a> Tx<'a> {
         self.read.session.execute(sql, params)
     }
 
+    /// Leaves the database of this connection no room to grow, as a full disk would, or gives it back; a server is not
+    /// to be had that way. For trying out what happens then.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn fill(&mut self, full: bool) -> Result<(), StoreError> {
+        let sql = self.read.session.dialect().room.map(|[none, all]| if full { none } else { all });
+        sql.map_or(Ok(()), |sql| self.query(sql, &[]).map(drop))
+    }
+
     /// The rows of a `SELECT`, kept from being changed by others until the commit; those that another
     /// transaction is changing are left out.
     pub(crate) fn take_free(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {

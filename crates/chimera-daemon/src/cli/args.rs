@@ -148,7 +148,8 @@ pub(super) enum Command {
         /// Makes the same choices again
         #[arg(long)]
         seed: Option<u64>,
-        /// An empty database to fill, such as postgres://USER@HOST/NAME; otherwise a scratch file
+        /// An empty database to fill, such as postgres://USER@HOST/NAME, or `postgres` for a scratch server that is
+        /// restarted as well; otherwise a scratch file
         #[arg(long, value_name = "URL")]
         database: Option<String>,
         /// A bug for the daemons to have, to see it found

@@ -2,14 +2,27 @@
 
 use super::style::{bad, bold, good};
 use super::{End, print, print_json, serve};
-use crate::local::{self, Findings, Incarnation, Torture};
+use crate::local::{self, Findings, Incarnation, Progress, Torture};
 use anyhow::Result;
+use std::io::IsTerminal;
 
 /// Violations shown; one is enough to know.
 const SHOWN: usize = 20;
 
 pub(super) fn torture(how: &Torture, json: bool) -> Result<End> {
-    let findings = serve::runtime()?.block_on(local::torture(how))?;
+    let redraw = !json && std::io::stderr().is_terminal();
+    let tell = |progress: Progress| {
+        if redraw {
+            let Progress { elapsed, accepted, strikes } = progress;
+            let (elapsed, of) = (elapsed.as_secs(), how.seconds);
+            eprint!("\r\x1b[K{elapsed} of {of} s: {accepted} tasks accepted, struck {strikes} times");
+        }
+    };
+    let findings = serve::runtime()?.block_on(local::torture(how, tell));
+    if redraw {
+        eprint!("\r\x1b[K");
+    }
+    let findings = findings?;
     if json {
         print_json(&findings)?;
     } else {

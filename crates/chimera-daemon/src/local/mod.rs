@@ -15,7 +15,9 @@ pub use init::init;
 pub(crate) use prune::places;
 pub use prune::prune;
 pub use setup::setup;
-pub use torture::{Audit, Excuse, Findings, Incarnation, Torture, Violation, run_daemon, search, torture};
+pub use torture::{
+    Audit, Excuse, Findings, Incarnation, Progress, Torture, Violation, run_daemon, search, torture,
+};
 
 use crate::config::Config;
 use crate::wiring;

@@ -33,6 +33,8 @@ static DIALECT: Dialect = Dialect {
     order_migrations: None,
     server_time: None,
     disconnect: None,
+    // It is never made smaller than it is.
+    room: Some(["PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1073741823"]),
     row_number: "INTEGER PRIMARY KEY",
     tuning: &[],
 };

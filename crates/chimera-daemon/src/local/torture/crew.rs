@@ -1,5 +1,6 @@
 //! The daemons, and what is done to them.
 
+use super::server::Server;
 use super::{LEASE, Torture};
 use crate::seams::Clock;
 use anyhow::{Context, Result};
@@ -20,19 +21,28 @@ const PAUSE: u64 = 400;
 const AHEAD: i64 = 3_600_000;
 /// How far the clocks of the torturer and of a database server may be apart on one machine.
 const CLOCKS: Duration = Duration::from_millis(50);
+/// The share of the torture in which the clock of the machine stays right.
+const CALM_CLOCK: f64 = 0.75;
 /// How long a daemon may take to end when it is asked to.
 const FAREWELL: Duration = Duration::from_secs(10);
 
 pub(super) struct Crew {
-    daemons: Vec<Child>,
+    pub(super) daemons: Vec<Child>,
     /// Frozen or saying farewell: until when, and since when.
-    sleeping: Vec<(Child, Instant, UnixMillis)>,
-    harmed: Harmed,
-    rng: fastrand::Rng,
+    pub(super) sleeping: Vec<(Child, Instant, UnixMillis)>,
+    pub(super) harmed: Harmed,
+    pub(super) rng: fastrand::Rng,
     next: Instant,
+    /// From when on the clock of the machine jumps: late, because afterwards nobody is without an excuse.
+    jumps_from: Instant,
     url: String,
     plant: Option<&'static str>,
-    store: Store,
+    pub(super) store: Store,
+    /// The database server, if it is ours.
+    pub(super) server: Option<Server>,
+    /// How far the clock of the machine is ahead, in milliseconds.
+    pub(super) ahead: i64,
+    pub(super) full_until: Option<Instant>,
 }
 
 /// What was done, and to whom.
@@ -42,6 +52,8 @@ pub(super) struct Harmed {
     pub(super) pids: BTreeMap<u32, UnixMillis>,
     /// When the connections of all were first ended.
     pub(super) disconnected: Option<UnixMillis>,
+    /// When the clock of the machine first jumped, by the earliest clock.
+    pub(super) jumped: Option<UnixMillis>,
     /// Times in which somebody may have slept with the database's lock in hand, and everybody have waited.
     pub(super) held_up: Vec<(UnixMillis, UnixMillis)>,
     pub(super) done: BTreeMap<&'static str, u32>,
@@ -53,7 +65,7 @@ impl Harmed {
         let identity = worker.split_once('/').and_then(|(process, _)| Identity::parse(process));
         let own = identity.and_then(|identity| self.pids.get(&identity.pid()));
         let by = by.plus(CLOCKS);
-        own.into_iter().chain(&self.disconnected).any(|at| *at <= by)
+        own.into_iter().chain(&self.disconnected).chain(&self.jumped).any(|at| *at <= by)
             || self.held_up.iter().any(|(from, until)| (*from..=until.plus(CLOCKS + CLOCKS)).contains(&by))
     }
 
@@ -63,16 +75,20 @@ impl Harmed {
 }
 
 impl Crew {
-    pub(super) fn muster(url: &str, how: &Torture, store: Store) -> Result<Self> {
+    pub(super) fn muster(url: &str, how: &Torture, store: Store, server: Option<Server>) -> Result<Self> {
         let mut crew = Self {
             daemons: Vec::new(),
             sleeping: Vec::new(),
             harmed: Harmed::default(),
             rng: fastrand::Rng::with_seed(how.seed),
             next: Instant::now(),
+            jumps_from: Instant::now() + Duration::from_secs(u64::from(how.seconds)).mul_f64(CALM_CLOCK),
             url: url.to_owned(),
             plant: how.plant.map(chimera_store::Plant::as_str),
             store,
+            server,
+            ahead: 0,
+            full_until: None,
         };
         for _ in 0..CREW {
             crew.recruit()?;
@@ -82,14 +98,14 @@ impl Crew {
 
     fn recruit(&mut self) -> Result<()> {
         let program = std::env::current_exe().context("this program does not know where it lies")?;
-        let ahead = if self.shared() { self.rng.i64(-AHEAD..=AHEAD) } else { 0 };
+        let ahead = if self.shared() { self.rng.i64(-AHEAD..=AHEAD) } else { self.ahead };
         let mut command = Command::new(program);
         command.args(["torture-daemon", "--database", &self.url, &format!("--ahead={ahead}")]);
         command.args(["--seed", &self.rng.u64(..).to_string()]);
         if let Some(plant) = self.plant {
             command.args(["--plant", plant]);
         }
-        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let quiet = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         self.daemons.push(quiet.spawn().context("a daemon cannot be started")?);
         Ok(())
     }
@@ -112,15 +128,18 @@ impl Crew {
     /// Does something to somebody, if it is time to.
     pub(super) async fn strike(&mut self) -> Result<()> {
         self.wake(false)?;
+        self.make_room(false).await;
         if Instant::now() < self.next {
             return Ok(());
         }
         self.next = Instant::now() + Duration::from_millis(self.rng.u64(..=PAUSE));
         let chosen = self.rng.usize(..self.daemons.len());
+        if let Some(what) = self.disaster().await? {
+            *self.harmed.done.entry(what).or_default() += 1;
+            return Ok(());
+        }
         self.harmed.mark(self.daemons[chosen].id());
-        // A file has no connections to end.
-        let kinds = if self.shared() { 10 } else { 9 };
-        let what = match self.rng.u32(..kinds) {
+        let what = match self.rng.u32(..9) {
             0..6 => {
                 end(self.daemons.swap_remove(chosen))?;
                 "killed"
@@ -131,25 +150,45 @@ impl Crew {
                 self.lay_down(chosen, sleep);
                 "stopped and woken up"
             }
-            8 => {
+            _ => {
                 send(&self.daemons[chosen], Signal::TERM)?;
                 self.lay_down(chosen, LEASE);
                 "asked to end"
-            }
-            _ => {
-                self.harmed.disconnected.get_or_insert(Clock::system().now());
-                let _ = self.store.disconnect_others().await;
-                *self.harmed.done.entry("connections ended").or_default() += 1;
-                return Ok(());
             }
         };
         *self.harmed.done.entry(what).or_default() += 1;
         self.recruit()
     }
 
+    /// Does something to everybody, now and then.
+    async fn disaster(&mut self) -> Result<Option<&'static str>> {
+        Ok(match (self.rng.u32(..20), self.shared()) {
+            (0, true) => {
+                self.harmed.disconnected.get_or_insert(Clock::system().now());
+                let _ = self.store.disconnect_others().await;
+                Some("connections ended")
+            }
+            (1, true) if self.restart_server()? => Some("server restarted"),
+            (0, false) => {
+                self.fill_disk().await;
+                Some("disk filled")
+            }
+            (1..=4, false) if self.jumps_from <= Instant::now() => {
+                self.jump();
+                Some("clock set")
+            }
+            _ => None,
+        })
+    }
+
     fn lay_down(&mut self, chosen: usize, sleep: Duration) {
         let daemon = self.daemons.swap_remove(chosen);
         self.sleeping.push((daemon, Instant::now() + sleep, Clock::system().now()));
+    }
+
+    /// How often something was done.
+    pub(super) fn strikes(&self) -> u32 {
+        self.harmed.done.values().sum()
     }
 
     /// Takes note of a time in which the torturer itself could not go on: the others may not have either.
@@ -184,13 +223,14 @@ impl Crew {
     }
 
     /// Ends the torture: everybody is awake and may work.
-    pub(super) fn calm(&mut self) -> Result<()> {
+    pub(super) async fn calm(&mut self) -> Result<()> {
         self.wake(true)?;
+        self.make_room(true).await;
         self.recruit()
     }
 
     /// Ends all daemons, and tells what was done.
-    pub(super) async fn dismiss(mut self) -> Result<Harmed> {
+    pub(super) async fn dismiss(mut self) -> Result<(Harmed, Option<Server>)> {
         for daemon in &self.daemons {
             send(daemon, Signal::TERM)?;
         }
@@ -202,7 +242,7 @@ impl Crew {
             daemon.kill()?;
             daemon.wait()?;
         }
-        Ok(std::mem::take(&mut self.harmed))
+        Ok((std::mem::take(&mut self.harmed), self.server.take()))
     }
 }
 

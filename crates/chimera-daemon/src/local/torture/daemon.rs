@@ -10,8 +10,10 @@ use chimera_agent::runner::{Attempt, BoxFuture, Report, Runner};
 use chimera_core::{Outcome, Policy, Reason, Setback, Task, UnixMillis};
 use chimera_store::{Database, Options, Plant, Store};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Workers of each daemon.
@@ -43,8 +45,9 @@ pub async fn run_daemon(life: &Incarnation) -> Result<()> {
     let here = std::env::current_dir()?;
     let database = Database::parse(&life.database, &here, None).map_err(|detail| anyhow::anyhow!(detail))?;
     let store = Store::open(&database, &Options { plant: life.plant, ..Options::default() })?;
-    let (system, ahead) = (Clock::system(), life.ahead);
-    let clock = Clock::new(move || UnixMillis(system.now().0 + ahead));
+    let (system, ahead) = (Clock::system(), Arc::new(AtomicI64::new(life.ahead)));
+    obey(store.clone(), ahead.clone());
+    let clock = Clock::new(move || UnixMillis(system.now().0 + ahead.load(Ordering::Relaxed)));
     if let Some(time) = store.server_time().await? {
         clock.set(time);
     }
@@ -64,6 +67,26 @@ pub async fn run_daemon(life: &Incarnation) -> Result<()> {
     engine.run(shutdown.asked, shutdown.now).await;
     store.close().await;
     Ok(())
+}
+
+/// Does what the torturer says on standard input, line by line: set the clock, leave the database no room to grow, give
+/// it back. The thread ends with the process.
+fn obey(store: Store, ahead: Arc<AtomicI64>) {
+    let (room, mut rooms) = watch::channel(true);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            match line.split_once(' ') {
+                Some(("ahead", by)) => ahead.store(by.parse().unwrap_or(0), Ordering::Relaxed),
+                _ => drop(room.send(line != "full")),
+            }
+        }
+    });
+    tokio::spawn(async move {
+        while rooms.changed().await.is_ok() {
+            let full = !*rooms.borrow_and_update();
+            let _ = store.write(move |tx| tx.fill(full)).await;
+        }
+    });
 }
 
 /// Does nothing for a moment.

@@ -1,11 +1,13 @@
 //! `torture`: real daemons on a scratch database, killed and stopped at random moments; then the journal is
 //! searched for what must never happen.
 //!
-//! Map: [`torture`] is the run, `crew` the daemons and what is done to them, `daemon` what each of them runs,
-//! `verdict` the search.
+//! Map: [`torture`] is the run, `crew` the daemons and what is done to them, `disaster` what is done to all of them at
+//! once, `daemon` what each of them runs, `server` a database server of our own, `verdict` the search.
 
 mod crew;
 mod daemon;
+mod disaster;
+mod server;
 mod verdict;
 
 pub use daemon::{Incarnation, run_daemon};
@@ -18,6 +20,7 @@ use chimera_core::{Policy, TaskId};
 use chimera_store::{Database, Options, Plant, Store, read, steer};
 use crew::Crew;
 use serde::Serialize;
+use server::Server;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -28,6 +31,8 @@ pub(crate) const LEASE: Duration = Duration::from_secs(2);
 const BACKLOG: u64 = 60;
 /// Pause between two looks at the backlog.
 const PACE: Duration = Duration::from_millis(20);
+/// What to give as a database for a server of our own.
+const OWN_SERVER: &str = "postgres";
 /// How long the tasks may take to end once the torture is over.
 const CALM: Duration = Duration::from_secs(30);
 
@@ -38,7 +43,7 @@ pub struct Torture {
     pub seconds: u32,
     /// What the random moments are made of; the same seed makes the same choices.
     pub seed: u64,
-    /// An empty database to use; absent: a scratch file of SQLite.
+    /// An empty database to use; `postgres`: a scratch server, which is restarted, too; absent: a scratch file of SQLite.
     pub database: Option<String>,
     /// A bug for the daemons to have.
     pub plant: Option<Plant>,
@@ -63,14 +68,29 @@ pub struct Findings {
     pub violations: Vec<Violation>,
 }
 
-/// Tortures, and searches for violations.
+/// How far a torture has come.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// The time passed.
+    pub elapsed: Duration,
+    /// Tasks accepted.
+    pub accepted: usize,
+    /// Things done to daemons.
+    pub strikes: u32,
+}
+
+/// Tortures, and searches for violations. `tell` hears how far it has come, every so often.
 ///
 /// # Errors
 /// If the scratch database or the daemons cannot be had.
-pub async fn torture(how: &Torture) -> Result<Findings> {
+pub async fn torture(how: &Torture, tell: impl Fn(Progress)) -> Result<Findings> {
     let dir = tempfile::tempdir().context("no room for a scratch database")?;
-    let url =
-        how.database.clone().unwrap_or_else(|| format!("sqlite:{}", dir.path().join("torture.db").display()));
+    let server = if how.database.as_deref() == Some(OWN_SERVER) { Some(own_server()?) } else { None };
+    let url = match (&server, &how.database) {
+        (Some(server), _) => format!("{}/postgres", server.url()),
+        (None, Some(url)) => url.clone(),
+        (None, None) => format!("sqlite:{}", dir.path().join("torture.db").display()),
+    };
     let database =
         Database::parse(&url, dir.path(), None).map_err(|detail| anyhow::anyhow!("--database: {detail}"))?;
     // A bug of the daemons, but for this one: that something accepted is lost shows where it was accepted.
@@ -79,24 +99,39 @@ pub async fn torture(how: &Torture) -> Result<Findings> {
     if store.read(read::counts).await? != read::Counts::default() {
         bail!("{database} has tasks in it: give an empty database");
     }
-    let mut crew = Crew::muster(&url, how, store.clone())?;
-    let accepted = busy(&store, &mut crew, Duration::from_secs(u64::from(how.seconds))).await?;
-    crew.calm()?;
+    let mut crew = Crew::muster(&url, how, store.clone(), server)?;
+    let accepted = busy(&store, &mut crew, Duration::from_secs(u64::from(how.seconds)), &tell).await?;
+    crew.calm().await?;
     let ended = settled(&store, CALM).await?;
-    let harmed = crew.dismiss().await?;
+    let (harmed, server) = crew.dismiss().await?;
     let excused = |worker: &str, by| harmed.excuses(worker, by);
     let Audit { completed, cancelled, rescues, mut violations } = search(&store, &accepted, &excused).await?;
     if !ended {
         violations.push(Violation::unended(CALM));
     }
     store.close().await;
+    drop(server);
     let (seed, accepted, done) = (how.seed, accepted.len(), harmed.done);
     Ok(Findings { seed, accepted, completed, cancelled, rescues, done, violations })
 }
 
+fn own_server() -> Result<Server> {
+    let programs = server::programs().context(
+        "PostgreSQL's server programs are not on this machine: install them (`apt-get install postgresql`), or give the URL of an empty database",
+    )?;
+    let server = Server::make(programs)?;
+    server.start("")?;
+    Ok(server)
+}
+
 /// Submits and cancels while the crew is tortured; gives the tasks that were accepted.
-async fn busy(store: &Store, crew: &mut Crew, time: Duration) -> Result<Vec<TaskId>> {
-    let (until, dice) = (Instant::now() + time, Dice::system());
+async fn busy(
+    store: &Store,
+    crew: &mut Crew,
+    time: Duration,
+    tell: &impl Fn(Progress),
+) -> Result<Vec<TaskId>> {
+    let (begin, until, dice) = (Instant::now(), Instant::now() + time, Dice::system());
     let mut accepted: Vec<TaskId> = Vec::new();
     while Instant::now() < until {
         let round = Instant::now();
@@ -105,9 +140,11 @@ async fn busy(store: &Store, crew: &mut Crew, time: Duration) -> Result<Vec<Task
             let new = task(dice.task_id());
             let id = new.id.clone();
             // What was not answered may be there or not; only what was answered counts.
-            if store.write(move |tx| chimera_store::submit::submit(tx, &new)).await.is_ok() {
-                accepted.push(id);
+            if store.write(move |tx| chimera_store::submit::submit(tx, &new)).await.is_err() {
+                // Somebody may sleep with the lock in hand, and has to be woken up by us.
+                break;
             }
+            accepted.push(id);
         }
         if let Some(id) = crew.whim(&accepted) {
             let now = crate::seams::Clock::system().now();
@@ -115,6 +152,8 @@ async fn busy(store: &Store, crew: &mut Crew, time: Duration) -> Result<Vec<Task
         }
         crew.strike().await?;
         crew.note_stall(round.elapsed());
+        let strikes = crew.strikes();
+        tell(Progress { elapsed: begin.elapsed(), accepted: accepted.len(), strikes });
         tokio::time::sleep(PACE).await;
     }
     Ok(accepted)
