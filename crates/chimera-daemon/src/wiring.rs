@@ -2,7 +2,7 @@
 
 use crate::care;
 use crate::config::{self, Config};
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, Home};
 use crate::local;
 use crate::seams::{Clock, Dice};
 use crate::web;
@@ -13,7 +13,7 @@ use chimera_agent::staging::Staging;
 use chimera_agent::toolchain::Search;
 use chimera_agent::vault::Vault;
 use chimera_agent::workspace::Workspaces;
-use chimera_store::{Options, Store};
+use chimera_store::{Database, Options, Store};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,7 +159,11 @@ async fn start_engine(
         timeouts: config.timeouts.clone(),
         patience: engine::PATIENCE,
     };
-    let engine = Engine::new(store.clone(), runner, settings, clock.clone(), dice.clone());
+    let mut engine = Engine::new(store.clone(), runner, settings, clock.clone(), dice.clone());
+    // A file of SQLite is on one machine; a shared repository has every branch.
+    if matches!(config.database, Database::Postgres(_)) && config.git_remote.is_none() {
+        engine = engine.at_home(Home::of(&config.data_dir, config.home_patience)?);
+    }
     let (shutdown, clock, store) = (shutdown.clone(), clock.clone(), store.clone());
     let (places, retention) = (local::places(config)?, config.retention);
     Ok(tokio::spawn(async move {

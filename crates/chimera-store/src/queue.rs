@@ -7,7 +7,7 @@
 //! costs the same whatever waits for later.
 
 use crate::task_row::{self, columns, task as read_task};
-use crate::{StoreError, Tx, after, journal, read, times};
+use crate::{StoreError, Tx, Value, after, journal, read, times};
 use chimera_core::{
     Event, Evidence, Lease, Next, Policy, State, Status, Task, TaskId, Tick, Transition, UnixMillis, step,
 };
@@ -69,10 +69,19 @@ pub struct Held {
 /// # Errors
 /// The database's.
 pub fn claim(tx: &mut Tx<'_>, claim: &Claim<'_>) -> Result<Vec<Task>, StoreError> {
+    claim_from(tx, claim, READY, &[])
+}
+
+/// The same from what a statement gives, whose first parameter is how many.
+pub(crate) fn claim_from(
+    tx: &mut Tx<'_>,
+    claim: &Claim<'_>,
+    ready: &str,
+    more: &[Value],
+) -> Result<Vec<Task>, StoreError> {
     tx.execute(UNPARK, &[claim.now.0.into()])?;
-    let rows = tx.take_free(READY, &[i64::from(claim.limit).into()])?;
-    let mut taken = Vec::with_capacity(rows.len());
-    for row in &rows {
+    let mut taken = Vec::new();
+    for row in &tx.take_free(ready, &[&[i64::from(claim.limit).into()], more].concat())? {
         let task = read_task(row)?;
         if times::is_up(&task, claim.now) {
             times::end_if_up(tx, &task, claim.now)?;

@@ -68,6 +68,7 @@ pub(super) struct Delivery {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Git {
     pub(super) remote: Option<String>,
+    pub(super) home_patience: Option<Span>,
 }
 
 #[derive(Debug, Default, Deserialize)]

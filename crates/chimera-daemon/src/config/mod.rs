@@ -49,6 +49,8 @@ pub struct Config {
     pub trace: bool,
     /// The repository through which machines hand tasks on to each other; `{project}` in it stands for the project.
     pub git_remote: Option<String>,
+    /// How long tasks wait for a silent machine that has their branch.
+    pub home_patience: Duration,
     /// How long ended tasks are kept.
     pub retention: Retention,
     /// Who carries out what; never empty for a role.

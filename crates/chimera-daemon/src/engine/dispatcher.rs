@@ -6,6 +6,7 @@
 use super::worker::{Brake, Stop, work};
 use super::{Context, Settings};
 use chimera_core::{Task, TaskId, UnixMillis};
+use chimera_store::home;
 use chimera_store::queue::{self, Claim};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -111,7 +112,11 @@ impl Dispatcher {
             .context
             .store
             .write(move |tx| {
-                let tasks = queue::claim(tx, &Claim { owner: context.owner.as_str(), now, lease, limit })?;
+                let claim = Claim { owner: context.owner.as_str(), now, lease, limit };
+                let tasks = match &context.home {
+                    None => queue::claim(tx, &claim)?,
+                    Some(home) => home::claim(tx, &claim, &home.name)?,
+                };
                 let next = if tasks.is_empty() { queue::next_ready_at(tx)? } else { None };
                 Ok((tasks, next))
             })
@@ -161,6 +166,9 @@ impl Dispatcher {
             .store
             .write(move |tx| {
                 let held = queue::heartbeat(tx, context.owner.as_str(), now, lease)?;
+                if let Some(home) = &context.home {
+                    home::present(tx, &home.name, now, lease, home.patience)?;
+                }
                 let gone: Vec<String> =
                     queue::owners(tx)?.into_iter().filter(|other| context.owner.knows_gone(other)).collect();
                 let mut rescued = queue::rescue(tx, now, &gone, &policy)?;

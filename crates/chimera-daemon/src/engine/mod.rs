@@ -4,11 +4,12 @@
 //! leases, takes over from daemons that are gone, and stops what lost its lease or was cancelled. One
 //! [`worker`] per claimed task runs its phases: attempt, step, settle. [`fence`] keeps an attempt whose lease is
 //! lost from acting, [`limit`] ends attempts that hang, `ends` waiting tasks whose time is up. [`owner`] says who
-//! this daemon is and which other owners are gone.
+//! this daemon is and which other owners are gone, [`home`] where the branches of its tasks are.
 
 mod dispatcher;
 mod ends;
 mod fence;
+mod home;
 mod limit;
 mod owner;
 mod worker;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+pub use home::Home;
 pub use owner::Owner;
 
 /// How the engine works.
@@ -57,6 +59,7 @@ struct Context {
     clock: Clock,
     dice: Dice,
     owner: Owner,
+    home: Option<Home>,
     roles: BTreeMap<Role, Semaphore>,
 }
 
@@ -71,7 +74,16 @@ impl Engine {
         let roles =
             settings.limits.iter().map(|(role, limit)| (*role, Semaphore::new(*limit as usize))).collect();
         let owner = Owner::current();
-        Self { context: Arc::new(Context { store, runner, settings, clock, dice, owner, roles }) }
+        Self { context: Arc::new(Context { store, runner, settings, clock, dice, owner, home: None, roles }) }
+    }
+
+    /// The same where daemons do not share the branches of tasks: they stay with the home that has theirs.
+    #[must_use]
+    pub fn at_home(mut self, home: Home) -> Self {
+        if let Some(context) = Arc::get_mut(&mut self.context) {
+            context.home = Some(home);
+        }
+        self
     }
 
     /// The same under another name than this process's.

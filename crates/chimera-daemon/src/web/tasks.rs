@@ -12,11 +12,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chimera_core::{Phase, Status, Task, TaskId};
-use chimera_store::after;
+use chimera_core::{Phase, Status, Task, TaskId, UnixMillis};
 use chimera_store::read::{self, Filter, PAGE};
 use chimera_store::steer::{self, Cancel};
 use chimera_store::{ReadTx, StoreError};
+use chimera_store::{after, home};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -73,14 +73,14 @@ pub(super) async fn page(
     cursor: Option<String>,
     limit: u32,
 ) -> Result<TaskPage, Problem> {
+    let now = app.now();
     let read = app.store.read(move |tx| {
         let page = read::list(tx, &filter, cursor.as_deref(), limit)?;
-        let around = |task: Task| Ok((Around { ahead: None, after: after::waits(tx, &task)? }, task));
-        let items = page.items.into_iter().map(around).collect::<Result<Vec<_>, StoreError>>()?;
+        let looked_at = |task: Task| Ok((around(tx, &task, now)?, task));
+        let items = page.items.into_iter().map(looked_at).collect::<Result<Vec<_>, StoreError>>()?;
         Ok((items, page.next))
     });
     let (items, next) = read.await.map_err(Problem::store)?;
-    let now = app.now();
     let items = items.into_iter().map(|(around, task)| TaskView::of(task, &around, now)).collect();
     Ok(TaskPage { items, next })
 }
@@ -124,15 +124,22 @@ pub(super) async fn show(State(app): State<App>, Id(id): Id) -> Result<Json<Task
 }
 
 async fn view(app: &App, id: TaskId) -> Result<TaskView, Problem> {
-    let (task, around) = app.store.read(move |tx| looked_at(tx, &id)).await.map_err(Problem::store)?;
-    Ok(TaskView::of(task, &around, app.now()))
+    let now = app.now();
+    let (task, around) = app.store.read(move |tx| looked_at(tx, &id, now)).await.map_err(Problem::store)?;
+    Ok(TaskView::of(task, &around, now))
 }
 
-fn looked_at(tx: &ReadTx<'_>, id: &TaskId) -> Result<(Task, Around), StoreError> {
+/// What is around a task, but for its place in the queue.
+fn around(tx: &ReadTx<'_>, task: &Task, now: UnixMillis) -> Result<Around, StoreError> {
+    let away = if task.status == Status::Queued { home::away(tx, &task.id, now)? } else { None };
+    Ok(Around { ahead: None, after: after::waits(tx, task)?, away })
+}
+
+fn looked_at(tx: &ReadTx<'_>, id: &TaskId, now: UnixMillis) -> Result<(Task, Around), StoreError> {
     let task = read::task(tx, id)?.ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
     let ahead = (task.status == Status::Queued).then(|| read::ahead(tx, &task)).transpose()?;
-    let after = after::waits(tx, &task)?;
-    Ok((task, Around { ahead, after }))
+    let around = Around { ahead, ..around(tx, &task, now)? };
+    Ok((task, around))
 }
 
 /// Change the priority of a task that has not ended.

@@ -3,6 +3,7 @@
 use super::time::rfc3339;
 use chimera_core::{Status, Task, UnixMillis};
 use chimera_store::after::{HELD, Waits};
+use chimera_store::home::Away;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -30,6 +31,8 @@ pub enum WaitingKind {
     NotBefore,
     /// Tasks that the request named are not completed.
     After,
+    /// The machine that has its branch is silent.
+    Machine,
     /// All workers are busy, or none is running.
     Worker,
 }
@@ -41,6 +44,8 @@ pub struct Around {
     pub ahead: Option<u32>,
     /// Those that it waits for.
     pub after: Waits,
+    /// The silent machine that has its branch.
+    pub away: Option<Away>,
 }
 
 /// What a task waits for; nothing unless it is queued.
@@ -62,6 +67,13 @@ pub fn waiting_for(task: &Task, around: &Around, now: UnixMillis) -> Option<Wait
             (WaitingKind::NotBefore, format!("is not to start before {until}"))
         };
         return Some(WaitingFor { kind, until: Some(until), detail });
+    }
+    if let Some(Away { home, seen_at }) = &around.away {
+        let detail = format!(
+            "waits for a daemon on the data directory {home}, which has its branch and was last heard of at {}",
+            rfc3339(*seen_at)
+        );
+        return Some(WaitingFor { kind: WaitingKind::Machine, until: None, detail });
     }
     let detail = match around.ahead {
         None => "waits for a free worker".to_owned(),

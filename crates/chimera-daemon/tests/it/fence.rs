@@ -114,3 +114,55 @@ fn a_task_whose_machine_died_during_the_review_is_finished_by_another_machine() 
 fn a_task_whose_machine_died_while_the_browser_ran_is_staged_and_finished_by_another_machine() {
     killed_on_one_machine_and_finished_on_another("E2E_VALIDATION");
 }
+
+/// Waits until the task waits for something of this kind.
+fn until_waiting_for(daemon: &Daemon, task: &str, kind: &str) -> String {
+    for _ in 0..1_000 {
+        let waiting = daemon.get(&format!("/api/tasks/{task}"))["waiting_for"].clone();
+        if waiting["kind"] == kind {
+            return waiting["detail"].as_str().expect("told").to_owned();
+        }
+        // tidy: polls: what a task waits for changes with the time alone
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("{task} never waits for a {kind}: {:#}", daemon.get(&format!("/api/tasks/{task}")));
+}
+
+#[test]
+fn without_a_shared_repository_a_task_waits_for_the_machine_that_has_its_branch() {
+    let (template, server) = (site(), Scratch::new());
+    let (one, other) = (machine(&template, &server, ""), machine(&template, &server, ""));
+    hold(template.path(), "CODE_IMPLEMENTATION");
+    let killed = one.start();
+    let task = wish(&killed);
+    wait_until_inside(template.path(), &killed, &task, "CODE_IMPLEMENTATION");
+    killed.kill();
+    hold(template.path(), "nothing");
+    let stranger = other.start();
+    let told = until_waiting_for(&stranger, &task, "machine");
+    let home = std::fs::read_to_string(one.path().join("chimera-data/home")).expect("a home");
+    assert!(told.contains(home.trim()), "{told}");
+    let back = one.start();
+    delivered_once(&back, &task, &one.log());
+}
+
+#[test]
+fn a_task_whose_machine_never_comes_back_ends_with_the_remedy_and_can_be_retried_elsewhere() {
+    let (template, server) = (site(), Scratch::new());
+    let short = "home_patience = \"3s\"";
+    let (one, other) = (machine(&template, &server, short), machine(&template, &server, short));
+    hold(template.path(), "CODE_IMPLEMENTATION");
+    let killed = one.start();
+    let task = wish(&killed);
+    wait_until_inside(template.path(), &killed, &task, "CODE_IMPLEMENTATION");
+    killed.kill();
+    hold(template.path(), "nothing");
+    let stranger = other.start();
+    let ended = stranger.ended(&task);
+    assert_eq!((&ended["status"], &ended["reason"]), (&json!("failed"), &json!("config")), "{ended:#}");
+    assert!(ended["error"].as_str().expect("told").contains("`git.remote` is not set"), "{ended:#}");
+    let (status, answer) =
+        stranger.post(&format!("/api/tasks/{task}/retry"), &json!({"from": "E2E_TEST_GENERATION"}));
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(stranger.ended(&task)["status"], "completed", "{}", other.log());
+}

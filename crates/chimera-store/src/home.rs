@@ -1,0 +1,72 @@
+//! Homes: which data directory has the branch of a task, where machines do not share their branches.
+//!
+//! From its first commit on, a task stays with the home that has it. Before, and once a home has been silent for too
+//! long, any daemon may take it.
+
+use crate::queue::{self, Claim};
+use crate::read::Reading;
+use crate::task_row::columns;
+use crate::{StoreError, Tx};
+use chimera_core::{Task, TaskId, UnixMillis};
+use std::time::Duration;
+
+/// What a claim takes for a home; parameter 1 is how many. Nothing is committed yet in the first phase.
+const READY: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM tasks WHERE parked = 0 AND (home IS NULL OR home = $2 OR phase = 'E2E_TEST_GENERATION') ORDER BY rank, task_id LIMIT $1"
+);
+const BIND: &str = "UPDATE tasks SET home = $1 WHERE lease_owner = $2 AND status = 'running' AND (home IS NULL OR home <> $1)";
+const PRESENT: &str = "INSERT INTO homes (home, seen_at, expires_at) VALUES ($1, $2, $3) \
+    ON CONFLICT (home) DO UPDATE SET seen_at = excluded.seen_at, expires_at = excluded.expires_at";
+const GIVE_UP: &str = "UPDATE tasks SET home = NULL WHERE home IS NOT NULL AND parked IS NOT NULL \
+    AND home IN (SELECT home FROM homes WHERE seen_at < $1)";
+const AWAY: &str = "SELECT homes.home, homes.seen_at FROM tasks JOIN homes ON homes.home = tasks.home \
+    WHERE tasks.task_id = $1 AND tasks.parked = 0 AND tasks.phase <> 'E2E_TEST_GENERATION' AND homes.expires_at < $2";
+
+/// A home that has the branch of a waiting task, and is silent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Away {
+    /// Its name.
+    pub home: String,
+    /// When it was last heard of.
+    pub seen_at: UnixMillis,
+}
+
+/// Takes ready tasks by ascending rank that no other home has the branch of.
+///
+/// # Errors
+/// The database's.
+pub fn claim(tx: &mut Tx<'_>, claim: &Claim<'_>, home: &str) -> Result<Vec<Task>, StoreError> {
+    let taken = queue::claim_from(tx, claim, READY, &[home.into()])?;
+    if !taken.is_empty() {
+        tx.execute(BIND, &[home.into(), claim.owner.into()])?;
+    }
+    Ok(taken)
+}
+
+/// Says that a home is there, for `lease` from now on; gives up those that have been silent for longer than `patience`:
+/// their tasks may be taken by anybody.
+///
+/// # Errors
+/// The database's.
+pub fn present(
+    tx: &mut Tx<'_>,
+    home: &str,
+    now: UnixMillis,
+    lease: Duration,
+    patience: Duration,
+) -> Result<(), StoreError> {
+    tx.execute(PRESENT, &[home.into(), now.0.into(), now.plus(lease).0.into()])?;
+    let silent = now.0.saturating_sub(i64::try_from(patience.as_millis()).unwrap_or(i64::MAX));
+    tx.execute(GIVE_UP, &[silent.into()]).map(drop)
+}
+
+/// The silent home that a waiting task waits for, if it does.
+///
+/// # Errors
+/// The database's.
+pub fn away(tx: &Reading<'_>, id: &TaskId, now: UnixMillis) -> Result<Option<Away>, StoreError> {
+    let row = tx.first(AWAY, &[id.as_str().into(), now.0.into()])?;
+    row.map(|row| Ok(Away { home: row.text(0)?.to_owned(), seen_at: UnixMillis(row.int(1)?) })).transpose()
+}
