@@ -27,9 +27,11 @@ pub fn compile(feature: &str, criteria: &[Criterion], start_path: &str) -> Test 
     };
     let mut body = String::new();
     let mut imports = "";
-    for criterion in start.iter().chain(criteria) {
+    let numbered = start.iter().map(|start| (0, start)).chain((1..).zip(criteria));
+    for (number, criterion) in numbered {
+        let number = if number == 0 { String::new() } else { format!("criterion {number}: ") };
         // Writing to a string cannot fail.
-        let _ = writeln!(body, "    # {}", Escaped::comment(&criterion.to_string()));
+        let _ = writeln!(body, "    # {number}{}", Escaped::comment(&criterion.to_string()));
         let _ = writeln!(body, "    {}", statement(criterion));
         if matches!(criterion, Criterion::UrlIs(_)) {
             imports = "import re\n\n";

@@ -30,6 +30,22 @@ pub enum Protocol {
     },
 }
 
+/// What runs a project's end-to-end tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum E2e {
+    /// pytest with pytest-playwright: `tests/e2e/test_<slug>.py`.
+    Pytest,
+}
+
+impl E2e {
+    /// The name in the configuration and in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pytest => "pytest-playwright",
+        }
+    }
+}
+
 /// An application that the daemon can work on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
@@ -41,10 +57,18 @@ pub struct Project {
     pub base_branch: String,
     /// URL prefixes; the longest one that a `target_url` starts with decides for this project.
     pub urls: Vec<String>,
+    /// What runs its end-to-end tests.
+    pub e2e: E2e,
+    /// The host (and port, if not 80) under which the application expects to be asked, if it must be that one.
+    pub host: Option<String>,
+    /// Further hosts that its pages may load from while they are judged.
+    pub allow_hosts: Vec<String>,
     /// Commands that the built-in guardian runs in a copy of the change, by `sh -c`.
     pub checks: Vec<String>,
     /// Paths (a file, or a directory with everything in it) that no change may touch.
     pub protected: Vec<String>,
+    /// Paths that a change may touch although they are protected everywhere.
+    pub allow_paths: Vec<String>,
     /// Most changed lines that the built-in guardian lets through.
     pub max_diff_lines: u32,
     /// How to serve a commit.

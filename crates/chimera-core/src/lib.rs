@@ -2,9 +2,10 @@
 //!
 //! Nothing here does IO, reads a clock or rolls a die: time and jitter come in as arguments, so that
 //! every decision can be replayed. Map: [`task`] and [`phase`] are the vocabulary, [`workflow`] the durable
-//! state of a delivery, [`outcome`] what an attempt came to, [`proof`] what counts as red and green,
-//! [`machine`] the one place that turns an event into the next state, [`replay`](mod@replay) follows a
-//! journal through it again and [`rejudge`](mod@rejudge) the reports through [`proof`].
+//! state of a delivery, [`outcome`] what an attempt came to, [`report`] what test runs showed, [`proof`] what
+//! counts as red and green, [`machine`] the one place that turns an event into the next state,
+//! [`replay`](mod@replay) follows a journal through it again and [`rejudge`](mod@rejudge) the reports
+//! through [`proof`].
 
 pub mod digest;
 pub mod evidence;
@@ -19,6 +20,7 @@ pub mod rank;
 pub mod reason;
 pub mod rejudge;
 pub mod replay;
+pub mod report;
 pub mod retry;
 pub mod slug;
 pub mod task;
@@ -32,11 +34,12 @@ pub use journal::{Entry, EntryKind};
 pub use machine::{Event, IllegalEvent, Next, Policy, State, Transition, step};
 pub use outcome::{Finding, Outcome, PhaseOutput, Setback, Severity, Usage};
 pub use phase::{Phase, Role};
-pub use proof::{GreenProof, NotGreen, NotRed, RedProof, TestReport, TestResult, TestStatus};
+pub use proof::{GreenProof, GreenRuns, NotGreen, NotRed, Reach, RedProof, RedRuns};
 pub use rank::Rank;
 pub use reason::Reason;
 pub use rejudge::{Disagreement, Shown, rejudge};
 pub use replay::{Broken, Replayed, replay};
+pub use report::{TestReport, TestResult, TestStatus};
 pub use retry::RetryPolicy;
 pub use task::{Lease, Priority, Request, Status, Task, TimeUp};
 pub use time::{Tick, UnixMillis};

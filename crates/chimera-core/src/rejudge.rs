@@ -2,17 +2,15 @@
 //!
 //! A proof on record is a claim; the reports beside it must lead to the same proof once more.
 
-use crate::{Artifacts, GreenProof, RedProof, TestReport};
+use crate::{Artifacts, GreenProof, GreenRuns, RedProof, RedRuns};
 
 /// The reports that a proven delivery has to show.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a> {
-    /// The run on the base.
-    pub red: &'a TestReport,
-    /// The consecutive runs on the change.
-    pub green: &'a [TestReport],
-    /// Runs that had to fail, such as one on an empty page, under their names.
-    pub controls: &'a [(String, TestReport)],
+    /// The runs before the change.
+    pub red: RedRuns<'a>,
+    /// The runs after the change.
+    pub green: GreenRuns<'a>,
 }
 
 /// The reports do not lead to the proofs on record.
@@ -29,24 +27,23 @@ pub fn rejudge(record: &Artifacts, shown: &Shown<'_>) -> Result<(), Disagreement
     let (Some(red), Some(green)) = (&record.red, &record.green) else {
         return no("there is no red and green run on record".to_owned());
     };
-    match RedProof::judge(shown.red, red.test_sha256().clone(), red.revision().clone(), red.at()) {
+    let at_origin = |again: RedProof| match red.origin() {
+        Some(origin) => again.at_origin(origin),
+        None => again,
+    };
+    let again = RedProof::judge(&shown.red, red.test_sha256().clone(), red.revision().clone(), red.at());
+    match again.map(at_origin) {
         Ok(again) if again == *red => {}
         Ok(again) => {
             return no(format!("red ran {:?}, but {:?} are on record", again.test_ids(), red.test_ids()));
         }
-        Err(why) => return no(format!("the red run proves no red: {why}")),
+        Err(why) => return no(format!("the runs before the change prove no red: {why}")),
     }
     let (test, revision) = (green.test_sha256().clone(), green.revision().clone());
-    match GreenProof::judge(red, shown.green, green.runs(), test, revision, green.at()) {
+    match GreenProof::judge(red, &shown.green, green.runs(), test, revision, green.at()) {
         Ok(again) if again == *green => {}
         Ok(again) => return no(format!("{} green runs, but {} are on record", again.runs(), green.runs())),
-        Err(why) => return no(format!("the green runs prove no green: {why}")),
-    }
-    for (name, report) in shown.controls {
-        if let Err(why) = RedProof::judge(report, red.test_sha256().clone(), red.revision().clone(), red.at())
-        {
-            return no(format!("the control `{name}` is not red: {why}"));
-        }
+        Err(why) => return no(format!("the runs after it prove no green: {why}")),
     }
     Ok(())
 }

@@ -16,14 +16,15 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
         return by_agent(bench, &bench.checked_out(&project, &head).await?, agent).await;
     }
     let worktree = bench.worktree(&project, &head).await?;
-    let deployment = stage(bench, &project, &worktree, &head, None).await?;
+    let deployment = stage(bench, &bench.rooms.staging, &project, &worktree, &head, None).await?;
     let revision = bench.rooms.staging.revision(&bench.task().id).await?;
     Ok(PhaseOutput::StagingDeployment { url: deployment.url, revision })
 }
 
-/// Serves a commit at the task's origin, at this port if that is given and free.
+/// Serves a commit in the task's place of that staging, at this port if that is given and free.
 pub(super) async fn stage(
     bench: &Bench<'_>,
+    staging: &crate::staging::Staging,
     project: &Project,
     worktree: &Worktree,
     commit: &Digest,
@@ -43,7 +44,7 @@ pub(super) async fn stage(
         log: &bench.log("staging"),
         environment: &bench.project_environment(&bench.private_dir("staging-home")?),
     };
-    Ok(bench.rooms.staging.deploy(deploy, &bench.stop).await?)
+    Ok(staging.deploy(deploy, &bench.stop).await?)
 }
 
 async fn by_agent(bench: &Bench<'_>, worktree: &Worktree, name: &str) -> Result<PhaseOutput, Halt> {

@@ -3,14 +3,15 @@
 use super::agents::ask;
 use super::bench::Bench;
 use super::halt::Halt;
-use super::trial::{self, Frozen};
+use super::trial::{self, Frozen, Stage};
 use super::{deploy, site};
 use crate::command::{Answer, Verdict};
+use crate::judge::Scene;
 use crate::spec::{Project, Protocol, Staging};
 use crate::workspace::Worktree;
 use crate::{author, criteria};
 use chimera_core::{
-    Digest, EvidenceKind, NotRed, PhaseOutput, Reason, RedProof, Role, TestReport, TestStatus,
+    Digest, EvidenceKind, NotRed, PhaseOutput, Reason, RedProof, RedRuns, Role, TestReport, TestStatus,
 };
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -29,17 +30,17 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let worktree = bench.checked_out(&project, &base).await?;
     let path = write_test(bench, &worktree, &base).await?;
     let commit = freeze(bench, &worktree, &base, &path).await?;
-    let frozen = load(bench, &worktree, &commit, path).await?;
+    let frozen = load(bench, &project, &worktree, &commit, path).await?;
     bench.keep_bytes(EvidenceKind::Test, "test.py", &frozen.source)?;
-    let (red, target_run) =
-        tokio::join!(red(bench, &project, &worktree, &base, &frozen), target(bench, &frozen));
+    trial::inspect(bench, &project, &frozen.path, &frozen.source).await?;
+    let (red, target_run) = red(bench, &project, &worktree, &base, &frozen).await?;
     Ok(PhaseOutput::E2eTestGeneration {
         test_path: frozen.path,
         test_sha256: frozen.sha256,
         base_commit: base,
         test_commit: commit,
-        red: red?,
-        target_run: target_run?,
+        red,
+        target_run,
     })
 }
 
@@ -119,6 +120,7 @@ pub(super) fn one_line(text: &str) -> String {
 /// Reads the frozen test from a commit.
 pub(super) async fn load(
     bench: &Bench<'_>,
+    project: &Project,
     worktree: &Worktree,
     commit: &Digest,
     path: String,
@@ -138,35 +140,51 @@ pub(super) async fn load(
         Some(recorded) if *recorded != sha256 => {
             Err(Halt::failed(Reason::TestTampered, format!("`{path}` is not the frozen test any more")))
         }
-        _ => Ok(Frozen { path, source, sha256 }),
+        _ => Ok(Frozen { path, source, sha256, e2e: project.e2e }),
     }
 }
 
-/// The run that gates: the base commit, staged where green will be judged.
+/// The runs that gate: the base commit, staged where green will be judged, and the controls.
 async fn red(
     bench: &Bench<'_>,
     project: &Project,
     worktree: &Worktree,
     base: &Digest,
     frozen: &Frozen,
-) -> Result<RedProof, Halt> {
-    let origin = match &project.staging {
+) -> Result<(RedProof, String), Halt> {
+    let at = match &project.staging {
         Staging::Agent { .. } => match site::target_origin(bench.task()) {
             Some((origin, ..)) => origin,
             None => return Err(Halt::failed(Reason::Config, "target_url has no origin")),
         },
         Staging::Static { .. } | Staging::Start { .. } => {
-            deploy::stage(bench, project, worktree, base, None).await?.url
+            deploy::stage(bench, &bench.rooms.staging, project, worktree, base, None).await?.url
         }
     };
-    let report = trial::run(bench, frozen, &origin, "red").await?;
-    RedProof::judge(&report, frozen.sha256.clone(), base.clone(), bench.now()).map_err(|not_red| {
-        let reason = match &not_red {
-            NotRed::AlreadyGreen => Reason::AlreadyGreen,
-            NotRed::NotProvable(_) => Reason::RedNotProvable,
+    let origin = trial::origin(project, &at);
+    let run = |scene, label| {
+        let stage = Stage { origin: &origin, scene, allow_hosts: &project.allow_hosts };
+        trial::run(bench, frozen, stage, label)
+    };
+    let served = Scene::Served { at: &at, keep_host: true };
+    // Two at a time: each holds a browser.
+    let (first, second) = tokio::join!(
+        async { Ok::<_, Halt>((run(served, "red").await?, run(Scene::Blank, "control-blank").await?)) },
+        async { Ok::<_, Halt>((target(bench, frozen).await?, run(Scene::Error, "control-error").await?)) },
+    );
+    let ((base_run, blank), (target_run, error)) = (first?, second?);
+    let runs = RedRuns { base: &base_run, blank: &blank, error: &error };
+    let proof = RedProof::judge(&runs, frozen.sha256.clone(), base.clone(), bench.now());
+    let proof = proof.map_err(|not_red| {
+        let (reason, files) = match &not_red {
+            NotRed::AlreadyGreen => (Reason::AlreadyGreen, "red-report.json and red.png"),
+            NotRed::NotProvable(_) => {
+                (Reason::RedNotProvable, "red-report.json and the reports of the controls")
+            }
         };
-        Halt::failed(reason, not_red.to_string())
-    })
+        Halt::failed(reason, format!("{not_red} (see {files})"))
+    })?;
+    Ok((proof.at_origin(&origin), target_run))
 }
 
 /// The run against the application as it is, recorded beside the one that gates.
@@ -178,7 +196,9 @@ async fn target(bench: &Bench<'_>, frozen: &Frozen) -> Result<String, Halt> {
     if !matches!(reached, Ok(Ok(_))) {
         return Ok("unreachable".to_owned());
     }
-    let report = trial::run(bench, frozen, &origin, "target").await?;
+    let scene = Scene::Served { at: &origin, keep_host: true };
+    let stage = Stage { origin: &origin, scene, allow_hosts: &bench.project()?.allow_hosts };
+    let report = trial::run(bench, frozen, stage, "target").await?;
     Ok(in_a_word(&report).to_owned())
 }
 

@@ -21,6 +21,11 @@ impl Halt {
         Self(Box::new(Outcome::Failed(Setback::new(reason, why))))
     }
 
+    /// The same, with findings.
+    pub(super) fn failed_with(setback: Setback) -> Self {
+        Self(Box::new(Outcome::Failed(setback)))
+    }
+
     /// The coder gets another round.
     pub(super) fn rejected(setback: Setback) -> Self {
         Self(Box::new(Outcome::Rejected(setback)))

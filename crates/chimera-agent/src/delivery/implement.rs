@@ -22,7 +22,7 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let Some(commit) = bench.commit(&worktree, &subject).await? else {
         return Err(Halt::failed(Reason::NoChange, "the coder says it is done, but changed nothing"));
     };
-    let frozen = load(bench, &worktree, &commit, test_path).await?;
+    let frozen = load(bench, &project, &worktree, &commit, test_path).await?;
     let diff = keep_diff(bench, &worktree, &base, &commit).await?;
     let code_pr_id = format!("local-{}", bench.task().id);
     Ok(PhaseOutput::CodeImplementation { commit, diff, test_sha256: frozen.sha256, code_pr_id })

@@ -63,13 +63,16 @@ pub struct Delivery {
     settings: Settings,
     workspaces: Workspaces,
     staging: Staging,
+    /// Where the unchanged application is served for the last control.
+    bases: Staging,
     vault: Vault,
 }
 
 impl Delivery {
     /// Puts the rooms together.
     pub fn new(settings: Settings, workspaces: Workspaces, staging: Staging, vault: Vault) -> Self {
-        Self { settings, workspaces, staging, vault }
+        let bases = Staging::of_bases(&settings.data_dir);
+        Self { settings, workspaces, staging, bases, vault }
     }
 
     async fn carry_out(&self, bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {

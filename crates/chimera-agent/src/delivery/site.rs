@@ -2,7 +2,7 @@
 
 use super::bench::Bench;
 use super::{Halt, Settings};
-use crate::spec::{Project, Staging};
+use crate::spec::{E2e, Project, Staging};
 use chimera_core::{Reason, Task};
 use url::Url;
 
@@ -40,8 +40,12 @@ fn scratch(settings: &Settings, name: &str) -> Project {
         repo: settings.data_dir.join("scratch").join(name).to_string_lossy().into_owned(),
         base_branch: "main".to_owned(),
         urls: Vec::new(),
+        e2e: E2e::Pytest,
+        host: None,
+        allow_hosts: Vec::new(),
         checks: Vec::new(),
         protected: Vec::new(),
+        allow_paths: Vec::new(),
         max_diff_lines: 2_000,
         staging: plain_files(),
         push: true,

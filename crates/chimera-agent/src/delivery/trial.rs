@@ -2,35 +2,53 @@
 
 use super::bench::Bench;
 use super::halt::Halt;
-use crate::judge::{Judge, Trial};
+use crate::judge::{Judge, Scene, Trial};
+use crate::spec::{E2e, Project};
 use crate::toolchain;
-use chimera_core::{Digest, Reason, TestReport};
+use chimera_core::{Digest, EvidenceKind, Reason, Setback, TestReport};
 use std::path::Path;
 use std::time::Duration;
 
 /// Longest run of a frozen test: a browser test of some minutes belongs into several.
 const LONGEST_RUN: Duration = Duration::from_secs(180);
+/// Findings of the static look that a summary shows; all of them are in the evidence.
+const SHOWN: usize = 3;
 
 /// The frozen test, as it is on record.
 pub(super) struct Frozen {
     pub(super) path: String,
     pub(super) source: Vec<u8>,
     pub(super) sha256: Digest,
+    pub(super) e2e: E2e,
 }
 
-/// Runs the test once against an origin and keeps its report, pictures and log under `label`.
+/// Where a run happens.
+#[derive(Clone, Copy)]
+pub(super) struct Stage<'a> {
+    /// Where the test sees the application.
+    pub(super) origin: &'a str,
+    /// What it finds there.
+    pub(super) scene: Scene<'a>,
+    /// Further hosts that the page may load from.
+    pub(super) allow_hosts: &'a [String],
+}
+
+/// Runs the test once and keeps its report, pictures and log under `label`.
 pub(super) async fn run(
     bench: &Bench<'_>,
     frozen: &Frozen,
-    origin: &str,
+    stage: Stage<'_>,
     label: &str,
 ) -> Result<TestReport, Halt> {
     let out_dir = bench.private_dir(label)?;
     let name = Path::new(&frozen.path).file_name().and_then(|name| name.to_str()).unwrap_or("test_frozen.py");
     let trial = Trial {
+        e2e: frozen.e2e,
         test_name: name,
         test: &frozen.source,
-        origin,
+        origin: stage.origin,
+        scene: stage.scene,
+        allow_hosts: stage.allow_hosts,
         out_dir: &out_dir,
         label,
         timeout: LONGEST_RUN.min(bench.attempt.timeout),
@@ -42,6 +60,39 @@ pub(super) async fn run(
     }
     bench.keep_log(label, &run.log)?;
     Ok(run.report)
+}
+
+/// Reads the test before it is frozen; what is wrong with it ends the attempt.
+pub(super) async fn inspect(
+    bench: &Bench<'_>,
+    project: &Project,
+    path: &str,
+    source: &[u8],
+) -> Result<(), Halt> {
+    let criteria = &bench.task().request.acceptance;
+    let mut findings = judge(bench)?.inspect(project.e2e, source, criteria, &bench.stop).await?;
+    findings.iter_mut().for_each(|finding| finding.file = Some(path.to_owned()));
+    bench.keep_bytes(EvidenceKind::Review, "test-check.json", &serde_json::to_vec_pretty(&findings)?)?;
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let told = findings
+        .iter()
+        .take(SHOWN)
+        .map(|finding| format!("{path}:{}: {}", finding.line.unwrap_or_default(), finding.message));
+    let mut why = told.collect::<Vec<_>>().join("; ");
+    if findings.len() > SHOWN {
+        why += &format!("; and {} more in test-check.json", findings.len() - SHOWN);
+    }
+    Err(Halt::failed_with(Setback { findings, ..Setback::new(Reason::RedNotProvable, why) }))
+}
+
+/// Where the test sees an application that is served at `url`.
+pub(super) fn origin(project: &Project, url: &str) -> String {
+    match &project.host {
+        Some(host) => format!("http://{host}"),
+        None => url.trim_end_matches('/').to_owned(),
+    }
 }
 
 fn judge(bench: &Bench<'_>) -> Result<Judge, Halt> {

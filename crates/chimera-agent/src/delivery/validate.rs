@@ -4,23 +4,26 @@ use super::bench::Bench;
 use super::deploy;
 use super::generate::load;
 use super::halt::Halt;
+use super::trial::{self, Frozen, Stage};
 use super::site;
-use super::trial::{self, Frozen};
-use crate::judge::fingerprint;
+use crate::judge::{Scene, fingerprint};
 use crate::spec::{Project, Staging};
 use crate::workspace::Worktree;
 use chimera_core::{
-    Digest, Finding, GreenProof, NotGreen, PhaseOutput, Reason, RedProof, Setback, Severity, TestReport,
-    TestStatus,
+    Digest, Finding, GreenProof, GreenRuns, NotGreen, PhaseOutput, Reason, RedProof, Setback, Severity,
+    TestReport, TestStatus,
 };
+
+/// How often the served revision is read before the green runs, and again after them: a deployment that is
+/// half rolled out answers now this, now that.
+const READINGS: u32 = 3;
 
 pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let project = bench.project()?;
     let head = bench.have("head of the branch", |have| &have.head_commit)?;
-    let red = bench.have("red run", |have| &have.red)?;
     let test_path = bench.have("frozen test", |have| &have.test_path)?;
     let worktree = bench.worktree(&project, &head).await?;
-    let frozen = load(bench, &worktree, &head, test_path).await?;
+    let frozen = load(bench, &project, &worktree, &head, test_path).await?;
     // Seen before the long part: whoever takes over meanwhile and pushes is not overwritten.
     let far = if project.push {
         site::make_scratch(bench, &project).await?;
@@ -29,7 +32,10 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
         None
     };
     stage_again(bench, &project, &worktree, &head).await?;
-    let green = green(bench, &project, &red, &frozen, &head).await?;
+    let red = bench.have("red run", |have| &have.red)?;
+    let validation =
+        Validation { bench, red, project: &project, worktree: &worktree, frozen: &frozen, head: &head };
+    let green = validation.green().await?;
     if let Some(far) = far {
         bench.fenced().await?;
         worktree.push(&far, &head).await?;
@@ -37,30 +43,14 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     Ok(PhaseOutput::E2eValidation { green })
 }
 
-/// Runs the test as often as needed, reading before and after which revision is served.
-async fn green(
-    bench: &Bench<'_>,
-    project: &Project,
-    red: &RedProof,
-    frozen: &Frozen,
-    head: &Digest,
-) -> Result<GreenProof, Halt> {
-    let origin = origin(bench, project).await?;
-    let needed = bench.settings().green_runs.max(1);
-    let mut reports = Vec::new();
-    served(bench, project, head).await?;
-    for number in 1..=needed {
-        let report = trial::run(bench, frozen, &origin, &format!("green-{number}")).await?;
-        let passed =
-            report.error.is_none() && report.tests.iter().all(|test| test.status == TestStatus::Passed);
-        reports.push(report);
-        if !passed {
-            break;
-        }
-    }
-    served(bench, project, head).await?;
-    GreenProof::judge(red, &reports, needed, frozen.sha256.clone(), head.clone(), bench.now())
-        .map_err(|not_green| not_green_halt(&not_green, &reports))
+/// What the runs after the change are about.
+struct Validation<'a> {
+    bench: &'a Bench<'a>,
+    red: RedProof,
+    project: &'a Project,
+    worktree: &'a Worktree,
+    frozen: &'a Frozen,
+    head: &'a Digest,
 }
 
 /// Stages the head on this machine, if it was staged on another one before the task moved here: at the same port, so
@@ -76,36 +66,118 @@ async fn stage_again(
     }
     let url = bench.have("deployment", |have| &have.deployment_url)?;
     let port = url::Url::parse(&url).ok().and_then(|url| url.port());
-    deploy::stage(bench, project, worktree, head, port).await.map(drop)
+    deploy::stage(bench, &bench.rooms.staging, project, worktree, head, port).await.map(drop)
 }
 
-async fn origin(bench: &Bench<'_>, project: &Project) -> Result<String, Halt> {
-    match project.staging {
-        Staging::Agent { .. } => bench.have("deployment", |have| &have.deployment_url),
-        Staging::Static { .. } | Staging::Start { .. } => {
-            Ok(bench.rooms.staging.ensure(&bench.task().id, &bench.stop).await?.url)
-        }
+impl Validation<'_> {
+    /// Runs the test as often as needed, reading before and after which revision is served; then once more on
+    /// the unchanged application.
+    async fn green(&self) -> Result<GreenProof, Halt> {
+        let needed = self.bench.settings().green_runs.max(1);
+        let passes = self.passes(needed).await?;
+        GreenProof::passes(&self.red, &passes, needed).map_err(|why| not_green_halt(&why, &passes))?;
+        let base_again = self.base_again().await?;
+        let runs = GreenRuns { passes: &passes, base_again: &base_again };
+        let (sha256, head) = (self.frozen.sha256.clone(), self.head.clone());
+        GreenProof::judge(&self.red, &runs, needed, sha256, head, self.bench.now())
+            .map_err(|why| not_green_halt(&why, &[base_again]))
     }
-}
 
-/// Green counts on the head only.
-async fn served(bench: &Bench<'_>, project: &Project, head: &Digest) -> Result<(), Halt> {
-    let revision = match project.staging {
-        Staging::Agent { .. } => bench.have("deployed revision", |have| &have.deployed_revision)?,
-        Staging::Static { .. } | Staging::Start { .. } => {
-            bench.rooms.staging.revision(&bench.task().id).await?
+    async fn passes(&self, needed: u32) -> Result<Vec<TestReport>, Halt> {
+        let mut at = self.at().await?;
+        let mut reports = Vec::new();
+        self.served().await?;
+        for number in 1..=needed {
+            if number > 1 && self.keeps_state() {
+                // What the run before has left in the application must not decide this one.
+                let staging = &self.bench.rooms.staging;
+                at = deploy::stage(self.bench, staging, self.project, self.worktree, self.head, None).await?.url;
+                self.served().await?;
+            }
+            let report = self.run(&at, &format!("green-{number}")).await?;
+            let passed =
+                report.error.is_none() && report.tests.iter().all(|test| test.status == TestStatus::Passed);
+            reports.push(report);
+            if !passed {
+                break;
+            }
         }
-    };
-    if revision == *head {
-        return Ok(());
+        self.served().await?;
+        Ok(reports)
     }
-    Err(Halt::failed(Reason::StaleStaging, format!("staging serves {revision} instead of {head}")))
+
+    /// The unchanged application, at the same origin, after it was green.
+    async fn base_again(&self) -> Result<TestReport, Halt> {
+        const LABEL: &str = "control-base";
+        if matches!(self.project.staging, Staging::Agent { .. }) {
+            let target = site::target_origin(self.bench.task());
+            let (at, ..) = target.ok_or_else(|| Halt::failed(Reason::Config, "target_url has no origin"))?;
+            return self.run(&at, LABEL).await;
+        }
+        let base = self.bench.have("base commit", |have| &have.base_commit)?;
+        let (bases, task) = (&self.bench.rooms.bases, &self.bench.task().id);
+        let run = async {
+            let at = deploy::stage(self.bench, bases, self.project, self.worktree, &base, None).await?.url;
+            self.run(&at, LABEL).await
+        };
+        let report = run.await;
+        bases.withdraw(task).await;
+        report
+    }
+
+    async fn run(&self, at: &str, label: &str) -> Result<TestReport, Halt> {
+        // The origin of the red run, wherever the application is now: nothing tells before from after.
+        let own = trial::origin(self.project, at);
+        let origin = self.red.origin().filter(|_| at.starts_with("http:")).unwrap_or(&own);
+        let built_in = !matches!(self.project.staging, Staging::Agent { .. });
+        let scene = Scene::Served { at, keep_host: built_in || self.project.host.is_some() };
+        let stage = Stage { origin, scene, allow_hosts: &self.project.allow_hosts };
+        trial::run(self.bench, self.frozen, stage, label).await
+    }
+
+    /// Whether the built-in deployer runs a server of the project, which may remember what was done to it.
+    fn keeps_state(&self) -> bool {
+        matches!(self.project.staging, Staging::Start { .. })
+    }
+
+    /// Where the change is served.
+    async fn at(&self) -> Result<String, Halt> {
+        match self.project.staging {
+            Staging::Agent { .. } => self.bench.have("deployment", |have| &have.deployment_url),
+            Staging::Static { .. } | Staging::Start { .. } => {
+                Ok(self.bench.rooms.staging.ensure(&self.bench.task().id, &self.bench.stop).await?.url)
+            }
+        }
+    }
+
+    /// Green counts on the head only.
+    async fn served(&self) -> Result<(), Halt> {
+        for _ in 0..READINGS {
+            let revision = match self.project.staging {
+                Staging::Agent { .. } => {
+                    self.bench.have("deployed revision", |have| &have.deployed_revision)?
+                }
+                Staging::Static { .. } | Staging::Start { .. } => {
+                    self.bench.rooms.staging.revision(&self.bench.task().id).await?
+                }
+            };
+            if revision != *self.head {
+                let why = format!("staging serves {revision} instead of {}", self.head);
+                return Err(Halt::failed(Reason::StaleStaging, why));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn not_green_halt(why: &NotGreen, reports: &[TestReport]) -> Halt {
     let reason = match why {
         NotGreen::Unreachable(_) => return Halt::transient(Reason::StagingUnreachable, why.to_string()),
         NotGreen::Flaky(_) => Reason::Flaky,
+        NotGreen::NotTheChange(_) => {
+            let why = format!("{why} (see control-base-report.json)");
+            return Halt::failed(Reason::RedNotProvable, why);
+        }
         NotGreen::Failing(_) | NotGreen::NotProvable(_) => Reason::NotGreen,
     };
     let mut setback = Setback::new(reason, why.to_string());

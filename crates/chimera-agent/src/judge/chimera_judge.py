@@ -30,7 +30,7 @@ PROMPT_SECONDS = 0.05
 _session = {"tests": [], "error": None, "tool_error": None}
 _ending = False
 _in_flight = set()
-_test = {"assertions": 0, "reached": False}
+_test = {"assertions": 0, "asserted_at": set(), "reached": False}
 
 
 def _wrap(owner, name, around):
@@ -56,6 +56,8 @@ def _launch(original, self, **kwargs):
     kwargs["executable_path"] = _instructions["chromium"]
     kwargs["args"] = [*(kwargs.get("args") or []), *_instructions["args"]]
     kwargs["headless"] = True
+    # The one way out, for loopback, too; without the bypass list the browser would go there directly.
+    kwargs["proxy"] = {"server": _instructions["proxy"], "bypass": "<-loopback>"}
     kwargs.pop("channel", None)
     try:
         return original(self, **kwargs)
@@ -118,6 +120,9 @@ def _is_ours(url):
 
 def _reaching(original, self, *args, **kwargs):
     __tracebackhide__ = True
+    address = str(kwargs.get("url", args[0] if args else ""))
+    if re.match(r"^\s*(?!https?:)[a-z][a-z0-9+.-]*:", address, re.IGNORECASE):
+        raise RuntimeError(f"{address} is no page of the application")
     response = original(self, *args, **kwargs)
     if response is not None and _is_ours(response.url):
         _test["reached"] = True
@@ -163,9 +168,23 @@ def _still_when_warm(page):
     return _still(page) or _still(page)
 
 
+def _asserted(line):
+    _test["assertions"] += 1
+    if line is not None and len(_test["asserted_at"]) < _instructions["places"]:
+        _test["asserted_at"].add(line)
+
+
+def _line_of_the_test():
+    """The line of the test file that is being executed."""
+    frame = sys._getframe(1)
+    while frame is not None and os.path.basename(frame.f_code.co_filename) != _instructions["test_file"]:
+        frame = frame.f_back
+    return frame and frame.f_lineno
+
+
 def _counting(original, self, *args, **kwargs):
     __tracebackhide__ = True
-    _test["assertions"] += 1
+    _asserted(_line_of_the_test())
     impl = self._impl_obj
     timed = "timeout" in inspect.signature(original).parameters
     if timed and kwargs.get("timeout") is None and impl._timeout is None and not impl._is_soft:
@@ -207,7 +226,7 @@ for _name in ("click", "dblclick", "fill", "check", "uncheck", "select_option", 
     _wrap(api.Locator, _name, _acting)
 
 def pytest_assertion_pass(item, lineno, orig, expl):
-    _test["assertions"] += 1
+    _asserted(lineno)
 
 
 # What every test did.
@@ -264,7 +283,7 @@ def _message(excinfo):
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     _in_flight.clear()
-    _test.update(assertions=0, reached=False)
+    _test.update(assertions=0, asserted_at=set(), reached=False)
     _session["tests"].append({"id": _id(item.nodeid), "status": None, "assertions": 0, "duration_ms": 0})
 
 
@@ -275,6 +294,7 @@ def pytest_runtest_makereport(item, call):
     entry = _session["tests"][-1]
     entry["duration_ms"] += int(call.duration * 1000)
     entry["assertions"] = _test["assertions"]
+    entry["asserted_at"] = sorted(_test["asserted_at"])
     marked = hasattr(report, "wasxfail") or item.get_closest_marker("xfail") is not None
     if report.skipped or marked:
         status, message = "skipped", str(getattr(report, "wasxfail", "") or _reason(report))

@@ -1,20 +1,29 @@
 //! Runs the frozen test in a clean process and reads its report.
 //!
 //! Each run has a temporary directory of its own that holds the frozen test file and nothing else, an empty
-//! home, a bare environment and a browser without any network but the loopback interface. No configuration,
+//! home, a bare environment and one way out: a gate that leads to the origin under test. No configuration,
 //! `conftest.py` or plugin of the project gets in. What a run showed is read from the report that our own
-//! plugin (`chimera_judge.py`) leaves at the very end, never from the exit code: a run that leaves no report
-//! proves nothing. Map: `room` lays out a run's directories and its process, `report` reads what came of it.
+//! plugin leaves at the very end, never from the exit code: a run that leaves no report proves nothing.
+//!
+//! Map: `check` reads a test before it is frozen, `room` lays out a run's directories and its process, `pytest`
+//! knows the test runner, `gate` is the way out, `fence` what the kernel holds the process to,
+//! `report` reads what came of it. The rules, with their reasons, are in `docs/proof.md`.
 //! Playwright starts the browser in a process group of its own; [`process::run`] finds it all the same.
 
+mod check;
+mod fence;
+mod gate;
+mod pytest;
 mod report;
 mod room;
 
 pub use report::fingerprint;
 
 use crate::process::{self, Exit, SpawnError};
+use crate::spec::E2e;
 use crate::toolchain::Toolchain;
-use chimera_core::{EvidenceKind, TestReport};
+use chimera_core::{EvidenceKind, Finding, TestReport};
+use gate::Gate;
 use room::Room;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,12 +38,19 @@ pub struct Judge {
 /// One run of a frozen test.
 #[derive(Debug, Clone, Copy)]
 pub struct Trial<'a> {
+    /// What runs it.
+    pub e2e: E2e,
     /// The name of the test file, such as `test_view_homepage.py`; no path.
     pub test_name: &'a str,
     /// Its frozen content.
     pub test: &'a [u8],
-    /// Where the application is served, such as `http://127.0.0.1:8123`: scheme, host and port.
+    /// Where the test sees the application, such as `http://127.0.0.1:8123`: scheme, host and port. The same
+    /// for every run of one test, so that it cannot tell them apart.
     pub origin: &'a str,
+    /// What it finds there.
+    pub scene: Scene<'a>,
+    /// Further hosts that the page may load from, as `cdn.example.com` or `cdn.example.com:8443`.
+    pub allow_hosts: &'a [String],
     /// Where report, pictures, trace and log are left; it is made if need be.
     pub out_dir: &'a Path,
     /// What the names of these files begin with, such as `red` or `green-1`.
@@ -43,6 +59,22 @@ pub struct Trial<'a> {
     pub timeout: Duration,
     /// Whether a Playwright trace is recorded, which takes about 0.4 s.
     pub with_trace: bool,
+}
+
+/// What is behind the origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scene<'a> {
+    /// The application, served at this origin.
+    Served {
+        /// Scheme, host and port of its server.
+        at: &'a str,
+        /// Whether it is asked under the name that the test uses, or under that of its server.
+        keep_host: bool,
+    },
+    /// An empty page, whatever is asked for.
+    Blank,
+    /// An error page with status 500, whatever is asked for.
+    Error,
 }
 
 /// What a run showed and left.
@@ -100,7 +132,8 @@ impl Judge {
     /// [`JudgeError`], when the run could not happen or had no end of its own.
     pub async fn run(&self, trial: &Trial<'_>, stop: &CancellationToken) -> Result<Run, JudgeError> {
         let room = Room::lay_out(trial, &self.tools)?;
-        let spec = room.spec(trial, &self.tools);
+        let gate = Gate::open(room.origin(), &trial.scene, trial.allow_hosts).await?;
+        let spec = room.spec(trial, &self.tools, gate.port())?;
         let ended = process::run(&spec, stop).await;
         let log = spec.log;
         let trouble = match ended {
@@ -117,7 +150,22 @@ impl Judge {
             Some(trouble) => report::broken(trouble),
             None => report::read(&room, &log)?,
         };
-        let files = room.keep(trial, &report, &log)?;
+        let files = room.keep(trial, &report, &gate.refused(), &log)?;
         Ok(Run { report, files, log })
+    }
+
+    /// Reads a test before it is frozen, without running it: what is wrong with it, with lines and rules. The
+    /// criteria are those that it has to map to assertions.
+    ///
+    /// # Errors
+    /// [`JudgeError`], when it could not be read at all.
+    pub async fn inspect(
+        &self,
+        e2e: E2e,
+        test: &[u8],
+        criteria: &[String],
+        stop: &CancellationToken,
+    ) -> Result<Vec<Finding>, JudgeError> {
+        check::inspect(&self.tools, e2e, test, criteria, stop).await
     }
 }

@@ -16,6 +16,8 @@ pub(super) const MESSAGE_BYTES: usize = 4 * 1024;
 const ID_BYTES: usize = 256;
 /// Longest report that is read: every test of the largest file with the longest message, and then some.
 const REPORT_BYTES: u64 = 4 * (limits::TESTS_PER_FILE * MESSAGE_BYTES) as u64;
+/// Most places of assertions that are kept of one test.
+pub(super) const PLACES: usize = 500;
 /// How much of the end of the log goes into an error.
 const LOG_TAIL_BYTES: usize = 2 * 1024;
 
@@ -35,6 +37,8 @@ struct LeftTest {
     id: String,
     status: TestStatus,
     assertions: u32,
+    #[serde(default)]
+    asserted_at: Vec<u32>,
     duration_ms: u64,
     #[serde(default)]
     message: Option<String>,
@@ -84,10 +88,19 @@ impl LeftTest {
             id: cut(self.id, ID_BYTES),
             status: self.status,
             assertions: self.assertions,
+            asserted_at: places(self.asserted_at),
             duration_ms: self.duration_ms,
             message: self.message.map(|message| cut(message, MESSAGE_BYTES)),
         }
     }
+}
+
+/// Ascending, each once, and not more than are possible.
+fn places(mut lines: Vec<u32>) -> Vec<u32> {
+    lines.sort_unstable();
+    lines.dedup();
+    lines.truncate(PLACES);
+    lines
 }
 
 fn cut(mut text: String, max: usize) -> String {
@@ -105,7 +118,8 @@ fn text(path: &Path) -> Option<String> {
     read.is_ok_and(|bytes| bytes as u64 <= REPORT_BYTES).then_some(text)
 }
 
-fn tail(log: &Path) -> String {
+/// The end of a log.
+pub(super) fn tail(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();
     let end = &text[text.len().saturating_sub(LOG_TAIL_BYTES)..];
     let end = String::from_utf8_lossy(end).trim().to_owned();

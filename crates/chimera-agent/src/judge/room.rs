@@ -1,9 +1,10 @@
 //! The directories and the process of one run.
 
-use super::{JudgeError, Trial, report};
+use super::{JudgeError, Trial, fence, pytest};
 use crate::process::Spec;
+use crate::spec::E2e;
 use crate::toolchain::Toolchain;
-use chimera_core::{EvidenceKind, TestReport};
+use chimera_core::{EvidenceKind, TestReport, limits};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,36 +12,53 @@ use std::{fs, io};
 use tempfile::TempDir;
 use url::{Host, Url};
 
-/// Our part inside of pytest.
-const PLUGIN: &str = include_str!("chimera_judge.py");
 /// How long an action such as a click waits for its element: a user gives up sooner.
-const ACTION_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const ACTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a navigation may take; a page that needs longer counts as unreachable.
-const NAVIGATION_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const NAVIGATION_TIMEOUT: Duration = Duration::from_secs(15);
 /// Most bytes of a run's log.
 const LOG_BYTES: u64 = 4 * 1024 * 1024;
 /// Between TERM and KILL; there is nothing that the runner would have to save.
 const GRACE: Duration = Duration::from_millis(500);
+/// Longest word of the fence: a version, or an error of the system.
+const NOTE_BYTES: usize = 200;
 /// Most evidence files of one kind from one run: one per test of the largest file.
-const FILES_PER_KIND: usize = chimera_core::limits::TESTS_PER_FILE;
+const FILES_PER_KIND: usize = limits::TESTS_PER_FILE;
 
-/// What the browser is started with: no graphics card, no small /dev/shm of a container, no talking home.
-const BROWSER_ARGS: [&str; 8] = [
+/// What the browser is started with: no graphics card, no small /dev/shm of a container, no talking home, and
+/// nothing that goes around the proxy.
+const BROWSER_ARGS: [&str; 10] = [
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
     "--disable-quic",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--no-first-run",
     "--no-default-browser-check",
 ];
+
+/// The report as it is kept: what the test did, and what the run was like.
+#[derive(serde::Serialize)]
+struct Kept<'a> {
+    #[serde(flatten)]
+    report: &'a TestReport,
+    /// What ran the test.
+    runner: &'a str,
+    /// Where the test saw the application.
+    origin: &'a str,
+    /// What the kernel held the run to: `landlock` and its version, or `none` and why.
+    fence: String,
+    /// Addresses that the run asked for in vain.
+    refused: &'a [String],
+}
 
 /// A directory that holds the frozen test and everything that a run may write.
 pub(super) struct Room {
     dir: TempDir,
     origin: String,
-    test_name: String,
     /// What the report must show to count.
     pub(super) token: String,
 }
@@ -49,7 +67,7 @@ impl Room {
     /// Lays it out, with nothing of the project in it but the test.
     pub(super) fn lay_out(trial: &Trial<'_>, tools: &Toolchain) -> Result<Self, JudgeError> {
         let origin = origin(trial.origin)?;
-        check_test_name(trial.test_name)?;
+        check_test_name(trial)?;
         for (name, path) in [("Python", &tools.python), ("Chromium", &tools.chromium)] {
             if !path.exists() {
                 return Err(JudgeError::Tool(format!("{name} is gone from {}", path.display())));
@@ -63,22 +81,36 @@ impl Room {
             Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(JudgeError::io(&log)(err)),
             _ => {}
         }
-        let room = Self { dir, origin, test_name: trial.test_name.to_owned(), token: token()? };
+        let room = Self { dir, origin, token: token()? };
         for name in ["test", "home", "tmp", "plugin", "report"] {
             let path = room.at(name);
             fs::create_dir(&path).map_err(JudgeError::io(&path))?;
         }
+        let (plugin, content) = match trial.e2e {
+            E2e::Pytest => (pytest::plugin_path(&room), pytest::PLUGIN),
+        };
         for (path, content) in [
             (room.at("test").join(trial.test_name), trial.test),
-            (room.at("plugin").join("chimera_judge.py"), PLUGIN.as_bytes()),
+            (plugin, content.as_bytes()),
+            (room.fence(), fence::SCRIPT.as_bytes()),
         ] {
             fs::write(&path, content).map_err(JudgeError::io(&path))?;
         }
         Ok(room)
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    /// A place in its directory.
+    pub(super) fn at(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Where the test sees the application.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    fn fence(&self) -> PathBuf {
+        self.at("plugin").join("chimera_fence.py")
     }
 
     /// The report of our plugin.
@@ -91,37 +123,35 @@ impl Room {
         self.at("report").join("report.json.started").exists()
     }
 
-    /// The process of the run. The plugin's instructions go through standard input, where no test sees them.
-    pub(super) fn spec(&self, trial: &Trial<'_>, tools: &Toolchain) -> Spec {
-        Spec {
-            argv: self.argv(trial, tools),
+    /// The process of the run, with one way out at `port`. The plugin's instructions go through standard
+    /// input, where no test sees them.
+    pub(super) fn spec(&self, trial: &Trial<'_>, tools: &Toolchain, port: u16) -> Result<Spec, JudgeError> {
+        let (argv, env, stdin) = match trial.e2e {
+            E2e::Pytest => (
+                pytest::argv(self, trial, tools),
+                pytest::env(self, tools),
+                pytest::instructions(self, trial, tools, port),
+            ),
+        };
+        Ok(Spec {
+            argv: fence::behind(tools, &self.fence(), self.dir.path(), &self.note(), port, argv),
             cwd: self.at("test"),
-            env: self.env(tools),
-            stdin: self.instructions(tools).into_bytes(),
+            env: self.env(env),
+            stdin: stdin.into_bytes(),
             log: trial.out_dir.join(format!("{}.log", trial.label)),
             timeout: trial.timeout,
             stall: None,
             grace: GRACE,
             output_cap: LOG_BYTES,
-        }
+        })
     }
 
-    fn argv(&self, trial: &Trial<'_>, tools: &Toolchain) -> Vec<String> {
-        let mut argv = vec![tools.python.display().to_string()];
-        let fixed = "-m pytest -q --tb=short --disable-warnings --color=no -c /dev/null --rootdir . \
-                     -p no:cacheprovider -p pytest_playwright.pytest_playwright -p chimera_judge \
-                     -o enable_assertion_pass_hook=true --browser chromium --screenshot on";
-        argv.extend(fixed.split_whitespace().map(str::to_owned));
-        if trial.with_trace {
-            argv.extend(["--tracing", "on"].map(str::to_owned));
-        }
-        argv.extend(["--base-url".to_owned(), self.origin.clone()]);
-        argv.extend(["--output".to_owned(), self.at("artifacts").display().to_string()]);
-        argv.push(self.test_name.clone());
-        argv
+    /// Where the fence says what it holds.
+    fn note(&self) -> PathBuf {
+        self.at("report").join("fence")
     }
 
-    fn env(&self, tools: &Toolchain) -> BTreeMap<String, String> {
+    fn env(&self, of_runner: Vec<(&'static str, String)>) -> BTreeMap<String, String> {
         let home = self.at("home");
         let dirs = [
             ("HOME", home.clone()),
@@ -130,49 +160,31 @@ impl Room {
             ("XDG_CACHE_HOME", home.join("cache")),
             ("XDG_DATA_HOME", home.join("data")),
             ("XDG_RUNTIME_DIR", home.join("run")),
-            ("PYTHONPATH", self.at("plugin")),
-            ("NODE_COMPILE_CACHE", tools.node_cache()),
         ];
         let fixed = [
             ("PATH", "/usr/local/bin:/usr/bin:/bin"),
             ("LANG", "C.UTF-8"),
             ("TZ", "UTC"),
-            ("PYTHONDONTWRITEBYTECODE", "1"),
-            ("PYTHONNOUSERSITE", "1"),
-            ("PYTHONSAFEPATH", "1"),
-            ("PYTHONHASHSEED", "0"),
-            ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1"),
             ("PLAYWRIGHT_SKIP_VALIDATE_HOST_REQUIREMENTS", "1"),
         ];
-        let dirs = dirs.map(|(name, dir)| (name.to_owned(), dir.display().to_string()));
-        dirs.into_iter().chain(fixed.map(|(name, value)| (name.to_owned(), value.to_owned()))).collect()
+        let dirs = dirs.map(|(name, dir)| (name, dir.display().to_string()));
+        let fixed = fixed.map(|(name, value)| (name, value.to_owned()));
+        let all = dirs.into_iter().chain(fixed).chain(of_runner);
+        all.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    fn instructions(&self, tools: &Toolchain) -> String {
-        let host = Url::parse(&self.origin).ok().and_then(|url| url.host_str().map(str::to_owned));
-        let excluded: String = host
-            .into_iter()
-            .chain(["127.0.0.1".to_owned(), "localhost".to_owned()])
-            .map(|host| format!(", EXCLUDE {host}"))
-            .collect();
+    /// How the browser is started.
+    pub(super) fn browser_args(&self) -> Vec<String> {
         let mut args: Vec<String> = BROWSER_ARGS.map(str::to_owned).to_vec();
-        args.push(format!("--host-resolver-rules=MAP * ~NOTFOUND{excluded}"));
+        if self.origin.starts_with("http:") {
+            // A page on loopback may do what HTTPS allows; one under the application's real name, too.
+            args.push(format!("--unsafely-treat-insecure-origin-as-secure={}", self.origin));
+        }
         if rustix::process::geteuid().is_root() {
             // Chromium's own sandbox refuses to run as root; without it the zygote is a needless process.
             args.extend(["--no-sandbox", "--no-zygote"].map(str::to_owned));
         }
-        serde_json::json!({
-            "token": self.token,
-            "report": self.report(),
-            "origin": self.origin,
-            "test_file": self.test_name,
-            "chromium": tools.chromium,
-            "args": args,
-            "action_timeout_ms": ACTION_TIMEOUT.as_millis() as u64,
-            "navigation_timeout_ms": NAVIGATION_TIMEOUT.as_millis() as u64,
-            "message_chars": report::MESSAGE_BYTES,
-        })
-        .to_string()
+        args
     }
 
     /// Moves what the run left into the trial's directory.
@@ -180,12 +192,16 @@ impl Room {
         &self,
         trial: &Trial<'_>,
         report: &TestReport,
+        refused: &[String],
         log: &Path,
     ) -> Result<Vec<(EvidenceKind, String, PathBuf)>, JudgeError> {
         let label = trial.label;
         let name = format!("{label}-report.json");
         let path = trial.out_dir.join(&name);
-        let json = serde_json::to_vec_pretty(report).unwrap_or_default();
+        let mut fence = fs::read_to_string(self.note()).unwrap_or_else(|_| "none".to_owned());
+        limits::truncate(&mut fence, NOTE_BYTES);
+        let kept = Kept { report, runner: trial.e2e.as_str(), origin: &self.origin, fence, refused };
+        let json = serde_json::to_vec_pretty(&kept).unwrap_or_default();
         fs::write(&path, json).map_err(JudgeError::io(&path))?;
         let mut files = vec![(EvidenceKind::Report, name, path)];
         for (kind, extension, suffix) in
@@ -227,13 +243,14 @@ fn origin(text: &str) -> Result<String, JudgeError> {
     if plain { Ok(url.origin().ascii_serialization()) } else { Err(wrong()) }
 }
 
-/// A name that pytest collects and that shadows no module.
-fn check_test_name(name: &str) -> Result<(), JudgeError> {
-    let stem = name.strip_prefix("test_").and_then(|rest| rest.strip_suffix(".py")).unwrap_or_default();
-    if !stem.is_empty() && stem.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+fn check_test_name(trial: &Trial<'_>) -> Result<(), JudgeError> {
+    let (fits, example) = match trial.e2e {
+        E2e::Pytest => (pytest::is_test_name(trial.test_name), "test_view_homepage.py"),
+    };
+    if fits {
         return Ok(());
     }
-    Err(JudgeError::Trial(format!("`{name}` is no name of a test file such as test_view_homepage.py")))
+    Err(JudgeError::Trial(format!("`{}` is no name of a test file such as {example}", trial.test_name)))
 }
 
 /// Random text that nobody guesses.

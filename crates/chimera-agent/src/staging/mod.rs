@@ -97,7 +97,13 @@ impl From<std::io::Error> for StagingError {
 impl Staging {
     /// The deployments of a data directory.
     pub fn new(data_dir: &Path) -> Self {
-        Self { records: Records::new(data_dir), live: Arc::default() }
+        Self { records: Records::new(data_dir.join("staging")), live: Arc::default() }
+    }
+
+    /// The deployments of unchanged commits beside those of a data directory, at ports of their own: for a
+    /// last look at what was before, while the change stays where it is.
+    pub fn of_bases(data_dir: &Path) -> Self {
+        Self { records: Records::new(data_dir.join("staging-base")), live: Arc::default() }
     }
 
     /// Serves a commit at the task's origin, in place of what was there.
@@ -183,7 +189,7 @@ impl Staging {
         for task in self.records.tasks() {
             let Some(record) = self.records.of(&task) else { continue };
             if record.expires_at <= now {
-                self.remove(&task).await;
+                self.withdraw(&task).await;
             } else if matches!(record.spec, spec::Staging::Static { .. })
                 && let Err(err) = self.serve(&task, record, &CancellationToken::new()).await
             {
@@ -196,7 +202,7 @@ impl Staging {
     pub async fn sweep(&self, now: UnixMillis) {
         for task in self.records.tasks() {
             if self.records.of(&task).is_none_or(|record| record.expires_at <= now) {
-                self.remove(&task).await;
+                self.withdraw(&task).await;
             }
         }
     }
@@ -246,7 +252,8 @@ impl Staging {
         }
     }
 
-    async fn remove(&self, task: &TaskId) {
+    /// Ends a deployment and removes what is left of it.
+    pub async fn withdraw(&self, task: &TaskId) {
         self.end(task).await;
         if let Err(err) = std::fs::remove_dir_all(self.records.place(task)) {
             tracing::warn!(%task, error = %err, "cannot remove a staged change");

@@ -5,7 +5,7 @@ use crate::spec;
 use chimera_core::{Digest, TaskId, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What is needed to serve a deployment again, on disk beside its files.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,8 +31,8 @@ pub(super) struct Records {
 }
 
 impl Records {
-    pub(super) fn new(data_dir: &Path) -> Self {
-        Self { dir: data_dir.join("staging") }
+    pub(super) fn new(dir: PathBuf) -> Self {
+        Self { dir }
     }
 
     pub(super) fn place(&self, task: &TaskId) -> PathBuf {

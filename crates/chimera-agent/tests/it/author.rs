@@ -73,23 +73,23 @@ from playwright.sync_api import Page, expect
 def test_user_can_find_books(page: Page) -> None:
     # open "/index.html"
     page.goto("/index.html")
-    # title is "Shop"
+    # criterion 1: title is "Shop"
     expect(page).to_have_title("Shop")
-    # click link "Books"
+    # criterion 2: click link "Books"
     page.get_by_role("link", name="Books", exact=True).click()
-    # fill "Search" with "Rust"
+    # criterion 3: fill "Search" with "Rust"
     page.get_by_label("Search", exact=True).fill("Rust")
-    # choose "Newest" from "Sort by"
+    # criterion 4: choose "Newest" from "Sort by"
     page.get_by_label("Sort by", exact=True).select_option(label="Newest")
-    # check "In stock"
+    # criterion 5: check "In stock"
     page.get_by_label("In stock", exact=True).check()
-    # click "Go"
+    # criterion 6: click "Go"
     page.get_by_role("link", name="Go", exact=True).or_(page.get_by_role("button", name="Go", exact=True)).click()
-    # url is "/books.html"
+    # criterion 7: url is "/books.html"
     expect(page).to_have_url(re.compile("^https?://[^/]+/books\\.html(\\?[^#]*)?(#.*)?$"))
-    # see text "1 book"
+    # criterion 8: see text "1 book"
     expect(page.get_by_text("1 book").filter(visible=True).first).to_be_visible()
-    # not see text "Error"
+    # criterion 9: not see text "Error"
     expect(page.get_by_text("Error").filter(visible=True)).to_have_count(0)
 "##;
     assert_eq!(test.source, expected);

@@ -2,7 +2,7 @@
 
 use chimera_agent::delivery::{Delivery, Settings};
 use chimera_agent::runner::{Attempt, Fence, Runner};
-use chimera_agent::spec::{Agent, Project, Protocol, Staging as HowToStage};
+use chimera_agent::spec::{Agent, E2e, Project, Protocol, Staging as HowToStage};
 use chimera_agent::staging::Staging;
 use chimera_agent::toolchain::Search;
 use chimera_agent::vault::Vault;
@@ -161,8 +161,12 @@ fn shop(dir: &Path, staging: HowToStage, files: &[(&str, &str)]) -> Project {
         repo: repo.to_string_lossy().into_owned(),
         base_branch: "main".to_owned(),
         urls: Vec::new(),
+        e2e: E2e::Pytest,
+        host: None,
+        allow_hosts: Vec::new(),
         checks: vec!["test -f index.html || test -f app.py".to_owned()],
         protected: Vec::new(),
+        allow_paths: Vec::new(),
         max_diff_lines: 500,
         staging,
         push: true,

@@ -1,9 +1,9 @@
 //! Tasks at every place of a delivery, made only by [`step`], and products that fit them.
 
 use chimera_core::{
-    Digest, Entry, EntryKind, Event, GreenProof, Next, Outcome, Phase, PhaseOutput, Policy, Reason, RedProof,
-    Setback, State, Status, TestReport, TestResult, TestStatus, Tick, Transition, UnixMillis, Usage,
-    Workflow, step,
+    Digest, Entry, EntryKind, Event, GreenProof, GreenRuns, Next, Outcome, Phase, PhaseOutput, Policy,
+    Reason, RedProof, RedRuns, Setback, State, Status, TestReport, TestResult, TestStatus, Tick, Transition,
+    UnixMillis, Usage, Workflow, step,
 };
 
 /// The time at which everything happens.
@@ -20,8 +20,7 @@ pub(crate) fn digest(n: u64) -> Digest {
 
 /// A run of one test.
 pub(crate) fn report(status: TestStatus, assertions: u32) -> TestReport {
-    let test = TestResult { id: "test_it".into(), status, assertions, duration_ms: 1, message: None };
-    TestReport { tests: vec![test], error: None }
+    TestReport { tests: vec![TestResult::new("test_it", status, assertions)], error: None }
 }
 
 /// A red run of the test with that hash on the base.
@@ -32,13 +31,15 @@ pub(crate) fn red(test: &Digest) -> RedProof {
 /// A red run of the test with that hash on that commit.
 pub(crate) fn red_on(test: &Digest, commit: u64) -> RedProof {
     let failed = report(TestStatus::AssertionFailed, 1);
-    RedProof::judge(&failed, test.clone(), digest(commit), NOW).expect("it is red")
+    let runs = RedRuns { base: &failed, blank: &failed, error: &failed };
+    RedProof::judge(&runs, test.clone(), digest(commit), NOW).expect("it is red")
 }
 
 /// Two green runs of the test with that hash on that commit.
 pub(crate) fn green(test: &Digest, revision: &Digest) -> GreenProof {
     let passed = report(TestStatus::Passed, 1);
-    let runs = [passed.clone(), passed];
+    let (passes, base_again) = ([passed.clone(), passed], report(TestStatus::AssertionFailed, 1));
+    let runs = GreenRuns { passes: &passes, base_again: &base_again };
     GreenProof::judge(&red(test), &runs, 2, test.clone(), revision.clone(), NOW).expect("it is green")
 }
 

@@ -2,27 +2,36 @@
 
 use crate::fixture::{BASE, NOW, digest, report};
 use chimera_core::TestStatus::{AssertionFailed, Errored, Passed, Skipped, Unreachable};
-use chimera_core::{GreenProof, NotGreen, NotRed, RedProof, TestReport, TestResult, TestStatus};
+use chimera_core::{
+    GreenProof, GreenRuns, NotGreen, NotRed, RedProof, RedRuns, TestReport, TestResult, TestStatus,
+};
 
 const STATUSES: [TestStatus; 5] = [Passed, AssertionFailed, Unreachable, Errored, Skipped];
 
 fn run(tests: &[(&str, TestStatus, u32)]) -> TestReport {
     let tests = tests.iter().map(|(id, status, assertions)| TestResult {
-        id: (*id).to_owned(),
-        status: *status,
-        assertions: *assertions,
-        duration_ms: 1,
         message: Some("as the runner says".to_owned()),
+        ..TestResult::new(*id, *status, *assertions)
     });
     TestReport { tests: tests.collect(), error: None }
 }
 
 fn judge_red(report: &TestReport) -> Result<RedProof, NotRed> {
-    RedProof::judge(report, digest(1), digest(BASE), NOW)
+    let control = failing(report);
+    RedProof::judge(&RedRuns { base: report, blank: &control, error: &control }, digest(1), digest(BASE), NOW)
+}
+
+/// The same tests, each of them failing.
+fn failing(report: &TestReport) -> TestReport {
+    let tests = report.tests.iter().map(|test| TestResult { status: AssertionFailed, ..test.clone() });
+    TestReport { tests: tests.collect(), error: None }
 }
 
 fn judge_green(red: &RedProof, reports: &[TestReport], needed: u32) -> Result<GreenProof, NotGreen> {
-    GreenProof::judge(red, reports, needed, digest(1), digest(2), NOW)
+    let tests = red.test_ids().iter().map(|id| TestResult::new(id, AssertionFailed, 1));
+    let base_again = TestReport { tests: tests.collect(), error: None };
+    let runs = GreenRuns { passes: reports, base_again: &base_again };
+    GreenProof::judge(red, &runs, needed, digest(1), digest(2), NOW)
 }
 
 fn frozen(ids: &[&str]) -> RedProof {
@@ -134,4 +143,70 @@ fn a_test_that_passes_once_and_fails_once_is_flaky_in_either_order() {
         assert!(matches!(told, Err(NotGreen::Flaky(_))), "{told:?}");
     }
     assert!(matches!(judge_green(&red, &[bad.clone(), bad], 2), Err(NotGreen::Failing(_))));
+}
+
+#[test]
+fn a_test_that_passes_on_a_blank_page_or_an_error_page_is_vacuous() {
+    let base = run(&[("a", AssertionFailed, 1), ("b", Passed, 1)]);
+    let good = failing(&base);
+    let bad = run(&[("a", AssertionFailed, 1), ("b", Passed, 1)]);
+    let judged = |blank: &TestReport, error: &TestReport| {
+        let runs = RedRuns { base: &base, blank, error };
+        RedProof::judge(&runs, digest(1), digest(BASE), NOW)
+    };
+    assert!(judged(&good, &good).is_ok());
+    let told = judged(&bad, &good).expect_err("vacuous").to_string();
+    assert_eq!(told, "b passes on a blank page: it says nothing about the application");
+    assert!(judged(&good, &bad).expect_err("vacuous").to_string().contains("an error page"));
+    for odd in [
+        run(&[("a", AssertionFailed, 1)]),
+        run(&[("a", AssertionFailed, 1), ("b", Skipped, 0)]),
+        run(&[("b", AssertionFailed, 1), ("a", AssertionFailed, 1)]),
+        TestReport { error: Some("no report".into()), tests: good.tests.clone() },
+    ] {
+        assert!(matches!(judged(&odd, &good), Err(NotRed::NotProvable(_))), "{odd:?}");
+    }
+    // A test may break on a page that has nothing of what it expects: it still does not pass.
+    assert!(judged(&run(&[("a", Errored, 0), ("b", Unreachable, 0)]), &good).is_ok());
+}
+
+#[test]
+fn green_executes_what_the_red_run_reached() {
+    let at = |status, assertions, lines: &[u32]| TestReport {
+        tests: vec![TestResult { asserted_at: lines.to_vec(), ..TestResult::new("a", status, assertions) }],
+        error: None,
+    };
+    let red = judge_red(&at(AssertionFailed, 3, &[4, 6])).expect("it is red");
+    assert!(judge_green(&red, &[at(Passed, 4, &[4, 6, 7])], 1).is_ok());
+    let fewer = judge_green(&red, &[at(Passed, 2, &[4, 6])], 1);
+    assert_eq!(fewer, Err(NotGreen::NotProvable("a executed 2 assertions, but 3 in the red run".into())));
+    let around = judge_green(&red, &[at(Passed, 9, &[4, 7])], 1);
+    assert!(matches!(&around, Err(NotGreen::NotProvable(why)) if why.contains("line 6")), "{around:?}");
+}
+
+#[test]
+fn green_needs_the_unchanged_application_to_be_red_again() {
+    let red = judge_red(&run(&[("a", AssertionFailed, 1), ("b", Passed, 1)])).expect("it is red");
+    let passes = [run(&[("a", Passed, 1), ("b", Passed, 1)])];
+    let judged = |base_again: &TestReport| {
+        let runs = GreenRuns { passes: &passes, base_again };
+        GreenProof::judge(&red, &runs, 1, digest(1), digest(2), NOW)
+    };
+    for first in STATUSES {
+        for second in STATUSES {
+            let told = judged(&run(&[("a", first, 1), ("b", second, 1)]));
+            match (first, second) {
+                (AssertionFailed, Passed) => assert!(told.is_ok(), "{told:?}"),
+                (Unreachable, _) | (_, Unreachable) => {
+                    assert!(matches!(told, Err(NotGreen::Unreachable(_))), "{told:?}");
+                }
+                _ => {
+                    assert!(matches!(told, Err(NotGreen::NotTheChange(_))), "{first:?} {second:?}: {told:?}")
+                }
+            }
+        }
+    }
+    for odd in [run(&[]), run(&[("a", AssertionFailed, 1)])] {
+        assert!(matches!(judged(&odd), Err(NotGreen::NotProvable(_))), "{odd:?}");
+    }
 }

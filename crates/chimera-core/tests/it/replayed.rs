@@ -2,8 +2,8 @@
 
 use crate::fixture::{acceptance, accepted, claim, digest, go, green, pass, report, setback, settle};
 use chimera_core::{
-    Artifacts, Entry, EntryKind, Outcome, Phase, PhaseOutput, Priority, Reason, Shown, Status, TestReport,
-    TestStatus, Usage, rejudge, replay,
+    Artifacts, Entry, EntryKind, GreenRuns, Outcome, Phase, PhaseOutput, Priority, Reason, RedRuns, Shown,
+    Status, TestReport, TestStatus, Usage, rejudge, replay,
 };
 
 /// The journal of a delivery with one no of the reviewer.
@@ -114,21 +114,25 @@ fn reports_lead_to_the_proofs_on_record_or_to_none() {
     let passed = report(TestStatus::Passed, 1);
     let twice = [passed.clone(), passed.clone()];
     let judged = |red: &TestReport, green: &[TestReport], control: &TestReport| {
-        let controls = [("blank".to_owned(), control.clone())];
-        rejudge(&record, &Shown { red, green, controls: &controls }).map_err(|why| why.to_string())
+        let red = RedRuns { base: red, blank: control, error: control };
+        let green = GreenRuns { passes: green, base_again: control };
+        rejudge(&record, &Shown { red, green }).map_err(|why| why.to_string())
     };
     assert_eq!(judged(&red, &twice, &red), Ok(()));
     let told = |judged: Result<(), String>| judged.expect_err("it does not hold");
-    assert!(told(judged(&passed, &twice, &red)).starts_with("the red run proves no red"));
-    assert!(told(judged(&red, &twice[..1], &red)).starts_with("the green runs prove no green"));
+    assert!(told(judged(&passed, &twice, &red)).starts_with("the runs before the change prove no red"));
+    assert!(told(judged(&red, &twice[..1], &red)).starts_with("the runs after it prove no green"));
     assert!(
-        told(judged(&red, &[passed.clone(), red.clone()], &red)).starts_with("the green runs prove no green")
+        told(judged(&red, &[passed.clone(), red.clone()], &red))
+            .starts_with("the runs after it prove no green")
     );
-    assert!(told(judged(&red, &twice, &passed)).starts_with("the control `blank` is not red"));
+    assert!(told(judged(&red, &twice, &passed)).contains("passes on a blank page"));
     let thrice = [twice.to_vec(), twice[..1].to_vec()].concat();
     assert_eq!(told(judged(&red, &thrice, &red)), "3 green runs, but 2 are on record");
     let mut other = red.clone();
     other.tests[0].id = "test_other".into();
     assert!(told(judged(&other, &twice, &red)).contains("test_other"));
-    assert!(rejudge(&Artifacts::default(), &Shown { red: &red, green: &twice, controls: &[] }).is_err());
+    let (red_runs, green) =
+        (RedRuns { base: &red, blank: &red, error: &red }, GreenRuns { passes: &twice, base_again: &red });
+    assert!(rejudge(&Artifacts::default(), &Shown { red: red_runs, green }).is_err());
 }

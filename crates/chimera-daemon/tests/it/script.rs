@@ -3,8 +3,8 @@
 use crate::scratch::Scratch;
 use chimera_agent::runner::{Attempt, BoxFuture, Report, Runner};
 use chimera_core::{
-    Digest, GreenProof, Outcome, Phase, PhaseOutput, Policy, RedProof, Request, RetryPolicy, Task, TaskId,
-    TestReport, TestResult, TestStatus, UnixMillis,
+    Digest, GreenProof, GreenRuns, Outcome, Phase, PhaseOutput, Policy, RedProof, RedRuns, Request,
+    RetryPolicy, Task, TaskId, TestReport, TestResult, TestStatus, UnixMillis,
 };
 use chimera_daemon::engine::{Engine, Settings};
 use chimera_daemon::seams::{Clock, Dice};
@@ -192,15 +192,15 @@ fn digest(digit: char) -> Digest {
 }
 
 fn report(status: TestStatus) -> TestReport {
-    let test = TestResult { id: "test_x".to_owned(), status, assertions: 1, duration_ms: 5, message: None };
-    TestReport { tests: vec![test], error: None }
+    TestReport { tests: vec![TestResult::new("test_x", status, 1)], error: None }
 }
 
 /// What an honest agent answers in the phase of the attempt.
 pub(crate) fn pass(attempt: &Attempt) -> Report {
     let at = UnixMillis(1);
-    let red =
-        || RedProof::judge(&report(TestStatus::AssertionFailed), digest('a'), digest('b'), at).expect("red");
+    let failed = report(TestStatus::AssertionFailed);
+    let runs = RedRuns { base: &failed, blank: &failed, error: &failed };
+    let red = || RedProof::judge(&runs, digest('a'), digest('b'), at).expect("red");
     let output = match attempt.task.phase() {
         Phase::E2eTestGeneration => PhaseOutput::E2eTestGeneration {
             test_path: "tests/e2e/test_x.py".to_owned(),
@@ -221,7 +221,8 @@ pub(crate) fn pass(attempt: &Attempt) -> Report {
             PhaseOutput::StagingDeployment { url: "http://127.0.0.1:1".to_owned(), revision: digest('d') }
         }
         _ => {
-            let runs = [report(TestStatus::Passed), report(TestStatus::Passed)];
+            let passes = [report(TestStatus::Passed), report(TestStatus::Passed)];
+            let runs = GreenRuns { passes: &passes, base_again: &failed };
             let green = GreenProof::judge(&red(), &runs, 2, digest('a'), digest('d'), at).expect("green");
             PhaseOutput::E2eValidation { green }
         }

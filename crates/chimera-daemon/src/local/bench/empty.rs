@@ -4,8 +4,8 @@ use crate::seams::Clock;
 use anyhow::Result;
 use chimera_agent::runner::{Attempt, BoxFuture, Report, Runner};
 use chimera_core::{
-    Digest, GreenProof, Outcome, Phase, PhaseOutput, Reason, RedProof, Request, Setback, Task, TaskId,
-    TestReport, TestResult, TestStatus, UnixMillis,
+    Digest, GreenProof, GreenRuns, Outcome, Phase, PhaseOutput, Reason, RedProof, RedRuns, Request, Setback,
+    Task, TaskId, TestReport, TestResult, TestStatus, UnixMillis,
 };
 use chimera_store::Store;
 use chimera_store::submit::{NewTask, submit};
@@ -52,12 +52,10 @@ impl Runner for Empty {
 pub(crate) fn nothing(phase: Phase) -> Option<PhaseOutput> {
     let digest = |digit: &str| Digest::parse(&digit.repeat(64)).ok();
     let at = UnixMillis(0);
-    let report = |status| {
-        let test =
-            TestResult { id: "empty".to_owned(), status, assertions: 1, duration_ms: 0, message: None };
-        TestReport { tests: vec![test], error: None }
-    };
-    let red = RedProof::judge(&report(TestStatus::AssertionFailed), digest("a")?, digest("b")?, at).ok()?;
+    let report = |status| TestReport { tests: vec![TestResult::new("empty", status, 1)], error: None };
+    let failed = report(TestStatus::AssertionFailed);
+    let runs = RedRuns { base: &failed, blank: &failed, error: &failed };
+    let red = RedProof::judge(&runs, digest("a")?, digest("b")?, at).ok()?;
     Some(match phase {
         Phase::E2eTestGeneration => PhaseOutput::E2eTestGeneration {
             test_path: "tests/e2e/test_empty.py".to_owned(),
@@ -78,7 +76,8 @@ pub(crate) fn nothing(phase: Phase) -> Option<PhaseOutput> {
             PhaseOutput::StagingDeployment { url: "http://127.0.0.1/".to_owned(), revision: digest("d")? }
         }
         Phase::E2eValidation => {
-            let runs = [report(TestStatus::Passed), report(TestStatus::Passed)];
+            let passes = [report(TestStatus::Passed), report(TestStatus::Passed)];
+            let runs = GreenRuns { passes: &passes, base_again: &failed };
             PhaseOutput::E2eValidation {
                 green: GreenProof::judge(&red, &runs, 2, digest("a")?, digest("d")?, at).ok()?,
             }

@@ -1,0 +1,66 @@
+//! pytest with pytest-playwright, as the judge runs it.
+
+use super::Trial;
+use super::room::{ACTION_TIMEOUT, NAVIGATION_TIMEOUT, Room};
+use crate::toolchain::Toolchain;
+use std::path::PathBuf;
+
+/// Our part inside of pytest.
+pub(super) const PLUGIN: &str = include_str!("chimera_judge.py");
+
+/// Where our part lies in a run's directory.
+pub(super) fn plugin_path(room: &Room) -> PathBuf {
+    room.at("plugin").join("chimera_judge.py")
+}
+
+pub(super) fn argv(room: &Room, trial: &Trial<'_>, tools: &Toolchain) -> Vec<String> {
+    let mut argv = vec![tools.python.display().to_string()];
+    let fixed = "-m pytest -q --tb=short --disable-warnings --color=no -c /dev/null --rootdir . \
+                 -p no:cacheprovider -p pytest_playwright.pytest_playwright -p chimera_judge \
+                 -o enable_assertion_pass_hook=true --browser chromium --screenshot on";
+    argv.extend(fixed.split_whitespace().map(str::to_owned));
+    if trial.with_trace {
+        argv.extend(["--tracing", "on"].map(str::to_owned));
+    }
+    argv.extend(["--base-url".to_owned(), room.origin().to_owned()]);
+    argv.extend(["--output".to_owned(), room.at("artifacts").display().to_string()]);
+    argv.push(trial.test_name.to_owned());
+    argv
+}
+
+/// Variables beside those of every run.
+pub(super) fn env(room: &Room, tools: &Toolchain) -> Vec<(&'static str, String)> {
+    vec![
+        ("PYTHONPATH", room.at("plugin").display().to_string()),
+        ("NODE_COMPILE_CACHE", tools.node_cache().display().to_string()),
+        ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
+        ("PYTHONNOUSERSITE", "1".to_owned()),
+        ("PYTHONSAFEPATH", "1".to_owned()),
+        ("PYTHONHASHSEED", "0".to_owned()),
+        ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1".to_owned()),
+    ]
+}
+
+/// What the plugin is told on standard input, where no test sees it.
+pub(super) fn instructions(room: &Room, trial: &Trial<'_>, tools: &Toolchain, port: u16) -> String {
+    serde_json::json!({
+        "token": room.token,
+        "report": room.report(),
+        "origin": room.origin(),
+        "proxy": format!("http://127.0.0.1:{port}"),
+        "test_file": trial.test_name,
+        "chromium": tools.chromium,
+        "args": room.browser_args(),
+        "action_timeout_ms": ACTION_TIMEOUT.as_millis() as u64,
+        "navigation_timeout_ms": NAVIGATION_TIMEOUT.as_millis() as u64,
+        "message_chars": super::report::MESSAGE_BYTES,
+        "places": super::report::PLACES,
+    })
+    .to_string()
+}
+
+/// A name that pytest collects and that shadows no module.
+pub(super) fn is_test_name(name: &str) -> bool {
+    let stem = name.strip_prefix("test_").and_then(|rest| rest.strip_suffix(".py")).unwrap_or_default();
+    !stem.is_empty() && stem.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
