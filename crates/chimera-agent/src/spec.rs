@@ -38,6 +38,14 @@ pub enum E2e {
 }
 
 impl E2e {
+    /// Every runner.
+    pub const ALL: [Self; 1] = [Self::Pytest];
+
+    /// What runs a test file of this name.
+    pub fn of(_test_name: &str) -> Self {
+        Self::Pytest
+    }
+
     /// The name in the configuration and in reports.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -75,6 +83,27 @@ pub struct Project {
     pub staging: Staging,
     /// Whether the proven branch is pushed to `repo`.
     pub push: bool,
+}
+
+impl Project {
+    /// A project of static pages, with no rules of its own.
+    pub fn plain(name: &str, repo: &str, max_diff_lines: u32) -> Self {
+        Self {
+            name: name.to_owned(),
+            repo: repo.to_owned(),
+            base_branch: "main".to_owned(),
+            urls: Vec::new(),
+            e2e: E2e::Pytest,
+            host: None,
+            allow_hosts: Vec::new(),
+            checks: Vec::new(),
+            protected: Vec::new(),
+            allow_paths: Vec::new(),
+            max_diff_lines,
+            staging: Staging::Static { static_dir: ".".to_owned() },
+            push: true,
+        }
+    }
 }
 
 /// How a commit of a project is served for the judge.

@@ -2,12 +2,15 @@
 
 use super::bench::Bench;
 use super::{Halt, Settings};
-use crate::spec::{E2e, Project, Staging};
+use crate::spec::{Project, Staging};
 use chimera_core::{Reason, Task};
 use url::Url;
 
 /// Projects of this prefix belong to the daemon: it makes their repositories.
 const SCRATCH: &str = "scratch-";
+
+/// Most changed lines of a scratch project.
+const LARGEST_SCRATCH: u32 = 2_000;
 
 /// The first page of a scratch project: something to be red on.
 const PLACEHOLDER: &str = include_str!("placeholder.html");
@@ -35,21 +38,8 @@ fn plain_files() -> Staging {
 }
 
 fn scratch(settings: &Settings, name: &str) -> Project {
-    Project {
-        name: name.to_owned(),
-        repo: settings.data_dir.join("scratch").join(name).to_string_lossy().into_owned(),
-        base_branch: "main".to_owned(),
-        urls: Vec::new(),
-        e2e: E2e::Pytest,
-        host: None,
-        allow_hosts: Vec::new(),
-        checks: Vec::new(),
-        protected: Vec::new(),
-        allow_paths: Vec::new(),
-        max_diff_lines: 2_000,
-        staging: plain_files(),
-        push: true,
-    }
+    let repo = settings.data_dir.join("scratch").join(name);
+    Project::plain(name, &repo.to_string_lossy(), LARGEST_SCRATCH)
 }
 
 /// Makes the repository of a scratch project, if it is one and there is none on this machine.

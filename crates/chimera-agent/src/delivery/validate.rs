@@ -4,8 +4,8 @@ use super::bench::Bench;
 use super::deploy;
 use super::generate::load;
 use super::halt::Halt;
-use super::trial::{self, Frozen, Stage};
 use super::site;
+use super::trial::{self, Frozen, Stage};
 use crate::judge::{Scene, fingerprint};
 use crate::spec::{Project, Staging};
 use crate::workspace::Worktree;
@@ -91,7 +91,9 @@ impl Validation<'_> {
             if number > 1 && self.keeps_state() {
                 // What the run before has left in the application must not decide this one.
                 let staging = &self.bench.rooms.staging;
-                at = deploy::stage(self.bench, staging, self.project, self.worktree, self.head, None).await?.url;
+                at = deploy::stage(self.bench, staging, self.project, self.worktree, self.head, None)
+                    .await?
+                    .url;
                 self.served().await?;
             }
             let report = self.run(&at, &format!("green-{number}")).await?;

@@ -77,18 +77,20 @@ fn other_tests(own: &[&File]) -> Vec<Finding> {
 fn protected(review: &Review<'_>, own: &[&File]) -> Vec<Finding> {
     let rules: Vec<&str> =
         PROTECTED.into_iter().chain(review.project.protected.iter().map(String::as_str)).collect();
-    let hit = |path: &str| {
-        rules.iter().copied().find(|rule| {
-            let rule = rule.trim_end_matches('/');
-            path == rule || path.strip_prefix(rule).is_some_and(|rest| rest.starts_with('/'))
-        })
-    };
+    let allowed = |path: &str| review.project.allow_paths.iter().any(|rule| covers(rule, path));
+    let hit = |path: &str| rules.iter().copied().find(|rule| covers(rule, path) && !allowed(path));
     own.iter()
         .filter_map(|file| Some((file, hit(&file.path)?)))
         .map(|(file, rule)| {
             error(Some(&file.path), None, format!("`{rule}` is protected: no change may touch it"))
         })
         .collect()
+}
+
+/// Whether a path is this file, or lies in this directory.
+fn covers(rule: &str, path: &str) -> bool {
+    let rule = rule.trim_end_matches('/');
+    path == rule || path.strip_prefix(rule).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn size(review: &Review<'_>, own: &[&File]) -> Vec<Finding> {

@@ -123,7 +123,14 @@ def _reaching(original, self, *args, **kwargs):
     address = str(kwargs.get("url", args[0] if args else ""))
     if re.match(r"^\s*(?!https?:)[a-z][a-z0-9+.-]*:", address, re.IGNORECASE):
         raise RuntimeError(f"{address} is no page of the application")
-    response = original(self, *args, **kwargs)
+    try:
+        response = original(self, *args, **kwargs)
+    except api.Error as err:
+        if "net::ERR_HTTP_RESPONSE_CODE_FAILURE" not in str(err):
+            raise
+        # An answer with an error status and an empty body: the browser shows a page of its own instead.
+        _test["reached"] = True
+        return None
     if response is not None and _is_ours(response.url):
         _test["reached"] = True
     return response

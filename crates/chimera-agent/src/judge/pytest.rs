@@ -15,7 +15,7 @@ pub(super) fn plugin_path(room: &Room) -> PathBuf {
 
 pub(super) fn argv(room: &Room, trial: &Trial<'_>, tools: &Toolchain) -> Vec<String> {
     let mut argv = vec![tools.python.display().to_string()];
-    let fixed = "-m pytest -q --tb=short --disable-warnings --color=no -c /dev/null --rootdir . \
+    let fixed = "-m pytest -q --tb=short --disable-warnings --color=no -c /dev/null --rootdir . --confcutdir . \
                  -p no:cacheprovider -p pytest_playwright.pytest_playwright -p chimera_judge \
                  -o enable_assertion_pass_hook=true --browser chromium --screenshot on";
     argv.extend(fixed.split_whitespace().map(str::to_owned));

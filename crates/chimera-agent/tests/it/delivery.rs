@@ -2,7 +2,7 @@
 
 use chimera_agent::delivery::{Delivery, Settings};
 use chimera_agent::runner::{Attempt, Fence, Runner};
-use chimera_agent::spec::{Agent, E2e, Project, Protocol, Staging as HowToStage};
+use chimera_agent::spec::{Agent, Project, Protocol, Staging as HowToStage};
 use chimera_agent::staging::Staging;
 use chimera_agent::toolchain::Search;
 use chimera_agent::vault::Vault;
@@ -39,6 +39,10 @@ fn agent(name: &str, argv: &[&str]) -> Agent {
 
 impl Bench {
     fn new(projects: impl FnOnce(&Path) -> Vec<Project>, coder: Agent) -> Self {
+        Self::with(projects, agent("builtin", &[]), coder)
+    }
+
+    fn with(projects: impl FnOnce(&Path) -> Vec<Project>, tester: Agent, coder: Agent) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let data_dir = dir.path().join("data");
         std::fs::create_dir_all(&data_dir).expect("a data directory");
@@ -47,7 +51,7 @@ impl Bench {
         let settings = Settings {
             projects: projects(dir.path()),
             roles: BTreeMap::from([
-                (Role::E2eTester, builtin()),
+                (Role::E2eTester, vec![tester]),
                 (Role::Coder, vec![coder]),
                 (Role::Guardian, builtin()),
                 (Role::Deployment, builtin()),
@@ -157,19 +161,9 @@ fn shop(dir: &Path, staging: HowToStage, files: &[(&str, &str)]) -> Project {
         &["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "--quiet", "-m", "Begin"],
     );
     Project {
-        name: "shop".to_owned(),
-        repo: repo.to_string_lossy().into_owned(),
-        base_branch: "main".to_owned(),
-        urls: Vec::new(),
-        e2e: E2e::Pytest,
-        host: None,
-        allow_hosts: Vec::new(),
         checks: vec!["test -f index.html || test -f app.py".to_owned()],
-        protected: Vec::new(),
-        allow_paths: Vec::new(),
-        max_diff_lines: 500,
         staging,
-        push: true,
+        ..Project::plain("shop", &repo.to_string_lossy(), 500)
     }
 }
 
@@ -188,6 +182,10 @@ async fn a_plain_request_completes_on_a_scratch_project() {
     assert_eq!(have.test_path.as_deref(), Some("tests/e2e/test_user_can_view_homepage.py"));
     assert_eq!(have.target_run.as_deref(), Some("unreachable"));
     let kinds: Vec<EvidenceKind> = evidence.iter().map(|file| file.kind).collect();
+    let names: Vec<&str> = evidence.iter().map(|file| file.name.as_str()).collect();
+    for label in ["red", "control-blank", "control-error", "green-1", "green-2", "control-base"] {
+        assert!(names.contains(&format!("{label}-report.json").as_str()), "{label} is among {names:?}");
+    }
     for kind in [EvidenceKind::Test, EvidenceKind::Report, EvidenceKind::Screenshot, EvidenceKind::Diff] {
         assert!(kinds.contains(&kind), "{kind:?} is among the evidence: {kinds:?}");
     }
@@ -322,4 +320,41 @@ async fn whose_lease_is_lost_neither_checks_out_nor_commits_nor_shares_nor_stage
         assert_eq!(data.join("worktrees").join(task.id.as_str()).exists(), lost_at > 0);
         assert!(!data.join("staging").exists(), "nothing is staged");
     }
+}
+
+/// A test author that writes this test.
+fn author(source: &str) -> Agent {
+    let script = format!(
+        "mkdir -p tests/e2e; printf '%s' '{source}' > tests/e2e/test_x.py\n\
+         echo '{{\"outcome\":\"passed\",\"test_path\":\"tests/e2e/test_x.py\"}}' > $CHIMERA_OUTCOME"
+    );
+    agent("author", &["sh", "-c", &script])
+}
+
+async fn refused(source: &str) -> (Option<Reason>, String) {
+    let coder = agent("idle", &["sh", "-c", "exit 1"]);
+    let bench = Bench::with(|dir| vec![shop(dir, static_site(), &[PAGE])], author(source), coder);
+    let ended = bench.deliver("shop", "Visitors see the hours", &[]).await;
+    (ended.task.workflow.reason, ended.task.workflow.error.unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_test_with_a_trick_in_it_is_refused_with_line_and_rule() {
+    let source = "from playwright.sync_api import Page, expect\ndef test_x(page: Page):\n    page.goto(\"/\")\n    \
+        page.set_content(\"Open daily\")\n    expect(page.get_by_text(\"Open daily\")).to_be_visible()\n";
+    let (reason, error) = refused(source).await;
+    assert_eq!(reason, Some(Reason::RedNotProvable));
+    assert_eq!(error, "tests/e2e/test_x.py:4: mock: `set_content` changes what the application shows");
+}
+
+#[tokio::test]
+async fn a_test_that_says_nothing_of_the_application_is_refused() {
+    let source = "from playwright.sync_api import Page, expect\ndef test_x(page: Page):\n    page.goto(\"/\")\n    \
+        expect(page.locator(\"h1\")).to_have_count(0)\n";
+    let (reason, error) = refused(source).await;
+    assert_eq!(reason, Some(Reason::RedNotProvable));
+    assert!(
+        error.starts_with("test_x passes on a blank page: it says nothing about the application"),
+        "{error}"
+    );
 }

@@ -1,6 +1,6 @@
 //! What several rooms' tests need.
 
-use chimera_agent::spec::{E2e, Project, Staging};
+use chimera_agent::spec::Project;
 use chimera_core::{Digest, TaskId};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -48,21 +48,7 @@ pub(crate) fn repository(dir: &Path, files: &[(&str, &str)]) {
 
 /// A project of static files.
 pub(crate) fn project(repo: &Path) -> Project {
-    Project {
-        name: "shop".to_owned(),
-        repo: repo.to_string_lossy().into_owned(),
-        base_branch: "main".to_owned(),
-        urls: Vec::new(),
-        e2e: E2e::Pytest,
-        host: None,
-        allow_hosts: Vec::new(),
-        checks: Vec::new(),
-        protected: Vec::new(),
-        allow_paths: Vec::new(),
-        max_diff_lines: 100,
-        staging: Staging::Static { static_dir: ".".to_owned() },
-        push: true,
-    }
+    Project::plain("shop", &repo.to_string_lossy(), 100)
 }
 
 /// The same digit all over.

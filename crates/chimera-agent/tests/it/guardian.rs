@@ -105,6 +105,10 @@ async fn protected_paths_are_not_touched() {
     }
     assert_eq!(House::stopped(&[(".cinema/page.html", "x\n"), ("Jenkinsfile.md", "x\n")]).await, None);
     let mut house = House::new();
+    write(house.repo(), &[(".ci/run", "x\n"), (".ci2/run", "x\n")]);
+    house.project.allow_paths = vec![".ci/".to_owned()];
+    assert!(house.reviewed().await.expect("a verdict").approved(), "the project allows it");
+    let mut house = House::new();
     house.project.protected = vec!["keep.txt".to_owned()];
     std::fs::remove_file(house.repo().join("keep.txt")).expect("removed");
     let verdict = house.reviewed().await.expect("a verdict");

@@ -1,11 +1,13 @@
 //! The tests of the rooms, with real processes, git and browsers.
 
 mod author;
+mod check;
 mod coder;
 mod command;
 mod criteria;
 mod delivery;
 mod fixture;
+mod gate;
 mod guardian;
 mod judge;
 mod process;

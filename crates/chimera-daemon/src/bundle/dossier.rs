@@ -88,6 +88,9 @@ pub(super) struct ProjectSheet {
     pub(super) branch: String,
     /// How a commit of it is served; absent if it is not configured any more.
     pub(super) staging: Option<Staging>,
+    /// Hosts beside the application that its pages load from.
+    #[serde(default)]
+    pub(super) allow_hosts: Vec<String>,
 }
 
 /// A stretch of time in which one attempt ran.

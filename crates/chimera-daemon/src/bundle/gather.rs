@@ -62,8 +62,15 @@ pub async fn gather(room: Room, id: TaskId) -> Result<Package, GatherError> {
     let sealed = tokio::task::spawn_blocking(move || {
         let (exhibits, pieces) = place(evidence, &room.vault);
         let staging = staging_of(&room.projects, &task.project);
+        let configured = room.projects.iter().find(|project| project.name == task.project);
+        let project = ProjectSheet {
+            name: task.project.clone(),
+            branch: task.id.branch(),
+            staging,
+            allow_hosts: configured.map(|project| project.allow_hosts.clone()).unwrap_or_default(),
+        };
         let dossier = Dossier {
-            project: ProjectSheet { name: task.project.clone(), branch: task.id.branch(), staging },
+            project,
             criteria: Criteria::of(&task.request),
             phases: stretches(&journal),
             task: TaskSheet::of(&task),

@@ -5,14 +5,14 @@
 //! head are served as the bundle says, and the test runs on both.
 
 use super::verify::Checked;
-use chimera_agent::judge::{Judge, Trial};
+use chimera_agent::judge::{Judge, Scene, Trial};
 use chimera_agent::process::environment;
-use chimera_agent::spec::{Project, Staging as Spec};
+use chimera_agent::spec::{E2e, Project, Staging as Spec};
 use chimera_agent::staging::{Deploy, Staging};
 use chimera_agent::toolchain::{self, Search};
 use chimera_agent::vault::sha256;
 use chimera_agent::workspace::{Workspaces, Worktree};
-use chimera_core::{Digest, GreenProof, RedProof, TaskId, TestReport, UnixMillis};
+use chimera_core::{Digest, GreenProof, GreenRuns, RedProof, RedRuns, TaskId, TestReport, UnixMillis};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Component, Path};
@@ -100,7 +100,8 @@ pub async fn rerun(checked: &Checked, means: &Means<'_>) -> Result<Vec<String>, 
     let path = have.test_path.as_deref().unwrap_or_default();
     let name = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or("test_frozen.py");
     let stage = Stage { dir: dir.path(), task: &task, means, staging, rooms: Staging::new(dir.path()) };
-    let court = Court { judge: Judge::new(tools), name, test, dir: dir.path() };
+    let allow_hosts = &checked.dossier.project.allow_hosts;
+    let court = Court { judge: Judge::new(tools), name, test, allow_hosts, dir: dir.path() };
     let shown = show(&stage, &court, &worktree, (red, green)).await;
     stage.rooms.shutdown().await;
     said.extend(shown?);
@@ -120,17 +121,8 @@ async fn worktree(
     task: &TaskId,
 ) -> Result<Worktree, Unrepeated> {
     let branch = task.branch();
-    let project = Project {
-        name: "rerun".to_owned(),
-        repo: means.repo.to_owned(),
-        base_branch: branch.clone(),
-        urls: Vec::new(),
-        checks: Vec::new(),
-        protected: Vec::new(),
-        max_diff_lines: 0,
-        staging: Spec::Static { static_dir: ".".to_owned() },
-        push: false,
-    };
+    let project =
+        Project { base_branch: branch.clone(), push: false, ..Project::plain("rerun", means.repo, 0) };
     let head = checked
         .dossier
         .task
@@ -202,15 +194,20 @@ struct Court<'a> {
     judge: Judge,
     name: &'a str,
     test: &'a [u8],
+    allow_hosts: &'a [String],
     dir: &'a Path,
 }
 
 impl Court<'_> {
-    async fn run(&self, origin: &str, label: &str) -> Result<TestReport, Unrepeated> {
+    /// Runs the test where it sees the application at `origin`.
+    async fn run(&self, origin: &str, scene: Scene<'_>, label: &str) -> Result<TestReport, Unrepeated> {
         let trial = Trial {
+            e2e: E2e::of(self.name),
             test_name: self.name,
             test: self.test,
             origin,
+            scene,
+            allow_hosts: self.allow_hosts,
             out_dir: &self.dir.join("runs"),
             label,
             timeout: LONGEST_RUN,
@@ -221,30 +218,45 @@ impl Court<'_> {
     }
 }
 
-/// Red on the base, green on the head, at one origin.
+/// Red on the base, green on the head, red again on the base, at one origin; red on the control pages there, too.
 async fn show(
     stage: &Stage<'_>,
     court: &Court<'_>,
     worktree: &Worktree,
     (red, green): (&RedProof, &GreenProof),
-) -> Result<[String; 2], Unrepeated> {
+) -> Result<[String; 3], Unrepeated> {
     let (test, now) = (red.test_sha256(), stage.means.now);
-    let origin = stage.serve(worktree, red.revision()).await?;
-    let report = court.run(&origin, "red").await?;
-    let again = RedProof::judge(&report, test.clone(), red.revision().clone(), now)
+    let at = stage.serve(worktree, red.revision()).await?;
+    let origin = red.origin().unwrap_or(&at).to_owned();
+    let base = court.run(&origin, served(&at), "red").await?;
+    let blank = court.run(&origin, Scene::Blank, "control-blank").await?;
+    let error = court.run(&origin, Scene::Error, "control-error").await?;
+    let runs = RedRuns { base: &base, blank: &blank, error: &error };
+    let again = RedProof::judge(&runs, test.clone(), red.revision().clone(), now)
         .map_err(|why| Unrepeated::Otherwise(format!("no red on {}: {why}", red.revision().short())))?;
     if again.test_ids() != red.test_ids() {
         return Err(Unrepeated::Otherwise(format!("{:?} ran, not {:?}", again.test_ids(), red.test_ids())));
     }
-    let origin = stage.serve(worktree, green.revision()).await?;
-    let mut reports = Vec::new();
+    let mut passes = Vec::new();
     for number in 1..=green.runs() {
-        reports.push(court.run(&origin, &format!("green-{number}")).await?);
+        let at = stage.serve(worktree, green.revision()).await?;
+        passes.push(court.run(&origin, served(&at), &format!("green-{number}")).await?);
     }
-    GreenProof::judge(&again, &reports, green.runs(), test.clone(), green.revision().clone(), now)
+    let at = stage.serve(worktree, red.revision()).await?;
+    let base_again = court.run(&origin, served(&at), "control-base").await?;
+    let runs = GreenRuns { passes: &passes, base_again: &base_again };
+    GreenProof::judge(&again, &runs, green.runs(), test.clone(), green.revision().clone(), now)
         .map_err(|why| Unrepeated::Otherwise(format!("no green on {}: {why}", green.revision().short())))?;
     Ok([
         format!("Red again: the test fails by its own assertions on {}.", red.revision().short()),
         format!("Green again: it passes {} times in a row on {}.", green.runs(), green.revision().short()),
+        format!(
+            "Controls again: it fails on a blank page and on an error page, and on {} after all that.",
+            red.revision().short()
+        ),
     ])
+}
+
+fn served(at: &str) -> Scene<'_> {
+    Scene::Served { at, keep_host: true }
 }

@@ -117,10 +117,15 @@ pub(super) struct Project {
     #[serde(default)]
     pub(super) urls: Vec<String>,
     pub(super) e2e: Option<String>,
+    pub(super) host: Option<String>,
+    #[serde(default)]
+    pub(super) allow_hosts: Vec<String>,
     #[serde(default)]
     pub(super) checks: Vec<String>,
     #[serde(default)]
     pub(super) protected: Vec<String>,
+    #[serde(default)]
+    pub(super) allow_paths: Vec<String>,
     pub(super) max_diff_lines: Option<u32>,
     pub(super) push: Option<bool>,
     pub(super) staging: Option<Staging>,

@@ -2,7 +2,7 @@
 
 use super::check::{role, unknown};
 use super::{ConfigError, file};
-use chimera_agent::spec::{Agent, Project, Protocol, Staging};
+use chimera_agent::spec::{Agent, E2e, Project, Protocol, Staging};
 use chimera_core::Role;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -105,10 +105,6 @@ fn checked_project(
     agents: &BTreeMap<String, Agent>,
     home: &Path,
 ) -> Result<Project, ConfigError> {
-    if let Some(e2e) = project.e2e.as_deref().filter(|e2e| *e2e != "pytest-playwright") {
-        let detail = format!("`{e2e}` is not supported by this version: use \"pytest-playwright\"");
-        return Err(ConfigError::value(format!("{key}.e2e"), detail));
-    }
     for prefix in &project.urls {
         if url::Url::parse(prefix).is_err() {
             let detail =
@@ -122,8 +118,12 @@ fn checked_project(
         repo: repository(project.repo, home),
         base_branch: project.base_branch.unwrap_or_else(|| "main".to_owned()),
         urls: project.urls,
+        e2e: e2e(project.e2e.as_deref(), key)?,
+        host: project.host.map(|host| checked_host(host, &format!("{key}.host"))).transpose()?,
+        allow_hosts: checked_hosts(project.allow_hosts, &format!("{key}.allow_hosts"))?,
         checks: project.checks,
         protected: project.protected,
+        allow_paths: project.allow_paths,
         max_diff_lines: project.max_diff_lines.unwrap_or(DIFF_LINES),
         push: project.push.unwrap_or(true),
     })
@@ -133,6 +133,32 @@ fn checked_project(
 pub(super) fn repository(place: String, home: &Path) -> String {
     let is_url = place.contains("://") || place.starts_with("git@");
     if is_url { place } else { home.join(place).to_string_lossy().into_owned() }
+}
+
+fn e2e(name: Option<&str>, key: &str) -> Result<E2e, ConfigError> {
+    let Some(name) = name else { return Ok(E2e::Pytest) };
+    E2e::ALL.into_iter().find(|e2e| e2e.as_str() == name).ok_or_else(|| {
+        let known = E2e::ALL.into_iter().map(E2e::as_str);
+        unknown(&format!("{key}.e2e"), name, known, "runs no tests here")
+    })
+}
+
+/// A host with or without a port, and nothing else: it becomes part of an origin.
+fn checked_host(host: String, key: &str) -> Result<String, ConfigError> {
+    let origin = url::Url::parse(&format!("http://{host}/")).ok();
+    let plain = origin.is_some_and(|url| {
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        url.host_str().is_some_and(|name| format!("{name}{port}") == host.trim_end_matches(":80"))
+    });
+    if plain {
+        return Ok(host);
+    }
+    let detail = format!("`{host}` is no host: write it as \"shop.example\" or \"shop.example:8080\"");
+    Err(ConfigError::value(key, detail))
+}
+
+fn checked_hosts(hosts: Vec<String>, key: &str) -> Result<Vec<String>, ConfigError> {
+    hosts.into_iter().map(|host| checked_host(host, key)).collect()
 }
 
 fn staging(file: file::Staging, key: &str, agents: &BTreeMap<String, Agent>) -> Result<Staging, ConfigError> {

@@ -11,13 +11,12 @@ use super::dossier::{Dossier, Exhibit, stretches};
 use super::open::{self, Opened};
 pub use super::open::{Refused, Trusted};
 use super::statement::Statement;
-use chimera_core::{Artifacts, EvidenceKind, Reason, Replayed, Shown, Status, TestReport, rejudge, replay};
+use chimera_core::{
+    Artifacts, EvidenceKind, GreenRuns, Reason, RedRuns, Replayed, Shown, Status, TestReport, rejudge, replay,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::Read;
-
-/// Reports of runs that had to fail begin with this.
-const CONTROL: &str = "control";
 
 /// What an intact bundle says.
 #[derive(Debug, Clone, Serialize)]
@@ -119,8 +118,6 @@ struct Proof {
     test: Option<Vec<u8>>,
     /// The red run.
     red: Option<TestReport>,
-    /// The names of the runs that had to fail, and did.
-    controls: Vec<String>,
 }
 
 impl Proof {
@@ -130,7 +127,7 @@ impl Proof {
             exhibit.kind == EvidenceKind::Test && Some(&exhibit.sha256) == have.test_sha256.as_ref()
         });
         let test = test.and_then(|exhibit| content(opened, exhibit)).map(<[u8]>::to_vec);
-        let mut proof = Self { missing: None, test, red: None, controls: Vec::new() };
+        let mut proof = Self { missing: None, test, red: None };
         if dossier.task.status != Status::Completed {
             proof.missing = Some("the task did not complete".to_owned());
         } else if let Err(missing) = proof.look(opened, dossier, replayed)? {
@@ -165,10 +162,25 @@ impl Proof {
                 None => return Ok(Err(format!("the report of green run {number} is not in the bundle"))),
             }
         }
-        let controls = controls(opened, dossier, replayed)?;
-        rejudge(have, &Shown { red: &red, green: &green, controls: &controls })
-            .map_err(|why| Refused::because(why.to_string()))?;
-        self.controls = controls.into_iter().map(|(name, _)| name).collect();
+        let mut controls = Vec::new();
+        for (attempt, label) in [
+            (replayed.red_attempt, "control-blank"),
+            (replayed.red_attempt, "control-error"),
+            (replayed.green_attempt, "control-base"),
+        ] {
+            match report(opened, dossier, attempt, label)? {
+                Some(report) => controls.push(report),
+                None => return Ok(Err(format!("the report of the run `{label}` is not in the bundle"))),
+            }
+        }
+        let [blank, error, base_again] = &controls[..] else {
+            return Ok(Err("controls are missing".to_owned()));
+        };
+        let shown = Shown {
+            red: RedRuns { base: &red, blank, error },
+            green: GreenRuns { passes: &green, base_again },
+        };
+        rejudge(have, &shown).map_err(|why| Refused::because(why.to_string()))?;
         self.red = Some(red);
         Ok(Ok(()))
     }
@@ -199,25 +211,6 @@ fn report(
         None => Ok(found),
         Some(_) => Err(Refused::because(format!("there are two reports of the run `{label}`"))),
     }
-}
-
-/// The runs that had to fail, of the attempts that prove the delivery.
-fn controls(
-    opened: &Opened,
-    dossier: &Dossier,
-    replayed: &Replayed,
-) -> Result<Vec<(String, TestReport)>, Refused> {
-    let proving = [replayed.red_attempt, replayed.green_attempt];
-    let mut controls = Vec::new();
-    for exhibit in &dossier.exhibits {
-        let counts = exhibit.kind == EvidenceKind::Report
-            && proving.contains(&Some(exhibit.attempt))
-            && exhibit.label().starts_with(CONTROL);
-        if counts && let Some(report) = read_report(opened, exhibit)? {
-            controls.push((exhibit.label().to_owned(), report));
-        }
-    }
-    Ok(controls)
 }
 
 fn read_report(opened: &Opened, exhibit: &Exhibit) -> Result<Option<TestReport>, Refused> {
