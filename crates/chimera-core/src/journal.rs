@@ -20,7 +20,6 @@ pub struct Entry {
 }
 
 /// What a journal entry tells.
-#[expect(clippy::large_enum_variant, reason = "most entries are of the largest kind")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EntryKind {

@@ -8,6 +8,14 @@ use serde::{Deserialize, Serialize};
 pub struct RedProof {
     test_sha256: Digest,
     revision: Digest,
+    #[serde(flatten)]
+    seen: Box<Seen>,
+    at: UnixMillis,
+}
+
+/// What ran, where, and how far it came. Apart, so that an outcome stays small enough to be moved about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Seen {
     test_ids: Vec<String>,
     /// How far each of the tests came; empty in proofs of earlier versions.
     #[serde(default)]
@@ -15,7 +23,6 @@ pub struct RedProof {
     /// The origin at which the test saw the application.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     origin: Option<String>,
-    at: UnixMillis,
 }
 
 /// How far a test came in the red run.
@@ -82,13 +89,13 @@ impl RedProof {
             asserted_at: test.asserted_at.clone(),
         });
         let (test_ids, reach) = (report.tests.iter().map(|test| test.id.clone()).collect(), reach.collect());
-        Ok(Self { test_sha256, revision, test_ids, reach, origin: None, at })
+        Ok(Self { test_sha256, revision, seen: Box::new(Seen { test_ids, reach, origin: None }), at })
     }
 
     /// Notes at which origin the test saw the application; green has to show it there, too.
     #[must_use]
     pub fn at_origin(mut self, origin: &str) -> Self {
-        self.origin = Some(origin.to_owned());
+        self.seen.origin = Some(origin.to_owned());
         self
     }
 
@@ -104,12 +111,12 @@ impl RedProof {
 
     /// The tests that ran, which are the ones that must turn green.
     pub fn test_ids(&self) -> &[String] {
-        &self.test_ids
+        &self.seen.test_ids
     }
 
     /// How far each of them came; empty in proofs of earlier versions.
     pub fn reach(&self) -> &[Reach] {
-        &self.reach
+        &self.seen.reach
     }
 
     /// When it was judged.
@@ -119,7 +126,7 @@ impl RedProof {
 
     /// The origin at which the test saw the application; absent in proofs of earlier versions.
     pub fn origin(&self) -> Option<&str> {
-        self.origin.as_deref()
+        self.seen.origin.as_deref()
     }
 }
 

@@ -201,7 +201,7 @@ fn green_needs_the_unchanged_application_to_be_red_again() {
                     assert!(matches!(told, Err(NotGreen::Unreachable(_))), "{told:?}");
                 }
                 _ => {
-                    assert!(matches!(told, Err(NotGreen::NotTheChange(_))), "{first:?} {second:?}: {told:?}")
+                    assert!(matches!(told, Err(NotGreen::NotTheChange(_))), "{first:?} {second:?}: {told:?}");
                 }
             }
         }

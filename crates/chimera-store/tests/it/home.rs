@@ -2,7 +2,8 @@
 
 use crate::fixture::{House, LEASE, NOW, conformance, epoch, failure, id, new_task};
 use chimera_core::{
-    Digest, Outcome, PhaseOutput, RedProof, Task, TaskId, TestReport, TestResult, TestStatus, UnixMillis,
+    Digest, Outcome, PhaseOutput, RedProof, RedRuns, Task, TaskId, TestReport, TestResult, TestStatus,
+    UnixMillis,
 };
 use chimera_store::home::{self, Away};
 use chimera_store::queue::Claim;
@@ -35,20 +36,15 @@ async fn away(house: &House, task: &TaskId, now: UnixMillis) -> Option<Away> {
 /// The first phase has passed: there is a commit.
 fn committed() -> Outcome {
     let digest = |digit: &str| Digest::parse(&digit.repeat(64)).expect("a digest");
-    let test = TestResult {
-        id: "test".to_owned(),
-        status: TestStatus::AssertionFailed,
-        assertions: 1,
-        duration_ms: 1,
-        message: None,
-    };
+    let test = TestResult::new("test", TestStatus::AssertionFailed, 1);
     let report = TestReport { tests: vec![test], error: None };
+    let runs = RedRuns { base: &report, blank: &report, error: &report };
     let output = PhaseOutput::E2eTestGeneration {
         test_path: "tests/e2e/test_x.py".to_owned(),
         test_sha256: digest("a"),
         base_commit: digest("b"),
         test_commit: digest("c"),
-        red: RedProof::judge(&report, digest("a"), digest("b"), NOW).expect("red"),
+        red: RedProof::judge(&runs, digest("a"), digest("b"), NOW).expect("red"),
         target_run: "unreachable".to_owned(),
     };
     Outcome::Passed { output }
