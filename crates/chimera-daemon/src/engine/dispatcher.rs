@@ -5,6 +5,7 @@
 
 use super::worker::{Brake, Stop, work};
 use super::{Context, Settings};
+use chimera_agent::process::reap_orphans;
 use chimera_core::{Task, TaskId, UnixMillis};
 use chimera_store::home;
 use chimera_store::queue::{self, Claim};
@@ -172,15 +173,19 @@ impl Dispatcher {
                 let gone: Vec<String> =
                     queue::owners(tx)?.into_iter().filter(|other| context.owner.knows_gone(other)).collect();
                 let mut rescued = queue::rescue(tx, now, &gone, &policy)?;
+                let died_here = !gone.is_empty();
                 let idle: Vec<TaskId> =
                     held.iter().map(|held| held.id.clone()).filter(|id| !working.contains(id)).collect();
                 rescued.extend(queue::forsake(tx, context.owner.as_str(), &idle, now, &policy)?);
-                Ok((held, rescued))
+                Ok((held, rescued, died_here))
             })
             .await;
         match beaten {
-            Ok((held, rescued)) => {
+            Ok((held, rescued, died_here)) => {
                 self.last_beat = Instant::now();
+                if died_here {
+                    end_orphans();
+                }
                 for task in rescued {
                     tracing::warn!(%task, "taken back from a daemon or worker that is gone");
                 }
@@ -269,4 +274,14 @@ impl Dispatcher {
             }
         }
     }
+}
+
+/// Ends what daemons that died on this machine left running, beside everything else.
+fn end_orphans() {
+    tokio::task::spawn_blocking(|| {
+        let ended = reap_orphans();
+        if ended > 0 {
+            tracing::warn!(ended, "ended processes that a daemon which is gone left behind");
+        }
+    });
 }

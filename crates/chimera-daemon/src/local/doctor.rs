@@ -50,6 +50,9 @@ pub async fn doctor(config: &Config) -> Vec<Check> {
     checks.extend(
         projects.map(|project| Check::of(format!("project {}", project.name), repository(&project.repo))),
     );
+    if let Some(remote) = &config.git_remote {
+        checks.push(Check::of("shared repository", shared(remote)));
+    }
     checks
 }
 
@@ -90,6 +93,16 @@ fn program(config: &Config, agent: &Agent) -> Result<String, (String, String)> {
 
 fn runs(file: &Path) -> bool {
     file.is_file() && rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+/// The shared repository is made where nothing is yet, so the place must be there.
+fn shared(remote: &str) -> Result<String, (String, String)> {
+    let place = Path::new(remote);
+    let fixed = place.ancestors().find(|part| !part.to_string_lossy().contains("{project}")).unwrap_or(place);
+    if !place.is_absolute() || fixed.is_dir() || fixed.parent().is_some_and(Path::is_dir) {
+        return Ok(remote.to_owned());
+    }
+    Err((format!("there is nothing at {}", fixed.display()), "mount it, or mend `git.remote`".to_owned()))
 }
 
 fn repository(repo: &str) -> Result<String, (String, String)> {

@@ -51,10 +51,14 @@ async fn a_task_runs_through_all_phases_and_completes(house: House) {
     assert_eq!(order, Phase::WORKING);
 }
 
-/// The journal is cut off in each of the phases; whoever comes next goes on there, and repeats nothing that is
-/// recorded.
+/// The journal is cut off after each of its entries; whoever opens the database next goes on there, repeats nothing that
+/// is recorded, and comes to the same end.
 async fn from_every_prefix_of_its_journal_a_task_is_finished(house: House) {
     let short = || Settings { lease: Duration::from_millis(300), ..settings() };
+    let uncut = house.start(Script::new(|attempt, _| async move { pass(&attempt) }), short());
+    let whole = house.submit(99).await;
+    let whole = house.until(&whole, |task| task.status.is_end()).await;
+    uncut.stopped().await;
     for (bits, cut) in (1..).zip(Phase::WORKING) {
         let reached = Arc::new(Notify::new());
         let tell = reached.clone();
@@ -74,9 +78,12 @@ async fn from_every_prefix_of_its_journal_a_task_is_finished(house: House) {
         let id = house.submit(bits).await;
         reached.notified().await;
         first.crash().await;
-        let second = house.start(Script::new(|attempt, _| async move { pass(&attempt) }), short());
+        let reopened = house.second();
+        let honest = Script::new(|attempt, _| async move { pass(&attempt) });
+        let second = house.start_on(reopened, honest, short());
         let task = house.until(&id, |task| task.status.is_end()).await;
         assert_eq!(task.status, Status::Completed, "cut off in {cut}");
+        assert_eq!(task.workflow.artifacts, whole.workflow.artifacts, "cut off in {cut}");
         second.stopped().await;
         let events = house.store.read(move |tx| read::events(tx, Some(&id), 0, 100)).await.expect("readable");
         let entries = || events.iter().map(|event| &event.entry);

@@ -67,8 +67,7 @@ fn what_an_agent_started_is_ended_when_its_daemon_finds_its_lease_lost() {
     let (site, frozen, heir, task) = frozen_with(
         "setsid sleep 600 & echo $! > HERE/grandchild; mv HERE/grandchild HERE/pid; exec sleep 600",
     );
-    let pid = std::fs::read_to_string(site.path().join("pid")).expect("the grandchild's id");
-    let grandchild = Identity::of(pid.trim().parse().expect("a number"));
+    let grandchild = pid_in(&site.path().join("pid"));
     assert!(grandchild.is_alive(), "a frozen daemon ends nobody");
     let (repo, clone) = (site.path().join("repo"), site.path().join("chimera-data/repositories/shop.git"));
     let before = seen(&heir, &repo, &clone, &task);
@@ -165,4 +164,46 @@ fn a_task_whose_machine_never_comes_back_ends_with_the_remedy_and_can_be_retried
         stranger.post(&format!("/api/tasks/{task}/retry"), &json!({"from": "E2E_TEST_GENERATION"}));
     assert_eq!(status, 200, "{answer}");
     assert_eq!(stranger.ended(&task)["status"], "completed", "{}", other.log());
+}
+
+/// What a daemon that was killed left running is ended by its successor, or by a daemon beside it.
+fn orphans_are_ended(by_a_neighbour: bool) {
+    let site = site();
+    let held = "setsid sleep 600 & echo $! > HERE/grandchild; mv HERE/grandchild HERE/pid; exec sleep 600";
+    std::fs::write(site.path().join("held"), held.replace("HERE", site.path().to_str().expect("plain")))
+        .expect("written");
+    hold(site.path(), "CODE_IMPLEMENTATION");
+    let killed = site.start();
+    let task = wish(&killed);
+    wait_until_inside(site.path(), &killed, &task, "CODE_IMPLEMENTATION");
+    hold(site.path(), "nothing");
+    let neighbour = by_a_neighbour.then(|| site.start());
+    let orphan = pid_in(&site.path().join("pid"));
+    killed.kill();
+    assert!(orphan.is_alive(), "a killed daemon ends nobody");
+    let heir = neighbour.unwrap_or_else(|| site.start());
+    delivered_once(&heir, &task, &site.log());
+    assert!(orphan.is_gone());
+}
+
+#[test]
+fn the_processes_of_a_killed_daemon_are_ended_at_the_next_start() {
+    orphans_are_ended(false);
+}
+
+#[test]
+fn the_processes_of_a_killed_daemon_are_ended_by_a_daemon_beside_it() {
+    orphans_are_ended(true);
+}
+
+/// The process that writes its id into this file.
+fn pid_in(path: &Path) -> Identity {
+    for _ in 0..1_000 {
+        if let Some(pid) = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()) {
+            return Identity::of(pid);
+        }
+        // tidy: polls: a file of another process gives no signal
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("{} is not written", path.display());
 }

@@ -117,7 +117,12 @@ impl House {
     }
 
     pub(crate) fn start(&self, runner: Arc<dyn Runner>, settings: Settings) -> Running {
-        let engine = Engine::new(self.store.clone(), runner, settings, Clock::system(), Dice::seeded(7));
+        self.start_on(self.store.clone(), runner, settings)
+    }
+
+    /// An engine on a store of its own.
+    pub(crate) fn start_on(&self, store: Store, runner: Arc<dyn Runner>, settings: Settings) -> Running {
+        let engine = Engine::new(store, runner, settings, Clock::system(), Dice::seeded(7));
         let (asked, now) = (CancellationToken::new(), CancellationToken::new());
         let handle = tokio::spawn(engine.run(asked.clone(), now.clone()));
         Running { asked, now, handle }

@@ -2,11 +2,14 @@
 //!
 //! Every commit in WAL mode writes to the `-wal` file, which inotify reports. `data_version` then tells whether
 //! another connection has committed. While nothing is written, the thread sleeps.
+//!
+//! A commit is seen only once its pages are on the disk, some time after they were written: after each report the
+//! version is looked at again, for as long as a disk may take.
 
 use super::for_reading;
 use crate::StoreError;
 use rusqlite::Connection;
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::inotify;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -17,6 +20,9 @@ use tokio::sync::watch;
 
 /// Pause after a wake-up, in which further commits are gathered into one.
 const COALESCE: Duration = Duration::from_millis(2);
+/// Longest pause between two looks after the last report; each is twice the one before. So a disk may take two seconds
+/// and more for a commit to be noticed at once; one that takes longer is noticed with the next.
+const LONGEST: Duration = Duration::from_secs(1);
 
 pub(super) struct Watcher {
     stop: Arc<OwnedFd>,
@@ -55,13 +61,20 @@ fn watch(
     stop: &OwnedFd,
     changes: &watch::Sender<u64>,
 ) {
+    let mut again: Option<Duration> = None;
     loop {
         let mut fds = [PollFd::new(inotify, PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
-        if poll(&mut fds, None).is_err() || !fds[1].revents().is_empty() {
+        let pause = again.and_then(|pause| Timespec::try_from(pause).ok());
+        if poll(&mut fds, pause.as_ref()).is_err() || !fds[1].revents().is_empty() {
             return;
         }
-        std::thread::sleep(COALESCE);
-        drain(inotify);
+        if fds[0].revents().is_empty() {
+            again = again.map(|pause| pause * 2).filter(|pause| *pause <= LONGEST);
+        } else {
+            std::thread::sleep(COALESCE);
+            drain(inotify);
+            again = Some(COALESCE);
+        }
         let now = version(connection);
         if now != seen {
             seen = now;
