@@ -10,6 +10,7 @@ use super::key::PublicKey;
 use super::limits;
 use super::manifest::{Listed, Manifest};
 use super::pack::{ATTESTATION, MANIFEST, PUBLIC_KEY, REPORT, SHEETS};
+use super::report;
 use super::statement::Statement;
 use chimera_agent::vault::sha256;
 use chimera_core::{Digest, EvidenceKind};
@@ -47,7 +48,7 @@ pub(super) struct Opened {
     pub(super) files: Vec<Listed>,
     /// The evidence index.
     pub(super) exhibits: Vec<Exhibit>,
-    /// The content of the sheets, and of reports and tests.
+    /// The content of the sheets and the page, of reports and tests, and of what the page shows.
     pub(super) held: BTreeMap<String, Vec<u8>>,
 }
 
@@ -89,7 +90,8 @@ pub(super) fn open(archive: impl Read, trusted: Option<&Trusted>) -> Result<Open
     let (mut held, mut wanted, mut exhibits) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
     let mut room = limits::HELD_TOTAL_BYTES;
     for file in &manifest.files[1..] {
-        let hold = SHEETS.contains(&file.path.as_str()) || wanted.contains(&file.path);
+        let sheet = file.path == REPORT || SHEETS.contains(&file.path.as_str());
+        let hold = sheet || wanted.contains(&file.path);
         let bytes = listed(&mut reader, file, hold)?;
         let size = bytes.len() as u64;
         room = room.checked_sub(size).ok_or_else(|| {
@@ -151,8 +153,8 @@ fn index(bytes: &[u8], files: &[Listed]) -> Result<Vec<Exhibit>, Refused> {
 
 /// The files that have to be understood, not only counted.
 fn worth_reading(exhibits: &[Exhibit]) -> BTreeSet<String> {
-    let read = |exhibit: &&Exhibit| matches!(exhibit.kind, EvidenceKind::Report | EvidenceKind::Test);
-    exhibits.iter().filter(read).filter_map(|exhibit| exhibit.path.clone()).collect()
+    let read = exhibits.iter().filter(|it| matches!(it.kind, EvidenceKind::Report | EvidenceKind::Test));
+    read.chain(report::wanted(exhibits)).filter_map(|exhibit| exhibit.path.clone()).collect()
 }
 
 /// A file that must be next, read whole.

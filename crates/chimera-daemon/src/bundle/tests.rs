@@ -412,3 +412,10 @@ fn any_tar_program_reads_it() {
         assert_eq!(std::fs::read(dir.path().join(Path::new(&name))).expect("extracted"), content, "{name}");
     }
 }
+
+#[test]
+fn a_page_that_tells_something_else_is_told() {
+    let verdict = checked(&case(None).sealed(1)).expect("intact");
+    let told = |line: &String| line.contains("report.html");
+    assert!(!verdict.shown.iter().any(told) && verdict.not_shown.iter().any(told), "{verdict:?}");
+}

@@ -44,6 +44,7 @@ fn the_demo_is_bundled_and_proven_on_a_machine_that_has_nothing_else() {
     };
     let written = said(&ask(&["evidence", &task, "-o", "it.tar"]));
     assert!(written.contains("it proves the delivery if you trust the key"), "{written}");
+    assert!(written.contains("report.html tells what the other files tell"), "{written}");
     let streamed = ask(&["evidence", &task, "-o", "-"]).stdout;
     let bundle = site.path().join("it.tar");
     assert_eq!(std::fs::read(&bundle).expect("readable"), streamed, "the same task gives the same bytes");

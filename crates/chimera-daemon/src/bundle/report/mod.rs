@@ -21,7 +21,7 @@ use base64::engine::general_purpose::STANDARD;
 use chimera_core::{Digest, EvidenceKind, Replayed, Status, TestReport, replay};
 use page::Page;
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const STYLE: &str = include_str!("style.css");
 /// Largest file that is shown in the page; larger ones are only named.
@@ -33,6 +33,8 @@ const SHOWN_TOTAL_BYTES: u64 = 16 << 20;
 struct Subject<'a> {
     dossier: &'a Dossier,
     files: &'a BTreeMap<String, Vec<u8>>,
+    /// The files that are shown, by their places.
+    shown: BTreeSet<&'a str>,
     replayed: Option<Replayed>,
     key_id: &'a str,
     journal_head: &'a Digest,
@@ -61,7 +63,8 @@ pub(super) fn wanted(exhibits: &[Exhibit]) -> Vec<&Exhibit> {
     wanted
 }
 
-/// Writes the page. `files` holds the content of what [`wanted`] names, by its place in the bundle.
+/// Writes the page. `files` holds the content of what [`wanted`] names, by its place in the bundle; what else it holds
+/// makes no difference.
 pub(super) fn render(
     dossier: &Dossier,
     files: &BTreeMap<String, Vec<u8>>,
@@ -69,7 +72,8 @@ pub(super) fn render(
     journal_head: &Digest,
 ) -> String {
     let replayed = replay(&dossier.journal).ok();
-    let subject = Subject { dossier, files, replayed, key_id, journal_head };
+    let shown = wanted(&dossier.exhibits).into_iter().filter_map(|exhibit| exhibit.path.as_deref()).collect();
+    let subject = Subject { dossier, files, shown, replayed, key_id, journal_head };
     let mut page = Page::default();
     page.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
     page.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src 'sha256-");
@@ -103,7 +107,8 @@ impl<'a> Subject<'a> {
     }
 
     fn content(&self, exhibit: &Exhibit) -> Option<&'a [u8]> {
-        self.files.get(exhibit.path.as_ref()?).map(Vec::as_slice)
+        let path = exhibit.path.as_deref().filter(|path| self.shown.contains(path))?;
+        self.files.get(path).map(Vec::as_slice)
     }
 
     fn of_kind(&self, kind: EvidenceKind) -> impl DoubleEndedIterator<Item = &'a Exhibit> {

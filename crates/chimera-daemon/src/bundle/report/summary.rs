@@ -4,7 +4,7 @@ use super::page::Page;
 use super::{Subject, duration, millis};
 use crate::bundle::dossier::Source;
 use crate::web::rfc3339;
-use chimera_core::{EvidenceKind, GreenProof, Phase, RedProof, Status, TestStatus};
+use chimera_core::{EvidenceKind, GreenProof, Phase, RedProof, Status, TestReport, TestStatus};
 
 pub(super) fn write(page: &mut Page, subject: &Subject<'_>) {
     let (task, request) = (&subject.dossier.task, &subject.dossier.request);
@@ -104,11 +104,21 @@ fn cards(page: &mut Page, subject: &Subject<'_>) {
     let controls = subject
         .of_kind(EvidenceKind::Report)
         .filter(|exhibit| exhibit.label().starts_with("control"))
-        .filter(|exhibit| [subject.red_attempt(), subject.green_attempt()].contains(&Some(exhibit.attempt)))
-        .count();
-    match controls {
-        0 => card(page, "none", "Controls", "none", "no runs that had to fail are on record"),
-        _ => card(page, "red", "Controls", &format!("{controls} runs"), "that had to fail, see below"),
+        .filter(|exhibit| [subject.red_attempt(), subject.green_attempt()].contains(&Some(exhibit.attempt)));
+    let reports: Vec<_> = controls.filter_map(|exhibit| subject.report(exhibit)).collect();
+    let passed = |report: &&TestReport| report.tests.iter().all(|test| test.status == TestStatus::Passed);
+    match (reports.len(), reports.iter().filter(|report| !passed(report)).count()) {
+        (0, _) => card(page, "none", "Controls", "none", "no runs that must fail are on record"),
+        (all, failed) => {
+            let kind = if failed == all { "red" } else { "none" };
+            card(
+                page,
+                kind,
+                "Controls",
+                &format!("{failed} of {all} failed"),
+                "where the test must fail, too",
+            );
+        }
     }
     page.raw("</section>");
 }

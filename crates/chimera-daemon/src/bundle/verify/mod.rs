@@ -10,6 +10,8 @@ use super::chain;
 use super::dossier::{Dossier, Exhibit, stretches};
 use super::open::{self, Opened};
 pub use super::open::{Refused, Trusted};
+use super::pack::REPORT;
+use super::report;
 use super::statement::Statement;
 use chimera_core::{
     Artifacts, EvidenceKind, GreenRuns, Reason, RedRuns, Replayed, Shown, Status, TestReport, rejudge, replay,
@@ -81,8 +83,10 @@ pub fn verify(archive: impl Read, trusted: Option<&Trusted>) -> Result<Checked, 
     let replayed = replay(&dossier.journal).map_err(|broken| Refused::because(broken.to_string()))?;
     agrees(&dossier, &replayed)?;
     let proof = Proof::of(&opened, &dossier, &replayed)?;
-    let verdict =
+    let mut verdict =
         words::verdict(&dossier, &proof, &opened.key.id(), trusted.is_some(), opened.files.len() + 2);
+    let page = report::render(&dossier, &opened.held, &opened.key.id(), &chain.head);
+    words::about_the_page(&mut verdict, sheet(&opened, REPORT)? == page.as_bytes(), &dossier.tools.daemon);
     let test = proof.test;
     Ok(Checked { verdict, dossier, test })
 }

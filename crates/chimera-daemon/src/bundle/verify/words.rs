@@ -40,6 +40,19 @@ pub(super) fn verdict(
     }
 }
 
+/// Whether the page tells what the other files tell.
+pub(super) fn about_the_page(verdict: &mut Verdict, same: bool, written_by: &str) {
+    if same {
+        verdict.shown.push("report.html tells what the other files tell.".to_owned());
+        return;
+    }
+    verdict.not_shown.push(format!(
+        "That report.html tells what the other files tell: chimera-daemon {} writes another page from them than \
+         chimera-daemon {written_by} did.",
+        env!("CARGO_PKG_VERSION"),
+    ));
+}
+
 /// What a proven delivery shows.
 fn delivery(dossier: &Dossier, proof: &Proof) -> Vec<String> {
     let have = &dossier.task.artifacts;
