@@ -61,7 +61,7 @@ async fn write_test(bench: &Bench<'_>, worktree: &Worktree, base: &Digest) -> Re
 
 async fn write_builtin(bench: &Bench<'_>, worktree: &Worktree, base: &Digest) -> Result<String, Halt> {
     let request = &bench.task().request;
-    let start = site::start_path(bench.task());
+    let start = site::start_path(&bench.task().request);
     let criteria = if request.acceptance.is_empty() {
         criteria::derive(&request.feature, &start)
     } else {

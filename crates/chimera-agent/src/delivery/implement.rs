@@ -51,7 +51,7 @@ fn scaffold(bench: &Bench<'_>, project: &Project, worktree: &Worktree) -> Result
         return Err(Halt::failed(Reason::Config, why));
     };
     let request = &bench.task().request;
-    let start = site::start_path(bench.task());
+    let start = site::start_path(&bench.task().request);
     let criteria = if request.acceptance.is_empty() {
         criteria::derive(&request.feature, &start)
     } else {

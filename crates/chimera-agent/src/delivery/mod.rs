@@ -16,7 +16,7 @@ mod site;
 mod trial;
 mod validate;
 
-pub use site::staging_of;
+pub use site::{staging_of, start_path};
 
 use crate::runner::{Attempt, BoxFuture, Report, Runner};
 use crate::spec::{Agent, Project};

@@ -3,7 +3,7 @@
 use super::bench::Bench;
 use super::{Halt, Settings};
 use crate::spec::{Project, Staging};
-use chimera_core::{Reason, Task};
+use chimera_core::{Reason, Request, Task};
 use url::Url;
 
 /// Projects of this prefix belong to the daemon: it makes their repositories.
@@ -52,8 +52,8 @@ pub(super) async fn make_scratch(bench: &Bench<'_>, project: &Project) -> Result
 }
 
 /// The path (with its query) of the target page; `/` if the URL has none.
-pub(super) fn start_path(task: &Task) -> String {
-    match Url::parse(&task.request.target_url) {
+pub fn start_path(request: &Request) -> String {
+    match Url::parse(&request.target_url) {
         Ok(url) => match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),

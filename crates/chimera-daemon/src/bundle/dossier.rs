@@ -4,6 +4,7 @@
 //! archive; the report is made of it and of nothing else.
 
 use chimera_agent::criteria;
+use chimera_agent::delivery::start_path;
 use chimera_agent::spec::Staging;
 use chimera_core::{
     Artifacts, Digest, Entry, EntryKind, EvidenceKind, Outcome, Phase, Reason, Request, Status, Task,
@@ -188,14 +189,7 @@ impl Criteria {
         if !request.acceptance.is_empty() {
             return Self { from: Source::Request, sentences: request.acceptance.clone() };
         }
-        let start = url::Url::parse(&request.target_url).map_or_else(
-            |_| "/".to_owned(),
-            |url| match url.query() {
-                Some(query) => format!("{}?{query}", url.path()),
-                None => url.path().to_owned(),
-            },
-        );
-        let derived = criteria::derive(&request.feature, &start);
+        let derived = criteria::derive(&request.feature, &start_path(request));
         Self { from: Source::Derived, sentences: derived.iter().map(ToString::to_string).collect() }
     }
 }
