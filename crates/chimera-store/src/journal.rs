@@ -1,14 +1,15 @@
 //! Appending to the journal and the evidence index.
 
 use crate::session::Session;
+use crate::shared::Statement;
 use crate::{StoreError, Tx, Value};
 use chimera_core::{Entry, Evidence, TaskId};
 
-const APPEND: &str = "INSERT INTO journal (task_id, seq, at, event, entry) VALUES ";
-/// Columns of a journal row that are given.
-const COLUMNS: usize = 5;
-/// Rows written by one statement, largest first: three statements to prepare, few to run.
-const AT_ONCE: [usize; 3] = [64, 8, 1];
+static APPEND: Statement = Statement::new(
+    "INSERT INTO journal (task_id, seq, at, event, entry) VALUES ",
+    &["TEXT", "BIGINT", "BIGINT", "TEXT", "TEXT"],
+    "",
+);
 const LAST_POSITION: &str = "SELECT COALESCE(MAX(position), 0) FROM evidence WHERE task_id = $1";
 const INDEX: &str = "INSERT INTO evidence (task_id, position, sha256, entry) VALUES ($1, $2, $3, $4)";
 
@@ -20,29 +21,15 @@ pub(crate) fn append(tx: &mut Tx<'_>, id: &TaskId, seq: i64, entry: &Entry) -> R
     Ok(())
 }
 
-/// Writes what the closures of a commit have appended.
-pub(crate) fn write(session: &dyn Session, mut rows: &[Vec<Value>]) -> Result<(), StoreError> {
+/// Writes what was appended during a transaction.
+pub(crate) fn write(session: &dyn Session, rows: &[Vec<Value>]) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
     if let Some(sql) = session.dialect().order_commits {
         session.batch(sql)?;
     }
-    for size in AT_ONCE {
-        while let Some((some, rest)) = rows.split_at_checked(size) {
-            session.execute(&insert(size), &some.concat())?;
-            rows = rest;
-        }
-    }
-    Ok(())
-}
-
-fn insert(rows: usize) -> String {
-    let row = |n: usize| {
-        let marks: Vec<String> = (1..=COLUMNS).map(|column| format!("${}", n * COLUMNS + column)).collect();
-        format!("({})", marks.join(", "))
-    };
-    format!("{APPEND}{}", (0..rows).map(row).collect::<Vec<_>>().join(", "))
+    APPEND.execute(session, rows)
 }
 
 /// Adds files to the evidence index.

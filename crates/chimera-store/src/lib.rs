@@ -2,10 +2,11 @@
 //!
 //! A [`Store`] runs closures: [`Store::write`] on the one writer thread, which commits many of them at once,
 //! [`Store::read`] on connections of their own. Closures see [`Tx`] and [`ReadTx`], never the driver. Map:
-//! [`submit`] accepts tasks, [`batch`] many at once, [`queue`] claims, extends, settles and rescues them, [`lease`]
+//! [`submit`] accepts tasks, [`batch`] many at once, [`queue`] claims, extends and rescues them, [`settle`] records what came of them, [`lease`]
 //! tells whether one holds, [`home`] keeps them where their branch is, [`steer`] is what people do to them, [`times`] ends those whose time is up, [`after`]
 //! makes them wait for each other, [`dead`] is about those that failed, [`prune`] removes what ended long ago,
-//! [`read`] answers questions; [`sim`] is a database for simulations, `session` is
+//! [`read`] answers questions; `group` is one transaction of the writer, `shared` what many callers change by one
+//! statement, [`sim`] a database for simulations, `session` is
 //! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam.
 
 pub mod after;
@@ -13,6 +14,7 @@ pub mod batch;
 mod database;
 pub mod dead;
 mod error;
+mod group;
 pub mod home;
 mod journal;
 pub mod lease;
@@ -26,6 +28,8 @@ pub mod read;
 mod reader;
 mod row;
 mod session;
+pub mod settle;
+mod shared;
 pub mod sim;
 mod sqlite;
 pub mod steer;

@@ -58,12 +58,12 @@ impl Plant {
         match self {
             Self::NoFence => &[
                 (
-                    "lease_epoch = $5 AND attempt = $6 AND status = 'running'",
-                    "$5 > 0 AND $6 > 0 AND status <> 'queued'",
+                    "lease_epoch = given.column5 AND tasks.attempt = given.column6 AND status = 'running'",
+                    "status <> 'queued'",
                 ),
                 (
-                    "lease_epoch = $9 AND attempt = $10 AND status = 'running'",
-                    "$9 > 0 AND $10 > 0 AND status <> 'queued'",
+                    "lease_epoch = given.column9 AND tasks.attempt = given.column10 AND status = 'running'",
+                    "status <> 'queued'",
                 ),
             ],
             Self::DoubleClaim => &[
@@ -77,7 +77,7 @@ impl Plant {
                 "SET lease_expires_at = lease_expires_at + 0 * $1 WHERE",
             )],
             Self::RepeatedResult => {
-                &[("attempt = $6 AND", "$6 > 0 AND"), ("attempt = $10 AND", "$10 > 0 AND")]
+                &[("tasks.attempt = given.column6 AND", ""), ("tasks.attempt = given.column10 AND", "")]
             }
             Self::LostJournal | Self::LostCommit => &[],
         }

@@ -1,4 +1,4 @@
-//! The queue: who may work on what, and what became of it.
+//! The queue: who may work on what.
 //!
 //! Every write of a worker names the epoch of its lease. A write that finds no row changes nothing and says
 //! [`StoreError::LeaseLost`]. What follows from an event is decided by [`chimera_core::step`], never here.
@@ -6,25 +6,23 @@
 //! Queued tasks that may not start yet are *parked*: outside of the index that the claim walks, so a claim
 //! costs the same whatever waits for later.
 
+use crate::shared::{Change, Statement};
 use crate::task_row::{self, columns, task as read_task};
-use crate::{StoreError, Tx, Value, after, journal, read, times};
-use chimera_core::{
-    Event, Evidence, Lease, Next, Policy, State, Status, Task, TaskId, Tick, Transition, UnixMillis, step,
-};
+use crate::{StoreError, Tx, Value, journal, read, times};
+use chimera_core::{Event, Lease, Policy, State, Task, TaskId, Tick, Transition, UnixMillis, step};
 use std::time::Duration;
 
 const UNPARK: &str = "UPDATE tasks SET parked = 0 WHERE parked = 1 AND ready_at <= $1";
 /// The tasks that a claim takes, in order; parameter 1 is how many. Public for plans and measurements.
 pub const READY: &str =
     concat!("SELECT ", columns!(), " FROM tasks WHERE parked = 0 ORDER BY rank, task_id LIMIT $1");
-const TAKE: &str = "UPDATE tasks SET status = 'running', parked = NULL, lease_owner = $1, lease_epoch = lease_epoch + 1, lease_expires_at = $2, \
-    started_at = COALESCE(started_at, $3), workflow_state = $4, attempt = $5, seq = $6 WHERE task_id = $7 AND status = 'queued'";
-/// Settles without giving the lease back: touches no index.
-const ADVANCE: &str = "UPDATE tasks SET phase = $1, workflow_state = $2, attempt = $3, seq = seq + 1 \
-    WHERE task_id = $4 AND lease_epoch = $5 AND attempt = $6 AND status = 'running' RETURNING seq";
-const SETTLE: &str = "UPDATE tasks SET status = $1, phase = $2, workflow_state = $3, seq = seq + 1, ready_at = $4, parked = $5, \
-    lease_owner = NULL, lease_expires_at = NULL, completed_at = $6, cancel_requested = 0, \
-    attempt = $7 WHERE task_id = $8 AND lease_epoch = $9 AND attempt = $10 AND status = 'running' RETURNING seq, awaited";
+pub(crate) static TAKE: Statement = Statement::new(
+    "UPDATE tasks SET status = 'running', parked = NULL, lease_owner = given.column1, lease_epoch = lease_epoch + 1, \
+        lease_expires_at = given.column2, started_at = COALESCE(started_at, given.column3), workflow_state = given.column4, \
+        attempt = given.column5, seq = seq + 1 FROM (VALUES ",
+    &["TEXT", "BIGINT", "BIGINT", "TEXT", "BIGINT", "TEXT"],
+    ") AS given WHERE task_id = given.column6 AND status = 'queued' RETURNING task_id, seq",
+);
 const CHANGE: &str = "UPDATE tasks SET status = $1, phase = $2, workflow_state = $3, seq = $4, ready_at = $5, parked = CASE WHEN $1 = 'queued' THEN 0 END, \
     lease_owner = NULL, lease_expires_at = NULL, completed_at = $6, cancel_requested = 0, attempt = $7 WHERE task_id = $8 AND seq = $9";
 const HEARTBEAT: &str = "UPDATE tasks SET lease_expires_at = $1 WHERE lease_owner = $2 AND status = 'running' \
@@ -80,90 +78,51 @@ pub(crate) fn claim_from(
     more: &[Value],
 ) -> Result<Vec<Task>, StoreError> {
     tx.execute(UNPARK, &[claim.now.0.into()])?;
-    let mut taken = Vec::new();
-    for row in &tx.take_free(ready, &[&[i64::from(claim.limit).into()], more].concat())? {
+    let rows = tx.take_free(ready, &[&[i64::from(claim.limit).into()], more].concat())?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
         let task = read_task(row)?;
         if times::is_up(&task, claim.now) {
             times::end_if_up(tx, &task, claim.now)?;
         } else {
-            taken.push(take(tx, task, task_row::epoch(row)? + 1, claim)?);
+            found.push(taken(task, task_row::epoch(row)? + 1, claim)?);
         }
     }
-    Ok(taken)
+    take(tx, found)
 }
 
-fn take(tx: &mut Tx<'_>, task: Task, epoch: i64, claim: &Claim<'_>) -> Result<Task, StoreError> {
+/// Makes the changes of a claim, by one statement.
+fn take(tx: &mut Tx<'_>, taken: Vec<(Task, Change)>) -> Result<Vec<Task>, StoreError> {
+    let (tasks, changes): (Vec<Task>, Vec<Change>) = taken.into_iter().unzip();
+    if tx.change_all(&TAKE, changes)? != tasks.len() {
+        return Err(StoreError::Database("a task changed while it was claimed".to_owned()));
+    }
+    Ok(tasks)
+}
+
+/// A task once it is taken, and the change that takes it.
+fn taken(task: Task, epoch: i64, claim: &Claim<'_>) -> Result<(Task, Change), StoreError> {
     let event = Event::Claimed { worker: claim.owner.to_owned(), epoch };
-    let transition = decide(&task, event, claim.now, &Policy::default())?;
+    let Transition { state, entry, .. } = decide(&task, event, claim.now, &Policy::default())?;
     let expires_at = claim.now.plus(claim.lease);
-    let params = [
+    let values = vec![
         claim.owner.into(),
         expires_at.0.into(),
         claim.now.0.into(),
-        serde_json::to_string(&transition.state.workflow)?.into(),
-        i64::from(transition.state.workflow.attempt).into(),
-        (task.seq + 1).into(),
+        serde_json::to_string(&state.workflow)?.into(),
+        i64::from(state.workflow.attempt).into(),
         task.id.as_str().into(),
     ];
-    if tx.execute(TAKE, &params)? != 1 {
-        return Err(StoreError::Database(format!("task {} changed while it was claimed", task.id)));
-    }
-    journal::append(tx, &task.id, task.seq + 1, &transition.entry)?;
-    Ok(Task {
-        status: transition.state.status,
-        workflow: transition.state.workflow,
+    let change = Change::new(&task.id, &TAKE, values, &entry)?;
+    let task = Task {
+        status: state.status,
+        workflow: state.workflow,
         started_at: task.started_at.or(Some(claim.now)),
         lease: Some(Lease { owner: claim.owner.to_owned(), epoch, expires_at }),
         seq: task.seq + 1,
         ..task
-    })
-}
-
-/// Records what came of an attempt, once, as long as the lease of that epoch holds.
-///
-/// # Errors
-/// [`StoreError::LeaseLost`] if it does not, or the attempt's result is on record already; nothing is
-/// written then.
-pub fn settle(
-    tx: &mut Tx<'_>,
-    id: &TaskId,
-    epoch: i64,
-    transition: &Transition,
-    evidence: &[Evidence],
-    now: UnixMillis,
-) -> Result<(), StoreError> {
-    let State { status, workflow } = &transition.state;
-    let (phase, text) = (workflow.phase.as_str().into(), serde_json::to_string(workflow)?.into());
-    let fence = [
-        i64::from(workflow.attempt).into(),
-        id.as_str().into(),
-        epoch.into(),
-        i64::from(transition.entry.attempt).into(),
-    ];
-    let wait = match transition.next {
-        Next::Run => None,
-        Next::Wait(until) => Some(until),
-        Next::End => Some(now),
     };
-    let written = match wait {
-        None => tx.first(ADVANCE, &[&[phase, text][..], &fence].concat())?,
-        Some(ready_at) => {
-            let parked = (*status == Status::Queued).then_some(ready_at > now);
-            let completed_at = status.is_end().then_some(now.0);
-            let given =
-                [status.as_str().into(), phase, text, ready_at.0.into(), parked.into(), completed_at.into()];
-            tx.first(SETTLE, &[&given[..], &fence].concat())?
-        }
-    };
-    let Some(row) = written else {
-        return Err(StoreError::LeaseLost { id: id.clone() });
-    };
-    journal::append(tx, id, row.int(0)?, &transition.entry)?;
-    journal::index(tx, id, evidence)?;
-    if *status == Status::Completed && row.int(1)? != 0 {
-        after::release(tx, id, now)?;
-    }
-    Ok(())
+    Ok((task, change))
 }
 
 /// Extends every lease of an owner, and tells which tasks it still holds.

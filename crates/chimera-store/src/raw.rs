@@ -1,31 +1,27 @@
-//! The raw limit: what the database does in a bare loop of the statements of a workflow, without threads, channels
-//! or decisions. `chimera-daemon bench` shows it beside its figures.
+//! The raw limit: what the database does in a bare loop of a workflow's statements. `chimera-daemon bench` shows it
+//! beside its figures.
+//!
+//! The loop is honest: it runs the very statements of the store (accept, take, settle, journal), with as many rows at
+//! once and as many in a commit as there are workers, on rows as large as real ones, under the same settings. It does
+//! not what is not writing: no looking for ready tasks, no threads, no channels, no decisions, no JSON; its rows are
+//! made before the clock starts.
 
 use crate::session::Session;
+use crate::shared::Statement;
 use crate::store::connector;
-use crate::{Database, Options, StoreError, Value};
+use crate::{Database, Options, StoreError, Value, journal, queue, settle, submit};
 use std::time::{Duration, Instant};
 
-/// Settles of a workflow of five phases.
-const SETTLES: usize = 5;
-const INSERT: &str = "INSERT INTO tasks (task_id, feature_description, target_url, priority, project, request, status, phase, \
-    workflow_state, attempt, rank, ready_at, parked, seq, created_at) \
-    VALUES ($1, 'An empty feature', 'http://127.0.0.1/', 5, 'raw', $2, 'queued', 'E2E_TEST_GENERATION', $3, 0, $4, 0, 0, 1, 0)";
-const TAKE: &str = "UPDATE tasks SET status = 'running', parked = NULL, lease_owner = 'raw', lease_epoch = lease_epoch + 1, \
-    lease_expires_at = 0, workflow_state = $1, attempt = 1, seq = 2 WHERE task_id = $2 AND status = 'queued'";
-const SETTLE: &str = "UPDATE tasks SET workflow_state = $1, seq = seq + 1, attempt = attempt + 1 \
-    WHERE task_id = $2 AND lease_epoch = 1 AND status = 'running'";
-const END: &str = "UPDATE tasks SET status = 'completed', phase = 'COMPLETE', workflow_state = $1, seq = seq + 1, \
-    lease_owner = NULL, lease_expires_at = NULL, completed_at = 1 \
-    WHERE task_id = $2 AND lease_epoch = 1 AND status = 'running'";
-const JOURNAL: &str =
-    "INSERT INTO journal (task_id, seq, at, event, entry) VALUES ($1, $2, 0, 'settled', $3)";
+/// Lengths of the texts of a workflow of empty phases, step by step.
+const WORKFLOW: [usize; 7] = [412, 412, 800, 950, 1000, 1080, 1183];
+const ENTRY: [usize; 7] = [108, 194, 681, 432, 245, 275, 342];
+const REQUEST: usize = 76;
 
-/// Rows as large as those of a real workflow.
-struct Texts {
-    request: String,
-    workflow: String,
-    entry: String,
+/// Rows of one statement, and those of the journal that go with them, for one commit.
+struct Step {
+    statement: &'static Statement,
+    rows: Vec<Vec<Value>>,
+    journal: Vec<Vec<Value>>,
 }
 
 /// Runs workflows through a bare loop, `together` at a time, each step of theirs in one commit, and gives the time
@@ -38,47 +34,67 @@ pub fn workflows(database: &Database, number: usize, together: usize) -> Result<
     std::thread::scope(|scope| {
         let run = || {
             let session = connector(database, &Options::default())()?;
-            let texts = Texts { request: "r".repeat(100), workflow: "w".repeat(900), entry: "e".repeat(300) };
-            let from = Instant::now();
             let ids: Vec<String> = (0..number).map(|n| format!("raw-{n:012}")).collect();
-            for (group, ids) in ids.chunks(together.max(1)).enumerate() {
-                workflow(&*session, &texts, ids, group)?;
-            }
+            let groups = ids.chunks(together.max(1));
+            let steps: Vec<Step> =
+                groups.flat_map(|ids| (0..STEPS.len()).map(|number| step(ids, number))).collect();
+            let from = Instant::now();
+            steps.iter().try_for_each(|step| commit(&*session, step))?;
             Ok(from.elapsed())
         };
         scope.spawn(run).join().unwrap_or(Err(StoreError::Panicked))
     })
 }
 
-fn workflow(session: &dyn Session, texts: &Texts, ids: &[String], group: usize) -> Result<(), StoreError> {
-    let rank = i64::try_from(group).unwrap_or(i64::MAX);
-    let texts_of = |id: &String| [texts.workflow.as_str().into(), id.as_str().into()];
-    step(session, texts, ids, 1, |id| {
-        let params: [Value; 4] =
-            [id.as_str().into(), texts.request.as_str().into(), texts.workflow.as_str().into(), rank.into()];
-        session.execute(INSERT, &params)
-    })?;
-    step(session, texts, ids, 2, |id| session.execute(TAKE, &texts_of(id)))?;
-    for settle in 1..=SETTLES {
-        let sql = if settle == SETTLES { END } else { SETTLE };
-        step(session, texts, ids, settle + 2, |id| session.execute(sql, &texts_of(id)))?;
-    }
-    Ok(())
+/// The row of a task, given its id, the text of its workflow, and the attempt.
+type Make = fn(&str, Value, i64) -> Vec<Value>;
+
+/// The steps of a workflow of five phases.
+static STEPS: [(&Statement, Make); 7] = [
+    (&submit::INSERT, accept),
+    (&queue::TAKE, take),
+    (&settle::ADVANCE, advance),
+    (&settle::ADVANCE, advance),
+    (&settle::ADVANCE, advance),
+    (&settle::ADVANCE, advance),
+    (&settle::SETTLE_ONLY, end),
+];
+
+fn step(ids: &[String], number: usize) -> Step {
+    let (statement, make) = STEPS[number];
+    let seq = i64::try_from(number).unwrap_or_default() + 1;
+    let rows = ids.iter().map(|id| make(id, "w".repeat(WORKFLOW[number]).into(), seq - 2)).collect();
+    let entry = || "e".repeat(ENTRY[number]).into();
+    let journal = |id: &String| vec![id.as_str().into(), seq.into(), 0.into(), "settled".into(), entry()];
+    Step { statement, rows, journal: ids.iter().map(journal).collect() }
 }
 
-/// One statement for each task, its journal row, and a commit.
-fn step(
-    session: &dyn Session,
-    texts: &Texts,
-    ids: &[String],
-    seq: usize,
-    statement: impl Fn(&String) -> Result<usize, StoreError>,
-) -> Result<(), StoreError> {
+fn commit(session: &dyn Session, step: &Step) -> Result<(), StoreError> {
     session.batch(session.dialect().begin_write)?;
-    for id in ids {
-        statement(id)?;
-        let seq = i64::try_from(seq).unwrap_or(i64::MAX);
-        session.execute(JOURNAL, &[id.as_str().into(), seq.into(), texts.entry.as_str().into()])?;
+    if step.statement.change(session, &step.rows)?.len() != step.rows.len() {
+        return Err(StoreError::Database("the bare loop does not find its rows".to_owned()));
     }
+    journal::write(session, &step.journal)?;
     session.batch("COMMIT")
+}
+
+fn accept(id: &str, workflow: Value, _attempt: i64) -> Vec<Value> {
+    let (request, feature, url) = ("r".repeat(REQUEST), "An empty feature", "http://127.0.0.1/");
+    let texts = [id.into(), feature.into(), url.into(), Value::Null, 5.into(), "raw".into(), request.into()];
+    let state = ["queued".into(), "E2E_TEST_GENERATION".into(), workflow, 0.into()];
+    texts.into_iter().chain(state).chain([0, 0, 0, 1, 0].map(Value::from)).chain([Value::Null]).collect()
+}
+
+fn take(id: &str, workflow: Value, _attempt: i64) -> Vec<Value> {
+    vec!["raw".into(), 0.into(), 0.into(), workflow, 1.into(), id.into()]
+}
+
+fn advance(id: &str, workflow: Value, attempt: i64) -> Vec<Value> {
+    vec!["CODE_IMPLEMENTATION".into(), workflow, (attempt + 1).into(), id.into(), 1.into(), attempt.into()]
+}
+
+fn end(id: &str, workflow: Value, attempt: i64) -> Vec<Value> {
+    let to = ["completed".into(), "COMPLETE".into(), workflow, 0.into(), Value::Null, 1.into()];
+    let fence = [attempt.into(), id.into(), 1.into(), attempt.into()];
+    to.into_iter().chain(fence).collect()
 }

@@ -29,13 +29,15 @@ pub(crate) trait Session: Send {
 /// Opens a connection.
 pub(crate) type Connect = dyn Fn() -> Result<Box<dyn Session>, StoreError> + Send + Sync;
 
-/// The differences between the databases, as text. There are no others.
+/// The differences between the databases, most of them text. There are no others.
 #[derive(Debug)]
 pub(crate) struct Dialect {
     /// Begins a transaction that writes.
     pub(crate) begin_write: &'static str,
     /// Begins a transaction that reads one snapshot.
     pub(crate) begin_read: &'static str,
+    /// Whether a statement of few rows costs little more than its rows; otherwise each is a round trip.
+    pub(crate) statements_are_cheap: bool,
     /// Ends a `SELECT` whose rows are about to be changed; rows that another transaction holds are left out.
     pub(crate) lock_free_rows: &'static str,
     /// Ends a `SELECT` whose row is about to be changed, waiting for whoever holds it.

@@ -130,7 +130,7 @@ impl World {
 }
 
 /// The queues of a store that nobody serves yet.
-pub(crate) type Queues = (Store, mpsc::Receiver<crate::writer::Job>, mpsc::Receiver<crate::reader::Job>);
+pub(crate) type Queues = (Store, mpsc::Receiver<crate::group::Job>, mpsc::Receiver<crate::reader::Job>);
 
 /// A connection to the world, to whose next commit something may happen.
 struct Simulated {

@@ -2,9 +2,10 @@
 
 use crate::plant::Planted;
 use crate::session::Connect;
+use crate::shared::Change;
 use crate::sim::Queues;
 use crate::writer::Writer;
-use crate::{Database, Plant, ReadTx, StoreError, Tx, migrate, postgres, reader, sqlite, writer};
+use crate::{Database, Plant, ReadTx, StoreError, Tx, group, migrate, postgres, reader, sqlite};
 use chimera_core::UnixMillis;
 use std::any::Any;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub struct Store {
 }
 
 struct Inner {
-    writes: mpsc::Sender<writer::Job>,
+    writes: mpsc::Sender<group::Job>,
     reads: mpsc::Sender<reader::Job>,
     changes: watch::Sender<u64>,
     _watcher: Option<Watcher>,
@@ -114,7 +115,23 @@ impl Store {
         F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
-        let (job, answer) = writer::job(f);
+        self.send(group::job(None, f)).await
+    }
+
+    /// Makes a change and answers `made` once it is durable; if the change finds no row or fails, runs the closure
+    /// instead, as [`Store::write`] does. Changes that wait at the same time are made by one statement.
+    pub(crate) async fn change<T, F>(&self, change: Change, made: T, f: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.send(group::job(Some((change, made)), f)).await
+    }
+
+    async fn send<T>(
+        &self,
+        (job, answer): (group::Job, oneshot::Receiver<Result<T, StoreError>>),
+    ) -> Result<T, StoreError> {
         self.inner.writes.send(job).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }

@@ -1,13 +1,20 @@
 //! Accepting tasks.
 
-use crate::{StoreError, Tx, after, journal, read, task_row};
+use crate::shared::{Change, Statement};
+use crate::{Store, StoreError, Tx, after, read, task_row};
 use chimera_core::{Digest, Entry, EntryKind, Rank, Request, Status, Task, TaskId, UnixMillis, Workflow};
 
 const KNOWN: &str = "SELECT body_sha256, task_id FROM idempotency WHERE key = $1";
 const REMEMBER: &str = "INSERT INTO idempotency (key, body_sha256, task_id) VALUES ($1, $2, $3)";
-const INSERT: &str = "INSERT INTO tasks (task_id, feature_description, target_url, staging_url, priority, project, request, \
-    status, phase, workflow_state, attempt, rank, ready_at, parked, seq, created_at, ends_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+pub(crate) static INSERT: Statement = Statement::new(
+    "INSERT INTO tasks (task_id, feature_description, target_url, staging_url, priority, project, request, \
+        status, phase, workflow_state, attempt, rank, ready_at, parked, seq, created_at, ends_at) VALUES ",
+    &[
+        "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT",
+        "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT",
+    ],
+    " RETURNING task_id, seq",
+);
 
 /// A checked request on its way into the queue.
 #[derive(Debug, Clone)]
@@ -81,12 +88,21 @@ pub(crate) fn enqueue(tx: &mut Tx<'_>, new: &NewTask) -> Result<Task, StoreError
     if !waits_for.is_empty() {
         task.ready_at = after::HELD;
     }
-    insert(tx, &task)?;
+    tx.change(acceptance(&task)?)?;
     after::link(tx, &task.id, &waits_for)?;
-    let entry =
-        Entry { at: new.now, phase: task.phase(), to: task.phase(), attempt: 0, kind: EntryKind::Accepted };
-    journal::append(tx, &task.id, task.seq, &entry)?;
     Ok(task)
+}
+
+/// As [`submit`], together with what others submit at the same time.
+///
+/// # Errors
+/// As [`submit`].
+pub async fn accept(store: &Store, new: NewTask) -> Result<Submitted, StoreError> {
+    if new.idempotency.is_some() || !new.request.after.is_empty() {
+        return store.write(move |tx| submit(tx, &new)).await;
+    }
+    let task = fresh(&new);
+    store.change(acceptance(&task)?, Submitted::Created(task), move |tx| submit(tx, &new)).await
 }
 
 fn fresh(new: &NewTask) -> Task {
@@ -109,29 +125,34 @@ fn fresh(new: &NewTask) -> Task {
     }
 }
 
-fn insert(tx: &mut Tx<'_>, task: &Task) -> Result<(), StoreError> {
+/// The task's row, and the first entry of its journal.
+fn acceptance(task: &Task) -> Result<Change, StoreError> {
     let request = &task.request;
-    tx.execute(
-        INSERT,
-        &[
-            task.id.as_str().into(),
-            request.feature.as_str().into(),
-            request.target_url.as_str().into(),
-            request.staging_url.as_deref().into(),
-            i64::from(request.priority).into(),
-            task.project.as_str().into(),
-            serde_json::to_string(request)?.into(),
-            task.status.as_str().into(),
-            task.phase().as_str().into(),
-            serde_json::to_string(&task.workflow)?.into(),
-            i64::from(task.workflow.attempt).into(),
-            task.rank.0.into(),
-            task.ready_at.0.into(),
-            (task.ready_at > task.created_at).into(),
-            task.seq.into(),
-            task.created_at.0.into(),
-            task.ends_at.map(|at| at.0).into(),
-        ],
-    )?;
-    Ok(())
+    let values = vec![
+        task.id.as_str().into(),
+        request.feature.as_str().into(),
+        request.target_url.as_str().into(),
+        request.staging_url.as_deref().into(),
+        i64::from(request.priority).into(),
+        task.project.as_str().into(),
+        serde_json::to_string(request)?.into(),
+        task.status.as_str().into(),
+        task.phase().as_str().into(),
+        serde_json::to_string(&task.workflow)?.into(),
+        i64::from(task.workflow.attempt).into(),
+        task.rank.0.into(),
+        task.ready_at.0.into(),
+        (task.ready_at > task.created_at).into(),
+        task.seq.into(),
+        task.created_at.0.into(),
+        task.ends_at.map(|at| at.0).into(),
+    ];
+    let entry = Entry {
+        at: task.created_at,
+        phase: task.phase(),
+        to: task.phase(),
+        attempt: 0,
+        kind: EntryKind::Accepted,
+    };
+    Change::new(&task.id, &INSERT, values, &entry)
 }

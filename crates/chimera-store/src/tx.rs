@@ -1,6 +1,7 @@
 //! What closures see of a transaction.
 
 use crate::session::Session;
+use crate::shared::{Change, Statement};
 use crate::{Row, StoreError, Value};
 use chimera_core::UnixMillis;
 use std::ops::Deref;
@@ -79,6 +80,27 @@ impl<'a> Tx<'a> {
     /// The first row of a `SELECT`, kept from being changed by others until the commit.
     pub(crate) fn take_first(&mut self, sql: &str, params: &[Value]) -> Result<Option<Row>, StoreError> {
         self.first(&format!("{sql}{}", self.read.session.dialect().lock_rows), params)
+    }
+
+    /// Makes a change; false if it found no row.
+    pub(crate) fn change(&mut self, change: Change) -> Result<bool, StoreError> {
+        Ok(self.change_all(change.statement, vec![change])? == 1)
+    }
+
+    /// Makes changes that share a statement, each to another task; gives the number of those that found their row.
+    pub(crate) fn change_all(
+        &mut self,
+        statement: &Statement,
+        changes: Vec<Change>,
+    ) -> Result<usize, StoreError> {
+        let rows: Vec<Vec<Value>> = changes.iter().map(|change| change.values.clone()).collect();
+        let made = statement.change(self.read.session, &rows)?;
+        for change in changes {
+            if let Some(seq) = made.get(change.id.as_str()) {
+                self.journal.push(change.journal(*seq));
+            }
+        }
+        Ok(made.len())
     }
 
     /// Adds a row to the journal at the commit: its numbers then ascend in the order of the commits, whoever

@@ -70,15 +70,15 @@ pub(super) async fn work(context: Arc<Context>, mut task: Task, brake: Brake, dr
             Some(Stop::Deadline) => overdue(report.usage),
             _ => Event::Settled { outcome: report.outcome.clone(), usage: report.usage },
         };
-        let Ok(transition) = decide(&context, &task, event) else { return lost(&task) };
+        let Ok(transition) = decide(&context, &task, event).map(Arc::new) else { return lost(&task) };
         if !settle(&context, &task, &transition, &report, &brake).await {
             return lost(&task);
         }
         tell(&task, &transition);
-        task.status = transition.state.status;
-        task.workflow = transition.state.workflow;
+        let Transition { state, next, .. } = Arc::unwrap_or_clone(transition);
+        (task.status, task.workflow) = (state.status, state.workflow);
         task.seq += 1;
-        match transition.next {
+        match next {
             Next::Run => {}
             Next::Wait(_) => return,
             Next::End => return context.runner.finished(&task).await,
@@ -154,19 +154,14 @@ fn decide(context: &Context, task: &Task, event: Event) -> Result<Transition, Il
 async fn settle(
     context: &Context,
     task: &Task,
-    transition: &Transition,
+    transition: &Arc<Transition>,
     report: &Report,
     brake: &Brake,
 ) -> bool {
     let Some(epoch) = task.lease.as_ref().map(|lease| lease.epoch) else { return false };
     loop {
-        let (id, transition, evidence) = (task.id.clone(), transition.clone(), report.evidence.clone());
-        let now = context.clock.now();
-        let written = context
-            .store
-            .write(move |tx| chimera_store::queue::settle(tx, &id, epoch, &transition, &evidence, now))
-            .await;
-        match written {
+        let (store, now) = (&context.store, context.clock.now());
+        match chimera_store::settle::record(store, &task.id, epoch, transition, &report.evidence, now).await {
             Ok(()) => return true,
             Err(StoreError::LeaseLost { .. }) => return false,
             Err(err) => {

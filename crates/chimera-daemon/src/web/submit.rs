@@ -114,12 +114,12 @@ pub(super) fn replayed(mut response: Response) -> Response {
 async fn accept(store: &Store, new: NewTask) -> Result<Submitted, StoreError> {
     for _ in 1..TRIES {
         let again = new.clone();
-        match store.write(move |tx| submit::submit(tx, &again)).await {
+        match submit::accept(store, again).await {
             Err(StoreError::Busy) => {}
             answer => return answer,
         }
     }
-    store.write(move |tx| submit::submit(tx, &new)).await
+    submit::accept(store, new).await
 }
 
 /// The key with the hash of the checked request: white space and the order of fields do not matter. The priority

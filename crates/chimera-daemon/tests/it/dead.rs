@@ -52,7 +52,7 @@ fn fail(
     let outcome = Outcome::Failed(Setback::new(reason, "no"));
     let event = Event::Settled { outcome, usage: Usage::default() };
     let end = step(&state, event, Tick { now: at, jitter: 0.0 }, &Policy::default()).expect("it settles");
-    queue::settle(tx, &task.id, 1, &end, &[], at)
+    chimera_store::settle::settle(tx, &task.id, 1, &end, &[], at)
 }
 
 fn treat(daemon: &Daemon, what: &str, body: &Value) -> crate::real::Answer {

@@ -376,5 +376,8 @@ async fn record(store: &Store, task: &Task, outcome: Outcome) {
     let event = Event::Settled { outcome, usage: Usage::default() };
     let transition = step(&state, event, Tick { now, jitter: 0.0 }, &settings().policy).expect("it settles");
     let (id, epoch) = (task.id.clone(), task.lease.as_ref().expect("held").epoch);
-    store.write(move |tx| queue::settle(tx, &id, epoch, &transition, &[], now)).await.expect("recorded");
+    store
+        .write(move |tx| chimera_store::settle::settle(tx, &id, epoch, &transition, &[], now))
+        .await
+        .expect("recorded");
 }

@@ -22,6 +22,7 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 static DIALECT: Dialect = Dialect {
     begin_write: "BEGIN",
     begin_read: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    statements_are_cheap: false,
     lock_free_rows: " FOR UPDATE SKIP LOCKED",
     lock_rows: " FOR UPDATE",
     // Numbers are given at the insert, but seen at the commit: without this, a reader could see 8 before 7 and

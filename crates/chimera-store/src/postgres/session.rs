@@ -17,7 +17,11 @@ const STATEMENTS: usize = 256;
 
 /// A daemon that freezes within a transaction holds its locks, the one of the journal among them: the server ends
 /// it after a while. Whoever waits longer than that for a lock is told that the database is busy.
-const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '8s'";
+///
+/// Every statement here has an index to walk. A plan made while the tables are small, which reads all of them, must
+/// not stay in use when they are large.
+const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '8s'; \
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
 
 /// A connection to PostgreSQL.
 pub(super) struct PostgresSession {

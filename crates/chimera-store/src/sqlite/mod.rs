@@ -5,6 +5,7 @@ mod watch;
 use crate::session::{Connect, Dialect, Session};
 use crate::store::Watcher;
 use crate::{Row, StoreError, Value};
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql};
 use std::path::{Path, PathBuf};
@@ -14,8 +15,8 @@ use tokio::sync::watch as signal;
 
 /// How long a statement waits for another process before it counts as busy.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Prepared statements kept per connection: more than there are in the crate.
-const STATEMENTS: usize = 64;
+/// Prepared statements kept per connection: more than there are in the crate, shared ones in every size.
+const STATEMENTS: usize = 256;
 /// Memory for pages, in KiB: the default of 2 MB reads the hot part of a large queue again and again.
 const CACHE: i64 = 16 * 1024;
 /// Pages after which the WAL is checkpointed: 16 MB. The hot pages are then written back a quarter as often as
@@ -26,6 +27,7 @@ static DIALECT: Dialect = Dialect {
     // A deferred transaction that writes later fails as busy whatever the timeout is.
     begin_write: "BEGIN IMMEDIATE",
     begin_read: "BEGIN",
+    statements_are_cheap: true,
     // One writer at a time: nobody else can hold a row.
     lock_free_rows: "",
     lock_rows: "",
@@ -64,6 +66,8 @@ fn for_writing(path: &Path, max_pages: Option<u32>) -> Result<Connection, StoreE
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "wal_autocheckpoint", AUTOCHECKPOINT)?;
         connection.pragma_update(None, "cache_size", -CACHE)?;
+        // Otherwise every new value of a LIMIT has the statement prepared anew.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // What a savepoint may have to undo is kept in memory; by default it goes through a file.
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         if let Some(pages) = max_pages {
@@ -115,7 +119,11 @@ impl Session for Connection {
     }
 
     fn batch(&self, sql: &str) -> Result<(), StoreError> {
-        Ok(self.execute_batch(sql)?)
+        if sql.contains(';') {
+            return Ok(self.execute_batch(sql)?);
+        }
+        self.prepare_cached(sql)?.raw_query().next()?;
+        Ok(())
     }
 
     fn in_transaction(&self) -> bool {
@@ -135,13 +143,13 @@ impl Session for Connection {
     }
 }
 
-/// Binds by name: SQLite numbers `$n` by first appearance, PostgreSQL by the digit.
+/// SQLite numbers `$n` by first appearance, PostgreSQL by the digits; what a text does not name is left out.
 fn bind(statement: &mut rusqlite::Statement<'_>, params: &[Value]) -> Result<(), StoreError> {
-    for (position, param) in params.iter().enumerate() {
-        let name = format!("${}", position + 1);
-        if let Some(index) = statement.parameter_index(&name)? {
-            statement.raw_bind_parameter(index, param)?;
-        }
+    for index in 1..=statement.parameter_count() {
+        let number = statement.parameter_name(index).and_then(|name| name.strip_prefix('$')?.parse().ok());
+        let param = number.and_then(|number: usize| params.get(number.checked_sub(1)?));
+        let missing = || StoreError::Database(format!("parameter {index} of a statement is not given"));
+        statement.raw_bind_parameter(index, param.ok_or_else(missing)?)?;
     }
     Ok(())
 }

@@ -32,8 +32,9 @@ async fn waits_of(house: &House, number: u64) -> Waits {
 pub(crate) async fn complete(store: &Store, task: Task, now: UnixMillis) {
     let mut end = settled(&task, failure(), now);
     (end.state.status, end.state.workflow.phase) = (Status::Completed, Phase::Complete);
-    let write =
-        move |tx: &mut chimera_store::Tx<'_>| queue::settle(tx, &task.id, epoch(&task), &end, &[], now);
+    let write = move |tx: &mut chimera_store::Tx<'_>| {
+        chimera_store::settle::settle(tx, &task.id, epoch(&task), &end, &[], now)
+    };
     store.write(write).await.expect("the lease holds");
 }
 

@@ -157,7 +157,7 @@ impl House {
         now: UnixMillis,
     ) -> Result<(), StoreError> {
         let (id, transition) = (task.id.clone(), settled(task, outcome, now));
-        self.store.write(move |tx| queue::settle(tx, &id, epoch, &transition, &[], now)).await
+        self.store.write(move |tx| chimera_store::settle::settle(tx, &id, epoch, &transition, &[], now)).await
     }
 
     pub(crate) async fn rescue(&self, now: UnixMillis, gone: &[&str]) -> Vec<TaskId> {

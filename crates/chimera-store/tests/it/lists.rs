@@ -2,9 +2,9 @@
 
 use crate::fixture::{House, NOW, conformance, epoch, failure, id, later, new_task, numbers, settled};
 use chimera_core::{Digest, Evidence, EvidenceKind, Phase, Status};
+use chimera_store::StoreError;
 use chimera_store::read::{self, Filter, PAGE};
 use chimera_store::submit::submit;
-use chimera_store::{StoreError, queue};
 
 conformance! {
     pages_hold_every_task_once_newest_first,
@@ -111,7 +111,7 @@ async fn evidence_is_listed_in_the_order_in_which_it_was_left(house: House) {
     let (transition, kept) = (settled(&task, failure(), NOW), left.clone());
     house
         .store
-        .write(move |tx| queue::settle(tx, &id(1), epoch(&task), &transition, &kept, NOW))
+        .write(move |tx| chimera_store::settle::settle(tx, &id(1), epoch(&task), &transition, &kept, NOW))
         .await
         .expect("the lease holds");
     let found = house.store.read(|tx| read::evidence(tx, &id(1))).await.expect("readable");

@@ -12,6 +12,7 @@ mod opening;
 mod postgres;
 mod prune;
 mod scratch;
+mod shared;
 mod steer;
 mod submit;
 mod times;

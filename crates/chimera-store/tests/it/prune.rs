@@ -6,7 +6,7 @@ use chimera_core::{Digest, Evidence, EvidenceKind, Phase, Policy, UnixMillis};
 use chimera_store::dead::{Treatment, Which, treat};
 use chimera_store::prune::{self, Cutoffs, Trash};
 use chimera_store::steer::cancel;
-use chimera_store::{StoreError, queue, read};
+use chimera_store::{StoreError, read};
 
 conformance! {
     what_ended_long_ago_goes_with_all_that_belongs_to_it,
@@ -73,7 +73,7 @@ async fn fail_with(house: &House, number: u64, hashes: &[char]) {
     };
     let (end, files) = (settled(&task, failure(), later(1)), hashes.iter().map(file).collect::<Vec<_>>());
     let write = move |tx: &mut chimera_store::Tx<'_>| {
-        queue::settle(tx, &task.id, epoch(&task), &end, &files, later(1))
+        chimera_store::settle::settle(tx, &task.id, epoch(&task), &end, &files, later(1))
     };
     house.store.write(write).await.expect("the lease holds");
 }

@@ -71,7 +71,7 @@ async fn claim(store: &Store) -> Result<f64> {
     let transition = step(&state, event, Tick { now, jitter: 0.0 }, &Policy::default())?;
     let epoch = task.lease.map(|lease| lease.epoch).context("a claimed task has a lease")?;
     let back = move |tx: &mut Tx<'_>| -> Result<(), StoreError> {
-        queue::settle(tx, &task.id, epoch, &transition, &[], now)
+        chimera_store::settle::settle(tx, &task.id, epoch, &transition, &[], now)
     };
     store.write(back).await?;
     Ok(time)

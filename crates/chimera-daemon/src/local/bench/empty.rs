@@ -8,7 +8,7 @@ use chimera_core::{
     Task, TaskId, TestReport, TestResult, TestStatus, UnixMillis,
 };
 use chimera_store::Store;
-use chimera_store::submit::{NewTask, submit};
+use chimera_store::submit::{NewTask, accept};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,8 +21,7 @@ pub(crate) fn task(id: TaskId) -> NewTask {
 
 /// Submits a task.
 pub(super) async fn put(store: Store, id: TaskId) -> Result<()> {
-    let new = task(id);
-    store.write(move |tx| submit(tx, &new)).await?;
+    accept(&store, task(id)).await?;
     Ok(())
 }
 

@@ -1,0 +1,243 @@
+//! One transaction of the writer: what many callers want, committed once.
+
+use crate::session::Session;
+use crate::shared::{self, Change};
+use crate::{StoreError, Tx, Value, journal};
+use chimera_core::TaskId;
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tokio::sync::oneshot;
+
+/// What a caller wants: a closure, or a change that may do instead.
+pub(crate) struct Job {
+    /// Made together with those of others. If it finds no row or fails, the closure is run.
+    change: Option<Change>,
+    run: Box<dyn FnOnce(Turn<'_, '_>) -> Ran + Send>,
+}
+
+/// What came of a job's turn.
+enum Turn<'a, 't> {
+    /// Its change is made; there is nothing left to run.
+    Made,
+    /// The closure is to be run.
+    Run(&'a mut Tx<'t>),
+    /// There is no transaction.
+    Refused(StoreError),
+}
+
+/// A job that had its turn: whether its writes are to be kept, and the way to answer it once that is known.
+struct Ran {
+    keep: bool,
+    answer: Answer,
+}
+
+type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// Packs a closure, and gives the place where its answer will be. The change, if there is one, may be made
+/// instead; the answer is then what stands beside it.
+pub(crate) fn job<T, F>(change: Option<(Change, T)>, f: F) -> (Job, oneshot::Receiver<Result<T, StoreError>>)
+where
+    F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    T: Send + 'static,
+{
+    let (sender, receiver) = oneshot::channel();
+    let (change, made) = change.unzip();
+    let run = Box::new(move |turn: Turn<'_, '_>| {
+        let result = match (turn, made) {
+            (Turn::Made, Some(made)) => Ok(made),
+            (Turn::Made, None) => Err(StoreError::Panicked),
+            (Turn::Refused(err), _) => Err(err),
+            (Turn::Run(tx), _) => {
+                catch_unwind(AssertUnwindSafe(|| f(tx))).unwrap_or(Err(StoreError::Panicked))
+            }
+        };
+        let keep = result.is_ok();
+        // The caller may have gone; that is its business.
+        let answer: Answer = Box::new(move |commit| {
+            let _ = sender.send(result.and_then(|value| commit.map(|()| value)));
+        });
+        Ran { keep, answer }
+    });
+    (Job { change, run }, receiver)
+}
+
+impl Job {
+    /// Answers without a transaction.
+    pub(crate) fn refuse(self, err: StoreError) {
+        ((self.run)(Turn::Refused(err)).answer)(Ok(()));
+    }
+}
+
+/// An open transaction and those who wait for its commit.
+pub(crate) struct Group<'a> {
+    session: &'a dyn Session,
+    /// Jobs whose changes are still to be made; never two of one task.
+    waiting: Vec<Job>,
+    tasks: HashSet<TaskId>,
+    journal: Vec<Vec<Value>>,
+    answers: Vec<Answer>,
+    /// Nothing has been written so far that has to be kept.
+    clean: bool,
+}
+
+impl<'a> Group<'a> {
+    /// For a transaction that has just begun.
+    pub(crate) fn new(session: &'a dyn Session) -> Self {
+        Self {
+            session,
+            waiting: Vec::new(),
+            tasks: HashSet::new(),
+            journal: Vec::new(),
+            answers: Vec::new(),
+            clean: true,
+        }
+    }
+
+    /// Jobs so far.
+    pub(crate) fn size(&self) -> usize {
+        self.waiting.len() + self.answers.len()
+    }
+
+    /// Takes a job in. Closures run now, on top of all that came before them; changes wait for others.
+    pub(crate) fn add(&mut self, job: Job) {
+        if job.change.as_ref().is_none_or(|change| self.tasks.contains(&change.id)) {
+            self.make_changes();
+        }
+        match &job.change {
+            Some(change) => {
+                self.tasks.insert(change.id.clone());
+                self.waiting.push(job);
+                if self.waiting.len() >= shared::MOST {
+                    self.make_changes();
+                }
+            }
+            None => self.run(job),
+        }
+    }
+
+    /// Whether more can be added.
+    pub(crate) fn is_open(&self) -> bool {
+        self.session.in_transaction()
+    }
+
+    /// Uses a moment in which nobody comes: changes are made at once where a statement costs little.
+    pub(crate) fn while_waiting(&mut self) {
+        if self.session.dialect().statements_are_cheap && !self.waiting.is_empty() {
+            self.make_changes();
+        } else {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Makes the changes that wait, one statement for all that share it.
+    fn make_changes(&mut self) {
+        self.tasks.clear();
+        let mut waiting = std::mem::take(&mut self.waiting);
+        while let Some(statement) =
+            waiting.first().and_then(|job| job.change.as_ref()).map(|change| change.statement)
+        {
+            let shares = |job: &Job| {
+                job.change.as_ref().is_some_and(|change| std::ptr::eq(change.statement, statement))
+            };
+            let (sharing, others) = waiting.into_iter().partition(shares);
+            waiting = others;
+            self.make(sharing);
+        }
+    }
+
+    /// Makes changes that share a statement. One that fails for one of them has done nothing for the others either:
+    /// then each closure is run.
+    fn make(&mut self, jobs: Vec<Job>) {
+        let changes = || jobs.iter().filter_map(|job| job.change.as_ref());
+        let rows: Vec<Vec<Value>> = changes().map(|change| change.values.clone()).collect();
+        let Some(statement) = changes().next().map(|change| change.statement) else { return };
+        let made = self.begin().and_then(|()| statement.change(self.session, &rows));
+        self.end(made.is_ok());
+        let mut made = made.unwrap_or_default();
+        for mut job in jobs {
+            let Some(change) = job.change.take() else { continue };
+            match made.remove(change.id.as_str()) {
+                Some(seq) => {
+                    self.journal.push(change.journal(seq));
+                    self.answers.push((job.run)(Turn::Made).answer);
+                }
+                None => self.run(job),
+            }
+        }
+    }
+
+    fn run(&mut self, job: Job) {
+        if let Err(err) = self.begin() {
+            return job.refuse(err);
+        }
+        let mut tx = Tx::new(self.session);
+        let ran = (job.run)(Turn::Run(&mut tx));
+        let journal = tx.into_journal();
+        if self.end(ran.keep) {
+            self.journal.extend(journal);
+        }
+        self.answers.push(ran.answer);
+    }
+
+    /// Begins a part that can be undone. As long as there is nothing to be kept, that needs no savepoint.
+    fn begin(&self) -> Result<(), StoreError> {
+        match (self.session.in_transaction(), self.clean) {
+            (true, true) => Ok(()),
+            (true, false) => self.session.batch("SAVEPOINT part"),
+            // Some errors (full disk, a lost connection) end the whole transaction.
+            (false, _) => Err(rolled_back()),
+        }
+    }
+
+    /// Ends the part; true if its writes are kept.
+    fn end(&mut self, keep: bool) -> bool {
+        let session = self.session;
+        if !session.in_transaction() {
+            return false;
+        }
+        let ended = match (self.clean, keep) {
+            (true, true) => Ok(()),
+            (true, false) => {
+                session.batch("ROLLBACK").and_then(|()| session.batch(session.dialect().begin_write))
+            }
+            (false, true) => session.batch("RELEASE part"),
+            (false, false) => session.batch("ROLLBACK TO part; RELEASE part"),
+        };
+        self.clean &= !keep;
+        ended
+            .inspect_err(|err| {
+                tracing::error!(error = %err, "cannot end a part of a transaction; rolling it back");
+                roll_back(session);
+            })
+            .is_ok()
+            && keep
+    }
+
+    /// Commits, calls `committed` if that worked, and answers everybody.
+    pub(crate) fn commit(mut self, committed: impl FnOnce()) {
+        self.make_changes();
+        let session = self.session;
+        let result = if session.in_transaction() {
+            journal::write(session, &self.journal).and_then(|()| session.batch("COMMIT"))
+        } else {
+            Err(rolled_back())
+        };
+        match result {
+            Ok(()) => committed(),
+            Err(_) => roll_back(session),
+        }
+        for answer in self.answers {
+            answer(result.clone());
+        }
+    }
+}
+
+fn roll_back(session: &dyn Session) {
+    if session.in_transaction() {
+        let _ = session.batch("ROLLBACK");
+    }
+}
+
+fn rolled_back() -> StoreError {
+    StoreError::Database("the transaction was rolled back; try again".to_owned())
+}
