@@ -143,13 +143,14 @@ impl Session for Connection {
     }
 }
 
-/// SQLite numbers `$n` by first appearance, PostgreSQL by the digits; what a text does not name is left out.
+/// SQLite numbers `$n` by first appearance, PostgreSQL by the digits. What is not given is NULL, as in the plan of a
+/// statement that is asked for without its values.
 fn bind(statement: &mut rusqlite::Statement<'_>, params: &[Value]) -> Result<(), StoreError> {
     for index in 1..=statement.parameter_count() {
         let number = statement.parameter_name(index).and_then(|name| name.strip_prefix('$')?.parse().ok());
-        let param = number.and_then(|number: usize| params.get(number.checked_sub(1)?));
-        let missing = || StoreError::Database(format!("parameter {index} of a statement is not given"));
-        statement.raw_bind_parameter(index, param.ok_or_else(missing)?)?;
+        if let Some(param) = number.and_then(|number: usize| params.get(number.checked_sub(1)?)) {
+            statement.raw_bind_parameter(index, param)?;
+        }
     }
     Ok(())
 }

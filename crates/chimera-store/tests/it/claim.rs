@@ -103,7 +103,7 @@ async fn the_claim_walks_the_index_of_ready_tasks_and_nothing_else() {
     let house = House::sqlite(&Options::default());
     let plan = |sql: &'static str| {
         house.store.read(move |tx| {
-            let rows = tx.query(&format!("EXPLAIN QUERY PLAN {sql}"), &[1.into()])?;
+            let rows = tx.query(&format!("EXPLAIN QUERY PLAN {sql}"), &[])?;
             rows.iter().map(|row| row.text(3).map(str::to_owned)).collect::<Result<Vec<_>, _>>()
         })
     };
