@@ -1,7 +1,7 @@
 //! One transaction of the writer: what many callers want, committed once.
 
+use crate::change::{self, Change};
 use crate::session::Session;
-use crate::shared::{self, Change};
 use crate::{StoreError, Tx, Value, journal};
 use chimera_core::TaskId;
 use std::collections::HashSet;
@@ -107,7 +107,7 @@ impl<'a> Group<'a> {
             Some(change) => {
                 self.tasks.insert(change.id.clone());
                 self.waiting.push(job);
-                if self.waiting.len() >= shared::MOST {
+                if self.waiting.len() >= change::MOST {
                     self.make_changes();
                 }
             }

@@ -1,7 +1,7 @@
 //! Appending to the journal and the evidence index.
 
+use crate::change::Statement;
 use crate::session::Session;
-use crate::shared::Statement;
 use crate::{StoreError, Tx, Value};
 use chimera_core::{Entry, Evidence, TaskId};
 

@@ -5,12 +5,13 @@
 //! [`submit`] accepts tasks, [`batch`] many at once, [`queue`] claims, extends and rescues them, [`settle`] records what came of them, [`lease`]
 //! tells whether one holds, [`home`] keeps them where their branch is, [`steer`] is what people do to them, [`times`] ends those whose time is up, [`after`]
 //! makes them wait for each other, [`dead`] is about those that failed, [`prune`] removes what ended long ago,
-//! [`read`] answers questions; `group` is one transaction of the writer, `shared` what many callers change by one
+//! [`read`] answers questions; `group` is one transaction of the writer, `change` what many callers change by one
 //! statement, [`sim`] a database for simulations, `session` is
 //! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam.
 
 pub mod after;
 pub mod batch;
+mod change;
 mod database;
 pub mod dead;
 mod error;
@@ -29,7 +30,7 @@ mod reader;
 mod row;
 mod session;
 pub mod settle;
-mod shared;
+
 pub mod sim;
 mod sqlite;
 pub mod steer;

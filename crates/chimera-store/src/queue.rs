@@ -6,7 +6,7 @@
 //! Queued tasks that may not start yet are *parked*: outside of the index that the claim walks, so a claim
 //! costs the same whatever waits for later.
 
-use crate::shared::{Change, Statement};
+use crate::change::{Change, Statement};
 use crate::task_row::{self, columns, task as read_task};
 use crate::{StoreError, Tx, Value, journal, read, times};
 use chimera_core::{Event, Lease, Policy, State, Task, TaskId, Tick, Transition, UnixMillis, step};

@@ -6,8 +6,8 @@
 //! not what is not writing: no looking for ready tasks, no threads, no channels, no decisions, no JSON; its rows are
 //! made before the clock starts.
 
+use crate::change::Statement;
 use crate::session::Session;
-use crate::shared::Statement;
 use crate::store::connector;
 use crate::{Database, Options, StoreError, Value, journal, queue, settle, submit};
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! The end of an attempt: what came of it is recorded, once, as long as the lease holds.
 
-use crate::shared::{Change, Statement};
+use crate::change::{Change, Statement};
 use crate::{Store, StoreError, Tx, after, journal};
 use chimera_core::{Evidence, Next, State, Status, TaskId, Transition, UnixMillis};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! The handle: closures go to the writer and the readers, signals come back.
 
+use crate::change::Change;
 use crate::plant::Planted;
 use crate::session::Connect;
-use crate::shared::Change;
 use crate::sim::Queues;
 use crate::writer::Writer;
 use crate::{Database, Plant, ReadTx, StoreError, Tx, group, migrate, postgres, reader, sqlite};

@@ -1,6 +1,6 @@
 //! Accepting tasks.
 
-use crate::shared::{Change, Statement};
+use crate::change::{Change, Statement};
 use crate::{Store, StoreError, Tx, after, read, task_row};
 use chimera_core::{Digest, Entry, EntryKind, Rank, Request, Status, Task, TaskId, UnixMillis, Workflow};
 

@@ -1,7 +1,7 @@
 //! What closures see of a transaction.
 
+use crate::change::{Change, Statement};
 use crate::session::Session;
-use crate::shared::{Change, Statement};
 use crate::{Row, StoreError, Value};
 use chimera_core::UnixMillis;
 use std::ops::Deref;
