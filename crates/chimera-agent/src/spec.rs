@@ -130,5 +130,8 @@ pub enum Staging {
     Agent {
         /// Its name.
         agent: String,
+        /// A path of the deployment that tells which commit it serves; without it, the agent's word counts.
+        #[serde(default)]
+        revision: Option<String>,
     },
 }

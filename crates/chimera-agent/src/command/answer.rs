@@ -19,6 +19,8 @@ pub struct Answer {
     pub test_path: Option<String>,
     /// What it found, at most [`limits::FINDINGS`].
     pub findings: Vec<Finding>,
+    /// The commit that it reviewed, if it says so.
+    pub commit: Option<Digest>,
     /// Where it deployed.
     pub deployment_url: Option<String>,
     /// The commit that it deployed.
@@ -94,6 +96,8 @@ struct Raw {
     #[serde(default)]
     findings: Vec<Finding>,
     #[serde(default)]
+    commit: Option<Digest>,
+    #[serde(default)]
     deployment_url: Option<String>,
     #[serde(default)]
     revision: Option<Digest>,
@@ -119,7 +123,7 @@ pub(super) fn read(path: &Path) -> Result<Answer, Trouble> {
 }
 
 fn parse(bytes: &[u8]) -> Result<Answer, serde_json::Error> {
-    let Raw { outcome, mut summary, test_path, mut findings, deployment_url, revision, usage } =
+    let Raw { outcome, mut summary, test_path, mut findings, commit, deployment_url, revision, usage } =
         serde_json::from_slice(bytes)?;
     limits::truncate(&mut summary, limits::SUMMARY_BYTES);
     findings.truncate(limits::FINDINGS);
@@ -127,5 +131,5 @@ fn parse(bytes: &[u8]) -> Result<Answer, serde_json::Error> {
     if summary.is_empty() {
         summary = format!("the agent answered {outcome:?} without a summary").to_lowercase();
     }
-    Ok(Answer { verdict: outcome, summary, test_path, findings, deployment_url, revision, usage })
+    Ok(Answer { verdict: outcome, summary, test_path, findings, commit, deployment_url, revision, usage })
 }

@@ -2,7 +2,9 @@
 
 use super::agents::ask;
 use super::bench::Bench;
+use super::generate::load;
 use super::halt::Halt;
+use super::served;
 use crate::command::Verdict;
 use crate::spec::{Project, Staging};
 use crate::staging::{Deploy, Deployment};
@@ -12,10 +14,12 @@ use chimera_core::{Digest, PhaseOutput, Reason};
 pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let project = bench.project()?;
     let head = bench.have("head of the branch", |have| &have.head_commit)?;
-    if let Staging::Agent { agent } = &project.staging {
-        return by_agent(bench, &bench.checked_out(&project, &head).await?, agent).await;
-    }
+    let test_path = bench.have("frozen test", |have| &have.test_path)?;
     let worktree = bench.worktree(&project, &head).await?;
+    load(bench, &project, &worktree, &head, test_path).await?;
+    if let Staging::Agent { agent, .. } = &project.staging {
+        return by_agent(bench, &project, &head, agent).await;
+    }
     let deployment = stage(bench, &bench.rooms.staging, &project, &worktree, &head, None).await?;
     let revision = bench.rooms.staging.revision(&bench.task().id).await?;
     Ok(PhaseOutput::StagingDeployment { url: deployment.url, revision })
@@ -47,14 +51,23 @@ pub(super) async fn stage(
     Ok(staging.deploy(deploy, &bench.stop).await?)
 }
 
-async fn by_agent(bench: &Bench<'_>, worktree: &Worktree, name: &str) -> Result<PhaseOutput, Halt> {
+async fn by_agent(
+    bench: &Bench<'_>,
+    project: &Project,
+    head: &Digest,
+    name: &str,
+) -> Result<PhaseOutput, Halt> {
+    let worktree = bench.checked_out(project, head).await?;
     let agent = bench.settings().agents.get(name).ok_or_else(|| {
         Halt::failed(Reason::Config, format!("the deployment agent `{name}` is not configured any more"))
     })?;
     bench.fenced().await?;
     let answer = ask(bench, agent, worktree.path()).await?;
     match (answer.verdict, answer.deployment_url, answer.revision) {
-        (Verdict::Passed, Some(url), Some(revision)) => Ok(PhaseOutput::StagingDeployment { url, revision }),
+        (Verdict::Passed, Some(url), Some(revision)) => {
+            served::must_be(bench, project, &url, head, Some(&revision)).await?;
+            Ok(PhaseOutput::StagingDeployment { url, revision })
+        }
         (Verdict::Passed, ..) => {
             Err(Halt::unknown(format!("agent `{name}` passed without `deployment_url` and `revision`")))
         }

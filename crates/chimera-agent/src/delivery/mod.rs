@@ -12,7 +12,9 @@ mod generate;
 mod halt;
 mod implement;
 mod review;
+mod served;
 mod site;
+mod snapshot;
 mod trial;
 mod validate;
 

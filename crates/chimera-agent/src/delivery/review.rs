@@ -2,7 +2,9 @@
 
 use super::agents::ask_about;
 use super::bench::Bench;
+use super::generate::load;
 use super::halt::{Halt, review_setback};
+use super::snapshot::Snapshot;
 use crate::command::{Answer, Verdict};
 use crate::guardian;
 use crate::spec::{Agent, Project, Protocol};
@@ -14,6 +16,8 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let project = bench.project()?;
     let head = bench.have("head of the branch", |have| &have.head_commit)?;
     let worktree = bench.worktree(&project, &head).await?;
+    let test_path = bench.have("frozen test", |have| &have.test_path)?;
+    load(bench, &project, &worktree, &head, test_path).await?;
     let (mut findings, mut summaries) = (Vec::new(), Vec::new());
     for agent in bench.agents(Role::Guardian)? {
         let opinion = opinion(bench, &project, &worktree, agent, &head).await?;
@@ -64,7 +68,17 @@ async fn review(
     let base = bench.have("base commit", |have| &have.base_commit)?;
     let patch = bench.private_dir(&format!("patch-{}", agent.name))?.join("change.patch");
     std::fs::write(&patch, worktree.review_diff(&base, head).await?)?;
-    read(agent, ask_about(bench, agent, snapshot, Some(&patch)).await?)
+    let locked = Snapshot::lock(snapshot)?;
+    let answer = ask_about(bench, agent, snapshot, Some(&patch)).await;
+    let changed = locked.changed()?;
+    locked.unlock()?;
+    if let Some(path) = changed {
+        return Err(Halt::unknown(format!(
+            "agent `{}` changed `{path}` in the copy that it reviewed: its verdict is about something else",
+            agent.name
+        )));
+    }
+    read(agent, answer?, head)
 }
 
 /// The deterministic checks.
@@ -96,8 +110,14 @@ async fn checks(
     Ok(Opinion { approved: verdict.approved(), summary: verdict.summary, findings: verdict.findings })
 }
 
-fn read(agent: &Agent, answer: Answer) -> Result<Opinion, Halt> {
-    let Answer { verdict, summary, findings, .. } = answer;
+fn read(agent: &Agent, answer: Answer, head: &Digest) -> Result<Opinion, Halt> {
+    let Answer { verdict, summary, findings, commit, .. } = answer;
+    if let Some(other) = commit.filter(|commit| commit != head) {
+        return Err(Halt::unknown(format!(
+            "agent `{}` speaks of commit {other}, but it was shown {head}",
+            agent.name
+        )));
+    }
     let blocking = findings.iter().any(|finding| finding.severity == Severity::Error);
     match verdict {
         Verdict::Passed => Ok(Opinion { approved: !blocking, summary, findings }),

@@ -4,6 +4,7 @@ use super::bench::Bench;
 use super::deploy;
 use super::generate::load;
 use super::halt::Halt;
+use super::served;
 use super::site;
 use super::trial::{self, Frozen, Stage};
 use crate::judge::{Scene, fingerprint};
@@ -13,10 +14,6 @@ use chimera_core::{
     Digest, Finding, GreenProof, GreenRuns, NotGreen, PhaseOutput, Reason, RedProof, Setback, Severity,
     TestReport, TestStatus,
 };
-
-/// How often the served revision is read before the green runs, and again after them: a deployment that is
-/// half rolled out answers now this, now that.
-const READINGS: u32 = 3;
 
 pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let project = bench.project()?;
@@ -86,7 +83,7 @@ impl Validation<'_> {
     async fn passes(&self, needed: u32) -> Result<Vec<TestReport>, Halt> {
         let mut at = self.at().await?;
         let mut reports = Vec::new();
-        self.served().await?;
+        self.served(&at).await?;
         for number in 1..=needed {
             if number > 1 && self.keeps_state() {
                 // What the run before has left in the application must not decide this one.
@@ -94,7 +91,7 @@ impl Validation<'_> {
                 at = deploy::stage(self.bench, staging, self.project, self.worktree, self.head, None)
                     .await?
                     .url;
-                self.served().await?;
+                self.served(&at).await?;
             }
             let report = self.run(&at, &format!("green-{number}")).await?;
             let passed =
@@ -104,7 +101,7 @@ impl Validation<'_> {
                 break;
             }
         }
-        self.served().await?;
+        self.served(&at).await?;
         Ok(reports)
     }
 
@@ -153,22 +150,9 @@ impl Validation<'_> {
     }
 
     /// Green counts on the head only.
-    async fn served(&self) -> Result<(), Halt> {
-        for _ in 0..READINGS {
-            let revision = match self.project.staging {
-                Staging::Agent { .. } => {
-                    self.bench.have("deployed revision", |have| &have.deployed_revision)?
-                }
-                Staging::Static { .. } | Staging::Start { .. } => {
-                    self.bench.rooms.staging.revision(&self.bench.task().id).await?
-                }
-            };
-            if revision != *self.head {
-                let why = format!("staging serves {revision} instead of {}", self.head);
-                return Err(Halt::failed(Reason::StaleStaging, why));
-            }
-        }
-        Ok(())
+    async fn served(&self, at: &str) -> Result<(), Halt> {
+        let word = self.bench.workflow().artifacts.deployed_revision.as_ref();
+        served::must_be(self.bench, self.project, at, self.head, word).await
     }
 }
 

@@ -17,6 +17,20 @@ pub const PROTECTED: [&str; 10] = [
     "azure-pipelines.yml",
     ".gitmodules",
 ];
+/// Lock files, in whatever directory: they pin what tests, builds and users run, the test tool among it.
+const LOCKS: [&str; 11] = [
+    "package-lock.json",
+    "npm-shrinkwrap.json",
+    "yarn.lock",
+    "pnpm-lock.yaml",
+    "bun.lock",
+    "bun.lockb",
+    "poetry.lock",
+    "uv.lock",
+    "pdm.lock",
+    "Pipfile.lock",
+    "pylock.toml",
+];
 /// Where the tests of all tasks live.
 const TESTS: &str = "tests/e2e/";
 /// Most binary files that are let pass in one change; pictures of a page are fine, a binary dump is not.
@@ -30,6 +44,7 @@ pub(super) fn all(review: &Review<'_>, change: &[File]) -> Vec<Finding> {
         empty(&own),
         other_tests(&own),
         protected(review, &own),
+        locks(review, &own),
         size(review, &own),
         links(&own),
         conflicts(&own),
@@ -83,6 +98,20 @@ fn protected(review: &Review<'_>, own: &[&File]) -> Vec<Finding> {
         .filter_map(|file| Some((file, hit(&file.path)?)))
         .map(|(file, rule)| {
             error(Some(&file.path), None, format!("`{rule}` is protected: no change may touch it"))
+        })
+        .collect()
+}
+
+fn locks(review: &Review<'_>, own: &[&File]) -> Vec<Finding> {
+    let allowed = |path: &str| review.project.allow_paths.iter().any(|rule| covers(rule, path));
+    let touched = own.iter().filter(|file| {
+        let name = file.path.rsplit('/').next().unwrap_or_default();
+        LOCKS.contains(&name) && !allowed(&file.path)
+    });
+    touched
+        .map(|file| {
+            let why = "a lock file decides what is run, the test tool included: the project can allow it in `allow_paths`";
+            error(Some(&file.path), None, why.to_owned())
         })
         .collect()
 }

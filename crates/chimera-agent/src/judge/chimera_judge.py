@@ -68,6 +68,11 @@ def _launch(original, self, **kwargs):
 
 def _new_context(original, self, **kwargs):
     __tracebackhide__ = True
+    # As people's browsers call themselves, which have a window: an application must not tell a test from them.
+    kwargs["user_agent"] = (
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+        f"Chrome/{self.version.split('.')[0]}.0.0.0 Safari/537.36"
+    )
     context = original(self, **kwargs)
     context.on("request", _request_begins)
     context.on("requestfinished", _request_ends)

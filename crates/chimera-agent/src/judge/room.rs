@@ -27,7 +27,9 @@ const FILES_PER_KIND: usize = limits::TESTS_PER_FILE;
 
 /// What the browser is started with: no graphics card, no small /dev/shm of a container, no talking home, and
 /// nothing that goes around the proxy.
-const BROWSER_ARGS: [&str; 10] = [
+const BROWSER_ARGS: [&str; 11] = [
+    // An application must not show a test what it does not show to people.
+    "--disable-blink-features=AutomationControlled",
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--disable-background-networking",

@@ -13,14 +13,28 @@ const ANSWER_BYTES: u64 = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
+    pub(super) head: String,
     pub(super) body: String,
 }
 
-/// GETs a path from a server on 127.0.0.1. HTTP/1.0, so that the end of the answer is the end of the stream.
+impl Answer {
+    /// The value of a header.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let mut fields = self.head.lines().filter_map(|line| line.split_once(':'));
+        fields.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
+}
+
+/// GETs a path from a server on 127.0.0.1.
 pub(super) async fn get(port: u16, path: &str) -> std::io::Result<Answer> {
+    get_from(&format!("127.0.0.1:{port}"), path).await
+}
+
+/// GETs a path from a server. HTTP/1.0, so that the end of the answer is the end of the stream.
+pub(super) async fn get_from(authority: &str, path: &str) -> std::io::Result<Answer> {
     let asked = async {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        let request = format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
+        let mut stream = TcpStream::connect(authority).await?;
+        let request = format!("GET {path} HTTP/1.0\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut bytes = Vec::new();
         stream.take(ANSWER_BYTES).read_to_end(&mut bytes).await?;
@@ -34,5 +48,5 @@ fn parse(bytes: &[u8]) -> std::io::Result<Answer> {
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n").ok_or_else(bad)?;
     let status = head.split_whitespace().nth(1).and_then(|code| code.parse().ok()).ok_or_else(bad)?;
-    Ok(Answer { status, body: body.to_owned() })
+    Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
 }

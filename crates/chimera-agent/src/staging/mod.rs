@@ -2,12 +2,16 @@
 //!
 //! One deployment per task; a new one replaces the old one at the same port, so that the base and the head of a
 //! branch are judged at one origin. Map: [`Staging`] keeps the deployments, `records` what is on disk about them, `site` serves
-//! static files, `app` starts a project's own server, `http` asks the origin what it serves.
+//! static files, `app` starts a project's own server, `http` asks the
+//! origin what it serves, `told` asks a deployment that somebody else made.
 
 mod app;
 mod http;
 mod records;
 mod site;
+mod told;
+
+pub use told::told_at;
 
 use self::records::{Record, Records};
 use crate::process::Server;

@@ -39,24 +39,23 @@ fn agent(name: &str, argv: &[&str]) -> Agent {
 
 impl Bench {
     fn new(projects: impl FnOnce(&Path) -> Vec<Project>, coder: Agent) -> Self {
-        Self::with(projects, agent("builtin", &[]), coder)
+        Self::with(projects, [(Role::Coder, coder)])
     }
 
-    fn with(projects: impl FnOnce(&Path) -> Vec<Project>, tester: Agent, coder: Agent) -> Self {
+    /// With these agents; the built-in ones have the other roles.
+    fn with<const N: usize>(projects: impl FnOnce(&Path) -> Vec<Project>, cast: [(Role, Agent); N]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let data_dir = dir.path().join("data");
         std::fs::create_dir_all(&data_dir).expect("a data directory");
         let environment: BTreeMap<String, String> = std::env::vars().collect();
-        let builtin = || vec![agent("builtin", &[])];
+        let mut roles: BTreeMap<Role, Vec<Agent>> =
+            Role::ALL.into_iter().map(|role| (role, vec![agent("builtin", &[])])).collect();
+        let agents = cast.iter().map(|(_, agent)| (agent.name.clone(), agent.clone())).collect();
+        roles.extend(cast.map(|(role, agent)| (role, vec![agent])));
         let settings = Settings {
             projects: projects(dir.path()),
-            roles: BTreeMap::from([
-                (Role::E2eTester, vec![tester]),
-                (Role::Coder, vec![coder]),
-                (Role::Guardian, builtin()),
-                (Role::Deployment, builtin()),
-            ]),
-            agents: BTreeMap::new(),
+            roles,
+            agents,
             tools: Search { tools_dir: tools_dir(), env: environment.clone(), ..Search::default() },
             environment,
             green_runs: 2,
@@ -72,7 +71,13 @@ impl Bench {
     }
 
     async fn deliver(&self, project: &str, feature: &str, acceptance: &[&str]) -> Ended {
+        // Nothing listens there.
+        self.deliver_to("http://127.0.0.1:1/", project, feature, acceptance).await
+    }
+
+    async fn deliver_to(&self, target: &str, project: &str, feature: &str, acceptance: &[&str]) -> Ended {
         let mut task = task(project, feature, acceptance);
+        task.request.target_url = target.to_owned();
         let mut evidence = Vec::new();
         let tick = Tick { now: UnixMillis(1), jitter: 0.0 };
         let policy = Policy::default();
@@ -333,7 +338,10 @@ fn author(source: &str) -> Agent {
 
 async fn refused(source: &str) -> (Option<Reason>, String) {
     let coder = agent("idle", &["sh", "-c", "exit 1"]);
-    let bench = Bench::with(|dir| vec![shop(dir, static_site(), &[PAGE])], author(source), coder);
+    let bench = Bench::with(
+        |dir| vec![shop(dir, static_site(), &[PAGE])],
+        [(Role::E2eTester, author(source)), (Role::Coder, coder)],
+    );
     let ended = bench.deliver("shop", "Visitors see the hours", &[]).await;
     (ended.task.workflow.reason, ended.task.workflow.error.unwrap_or_default())
 }
@@ -357,4 +365,63 @@ async fn a_test_that_says_nothing_of_the_application_is_refused() {
         error.starts_with("test_x passes on a blank page: it says nothing about the application"),
         "{error}"
     );
+}
+
+/// What an honest coder does for "Open daily".
+fn opener() -> (Role, Agent) {
+    let script = "sed -i 's|</main>|<p>Open daily</p></main>|' index.html; echo '{\"outcome\":\"passed\"}' > $CHIMERA_OUTCOME";
+    (Role::Coder, agent("coder", &["sh", "-c", script]))
+}
+
+async fn reviewed(script: &str) -> String {
+    let guardian = (Role::Guardian, agent("reviewer", &["sh", "-c", script]));
+    let bench = Bench::with(|dir| vec![shop(dir, static_site(), &[PAGE])], [opener(), guardian]);
+    let ended = bench.deliver("shop", "Visitors see the hours", &["see text \"Open daily\""]).await;
+    assert_ne!(ended.task.status, Status::Completed, "{:?}", ended.task.workflow);
+    ended.task.workflow.error.unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_review_of_another_commit_is_none() {
+    let script =
+        format!("echo '{{\"outcome\":\"passed\",\"commit\":\"{}\"}}' > $CHIMERA_OUTCOME", "0".repeat(40));
+    let error = reviewed(&script).await;
+    assert!(
+        error.contains("speaks of commit 0000000000000000000000000000000000000000, but it was shown"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_review_of_what_the_reviewer_has_changed_is_none() {
+    let script =
+        "chmod u+w index.html; echo better >> index.html; echo '{\"outcome\":\"passed\"}' > $CHIMERA_OUTCOME";
+    let error = reviewed(script).await;
+    assert!(error.contains("changed `index.html` in the copy that it reviewed"), "{error}");
+}
+
+/// A delivery by an agent that says `origin` serves the head.
+async fn deployed_at(origin: &str) -> Ended {
+    let script = format!(
+        "head=$(sed -n 's/.*\"head_commit\": \"\\([0-9a-f]*\\)\".*/\\1/p' $CHIMERA_ASSIGNMENT)\n\
+         echo '{{\"outcome\":\"passed\",\"deployment_url\":\"{origin}\",\"revision\":\"'$head'\"}}' > $CHIMERA_OUTCOME"
+    );
+    let deployer = (Role::Deployment, agent("deployer", &["sh", "-c", &script]));
+    let staging =
+        HowToStage::Agent { agent: "deployer".to_owned(), revision: Some("/index.html".to_owned()) };
+    let bench = Bench::with(|dir| vec![shop(dir, staging, &[PAGE])], [opener(), deployer]);
+    let origin = origin.to_owned();
+    bench.deliver_to(&origin, "shop", "Visitors see the hours", &["see text \"Open daily\""]).await
+}
+
+#[tokio::test]
+async fn an_agent_that_left_the_old_deployment_in_place_is_found_out() {
+    let old = format!("<meta name=\"revision\" content=\"{}\"><h1>Shop</h1>", "a".repeat(40));
+    let site = axum::Router::new().fallback(move || std::future::ready(axum::response::Html(old.clone())));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, site).await });
+    let ended = deployed_at(&origin).await;
+    assert_eq!(ended.task.workflow.reason, Some(Reason::StaleStaging), "{:?}", ended.task.workflow);
+    assert_eq!(ended.task.workflow.failed_in, Some(Phase::StagingDeployment));
 }

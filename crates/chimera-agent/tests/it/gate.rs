@@ -69,3 +69,18 @@ async fn nothing_but_the_origin_and_declared_hosts_is_reached() {
     let run = bench.judge.run(&trial, &CancellationToken::new()).await.unwrap();
     assert_eq!(only(&run.report).0, TestStatus::Passed);
 }
+
+#[tokio::test]
+async fn an_application_cannot_tell_the_browser_from_that_of_people() {
+    let bench = Bench::new().await;
+    let source = body(
+        "page.goto('/')\n\
+         assert page.evaluate('navigator.webdriver') is False, page.evaluate('navigator.webdriver')\n\
+         agent = page.evaluate('navigator.userAgent')\n\
+         assert 'Headless' not in agent and 'Chrome/' in agent, agent\n\
+         brands = page.evaluate('JSON.stringify(navigator.userAgentData)')\n\
+         assert 'Headless' not in str(brands), brands\n\
+         assert page.request.get('/').ok\nexpect(page).to_have_title('Shop')",
+    );
+    assert_eq!(only(&bench.report(&source).await), (TestStatus::Passed, 5, ""));
+}

@@ -169,3 +169,13 @@ async fn the_projects_own_checks_decide_too() {
     let verdict = house.reviewed().await.expect("a verdict");
     assert_eq!(verdict.summary, "approved: 2 files changed, 1 checks of the project passed");
 }
+
+#[tokio::test]
+async fn lock_files_stay_unless_the_project_lets_them_change() {
+    let found = House::stopped(&[("web/package-lock.json", "{}\n")]).await.unwrap_or_default();
+    assert!(found.contains("a lock file decides what is run"), "{found}");
+    let mut house = House::new();
+    write(house.repo(), &[("web/package-lock.json", "{}\n"), ("about.html", "x\n")]);
+    house.project.allow_paths = vec!["web/package-lock.json".to_owned()];
+    assert!(house.reviewed().await.expect("a verdict").approved());
+}

@@ -82,7 +82,9 @@ pub async fn rerun(checked: &Checked, means: &Means<'_>) -> Result<Vec<String>, 
         return Err(impossible("the bundle proves no delivery"));
     };
     let staging = match &checked.dossier.project.staging {
-        Some(Spec::Agent { agent }) => return Err(impossible(format!("the agent `{agent}` deployed it"))),
+        Some(Spec::Agent { agent, .. }) => {
+            return Err(impossible(format!("the agent `{agent}` deployed it")));
+        }
         Some(Spec::Static { static_dir }) if !is_below(static_dir) => {
             return Err(impossible(format!("`{static_dir}` is no directory of the repository")));
         }

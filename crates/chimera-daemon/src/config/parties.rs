@@ -163,10 +163,13 @@ fn checked_hosts(hosts: Vec<String>, key: &str) -> Result<Vec<String>, ConfigErr
 
 fn staging(file: file::Staging, key: &str, agents: &BTreeMap<String, Agent>) -> Result<Staging, ConfigError> {
     let key = format!("{key}.staging");
-    let only_with_start = file.build.is_some() || file.ready.is_some() || file.revision.is_some();
+    let only_with_start = file.build.is_some() || file.ready.is_some();
+    if file.revision.is_some() && file.start.is_none() && file.agent.is_none() {
+        return Err(ConfigError::value(key, "`revision` goes with `start` or `agent`"));
+    }
     match (file.static_dir, file.start, file.agent) {
         (_, None, _) if only_with_start => {
-            Err(ConfigError::value(key, "`build`, `ready` and `revision` go with `start`"))
+            Err(ConfigError::value(key, "`build` and `ready` go with `start`"))
         }
         (None, Some(start), None) => {
             let ready = file.ready.unwrap_or_else(|| "/".to_owned());
@@ -174,7 +177,7 @@ fn staging(file: file::Staging, key: &str, agents: &BTreeMap<String, Agent>) -> 
         }
         (None, None, Some(agent)) => {
             self::agent(agents, &agent, &key)?;
-            Ok(Staging::Agent { agent })
+            Ok(Staging::Agent { agent, revision: file.revision })
         }
         (Some(static_dir), None, None) => Ok(Staging::Static { static_dir }),
         (None, None, None) => Ok(Staging::Static { static_dir: ".".to_owned() }),
