@@ -73,6 +73,8 @@ pub struct Project {
     pub allow_hosts: Vec<String>,
     /// Commands that the built-in guardian runs in a copy of the change, by `sh -c`.
     pub checks: Vec<String>,
+    /// The suite that it has: what newly fails in it with a change sends the change back.
+    pub suite: Option<Suite>,
     /// Paths (a file, or a directory with everything in it) that no change may touch.
     pub protected: Vec<String>,
     /// Paths that a change may touch although they are protected everywhere.
@@ -83,6 +85,15 @@ pub struct Project {
     pub staging: Staging,
     /// Whether the proven branch is pushed to `repo`.
     pub push: bool,
+}
+
+/// The tests that a project already has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suite {
+    /// The command, run by `sh -c` in a copy of a commit.
+    pub command: String,
+    /// Where in the copy it leaves a JUnit report; without one its exit code is all that is known.
+    pub report: Option<String>,
 }
 
 impl Project {
@@ -97,6 +108,7 @@ impl Project {
             host: None,
             allow_hosts: Vec::new(),
             checks: Vec::new(),
+            suite: None,
             protected: Vec::new(),
             allow_paths: Vec::new(),
             max_diff_lines,

@@ -15,6 +15,7 @@ mod review;
 mod served;
 mod site;
 mod snapshot;
+mod suite;
 mod trial;
 mod validate;
 

@@ -6,6 +6,7 @@ use super::generate::load;
 use super::halt::Halt;
 use super::served;
 use super::site;
+use super::suite;
 use super::trial::{self, Frozen, Stage};
 use crate::judge::{Scene, fingerprint};
 use crate::spec::{Project, Staging};
@@ -70,6 +71,8 @@ impl Validation<'_> {
     /// Runs the test as often as needed, reading before and after which revision is served; then once more on
     /// the unchanged application.
     async fn green(&self) -> Result<GreenProof, Halt> {
+        let base = self.bench.have("base commit", |have| &have.base_commit)?;
+        suite::must_hold(self.bench, self.project, self.worktree, (&base, self.head)).await?;
         let needed = self.bench.settings().green_runs.max(1);
         let passes = self.passes(needed).await?;
         GreenProof::passes(&self.red, &passes, needed).map_err(|why| not_green_halt(&why, &passes))?;

@@ -2,7 +2,7 @@
 
 use chimera_agent::delivery::{Delivery, Settings};
 use chimera_agent::runner::{Attempt, Fence, Runner};
-use chimera_agent::spec::{Agent, Project, Protocol, Staging as HowToStage};
+use chimera_agent::spec::{Agent, Project, Protocol, Staging as HowToStage, Suite};
 use chimera_agent::staging::Staging;
 use chimera_agent::toolchain::Search;
 use chimera_agent::vault::Vault;
@@ -424,4 +424,35 @@ async fn an_agent_that_left_the_old_deployment_in_place_is_found_out() {
     let ended = deployed_at(&origin).await;
     assert_eq!(ended.task.workflow.reason, Some(Reason::StaleStaging), "{:?}", ended.task.workflow);
     assert_eq!(ended.task.workflow.failed_in, Some(Phase::StagingDeployment));
+}
+
+/// Delivers with a suite that wants the page to have `<h1>Shop</h1>`, and a second test that never passes.
+async fn with_suite(coder: &str) -> (Task, Vec<String>) {
+    let command = "if grep -q '<h1>Shop</h1>' index.html; then mark=; else mark='<failure message=\"no heading\"/>'; fi\n\
+        echo \"<testcase name='old'><error/></testcase><testcase name='heading'>$mark</testcase>\" > out.xml; exit 1";
+    let suite = Suite { command: command.to_owned(), report: Some("out.xml".to_owned()) };
+    let coder = agent(
+        "coder",
+        &["sh", "-c", &format!("{coder}; echo '{{\"outcome\":\"passed\"}}' > $CHIMERA_OUTCOME")],
+    );
+    let project = |dir: &Path| Project { suite: Some(suite), ..shop(dir, static_site(), &[PAGE]) };
+    let bench = Bench::with(|dir| vec![project(dir)], [(Role::Coder, coder)]);
+    let ended = bench.deliver("shop", "Visitors see the hours", &["see text \"Open daily\""]).await;
+    (ended.task, ended.evidence.into_iter().map(|file| file.name).collect())
+}
+
+#[tokio::test]
+async fn what_newly_fails_in_the_suite_of_the_project_sends_the_change_back() {
+    let breaks = "sed -i 's|<h1>Shop</h1></main>|<h1>Sh0p</h1><p>Open daily</p></main>|; s/$/ /' index.html";
+    let (task, names) = with_suite(breaks).await;
+    assert_eq!(task.workflow.reason, Some(Reason::NotGreen), "{:?}", task.workflow);
+    let error = task.workflow.error.unwrap_or_default();
+    assert!(error.starts_with("heading fails with the change and did not without it"), "{error}");
+    assert!(
+        names.contains(&"suite-base.log".to_owned()) && !names.contains(&"green-1.log".to_owned()),
+        "{names:?}"
+    );
+    // What failed before may fail after.
+    let (task, _) = with_suite("sed -i 's|</main>|<p>Open daily</p></main>|' index.html").await;
+    assert_eq!(task.status, Status::Completed, "{:?}", task.workflow);
 }

@@ -122,6 +122,8 @@ pub(super) struct Project {
     pub(super) allow_hosts: Vec<String>,
     #[serde(default)]
     pub(super) checks: Vec<String>,
+    pub(super) suite: Option<String>,
+    pub(super) suite_report: Option<String>,
     #[serde(default)]
     pub(super) protected: Vec<String>,
     #[serde(default)]

@@ -2,7 +2,7 @@
 
 use super::check::{role, unknown};
 use super::{ConfigError, file};
-use chimera_agent::spec::{Agent, E2e, Project, Protocol, Staging};
+use chimera_agent::spec::{Agent, E2e, Project, Protocol, Staging, Suite};
 use chimera_core::Role;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -122,6 +122,7 @@ fn checked_project(
         host: project.host.map(|host| checked_host(host, &format!("{key}.host"))).transpose()?,
         allow_hosts: checked_hosts(project.allow_hosts, &format!("{key}.allow_hosts"))?,
         checks: project.checks,
+        suite: suite(project.suite, project.suite_report, key)?,
         protected: project.protected,
         allow_paths: project.allow_paths,
         max_diff_lines: project.max_diff_lines.unwrap_or(DIFF_LINES),
@@ -133,6 +134,16 @@ fn checked_project(
 pub(super) fn repository(place: String, home: &Path) -> String {
     let is_url = place.contains("://") || place.starts_with("git@");
     if is_url { place } else { home.join(place).to_string_lossy().into_owned() }
+}
+
+fn suite(command: Option<String>, report: Option<String>, key: &str) -> Result<Option<Suite>, ConfigError> {
+    match (command, report) {
+        (None, Some(_)) => Err(ConfigError::value(
+            format!("{key}.suite_report"),
+            "it goes with `suite`, the command that leaves it",
+        )),
+        (command, report) => Ok(command.map(|command| Suite { command, report })),
+    }
 }
 
 fn e2e(name: Option<&str>, key: &str) -> Result<E2e, ConfigError> {
