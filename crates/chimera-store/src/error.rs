@@ -78,6 +78,17 @@ pub enum StoreError {
         /// The migration.
         version: i64,
     },
+    /// The queue was closed, because it lives in another database now.
+    #[error(
+        "this queue was moved to another database: start the daemon on that one, or open this one again with `chimera-daemon export --reopen`"
+    )]
+    Moved,
+    /// An export cannot be written or read.
+    #[error("{0}")]
+    Transfer(String),
+    /// The database is to be filled, but has tasks.
+    #[error("the database has tasks already: import into an empty one")]
+    NotEmpty,
     /// Another process holds the database; the same again may work.
     #[error("the database is busy; try again")]
     Busy,

@@ -2,11 +2,12 @@
 //!
 //! A [`Store`] runs closures: [`Store::write`] on the one writer thread, which commits many of them at once,
 //! [`Store::read`] on connections of their own. Closures see [`Tx`] and [`ReadTx`], never the driver. Map:
-//! [`submit`] accepts tasks, [`batch`] many at once, [`queue`] claims, extends and rescues them, [`settle`] records what came of them, [`lease`]
-//! tells whether one holds, [`home`] keeps them where their branch is, [`steer`] is what people do to them, [`times`] ends those whose time is up, [`after`]
-//! makes them wait for each other, [`dead`] is about those that failed, [`prune`] removes what ended long ago,
-//! [`read`] answers questions; `group` is one transaction of the writer, `change` what many callers change by one
-//! statement, [`sim`] a database for simulations, `session` is
+//! [`submit`] accepts tasks, [`batch`] many at once, [`queue`] claims, extends and rescues them, [`settle`] records
+//! what came of them, [`lease`] tells whether one holds, [`home`] keeps them where their branch is, [`steer`] is what
+//! people do to them, [`times`] ends those whose time is up, [`after`] makes them wait for each other, [`dead`] is
+//! about those that failed, [`prune`] removes what ended long ago, [`moved`] and [`transfer`] take a queue to another
+//! database, [`read`] answers questions; `group` is one transaction of the writer, `change` what many callers change
+//! by one statement, [`sim`] a database for simulations, `session` is
 //! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam.
 
 pub mod after;
@@ -20,6 +21,7 @@ pub mod home;
 mod journal;
 pub mod lease;
 mod migrate;
+pub mod moved;
 mod plant;
 mod postgres;
 pub mod prune;
@@ -38,6 +40,7 @@ mod store;
 pub mod submit;
 mod task_row;
 pub mod times;
+pub mod transfer;
 mod tx;
 mod writer;
 
@@ -45,5 +48,6 @@ pub use database::{Database, PostgresServer};
 pub use error::StoreError;
 pub use plant::Plant;
 pub use row::{Row, Value};
+pub use sqlite::copy_file;
 pub use store::{Options, Store};
 pub use tx::{ReadTx, Tx};

@@ -19,6 +19,11 @@ const RECORD: &str = "INSERT INTO schema_migrations (version, sha256) VALUES ($1
 /// What the migrations call the type of a row number that the database gives.
 const ROW_NUMBER: &str = "INTEGER PRIMARY KEY";
 
+/// The schema of this version.
+pub(crate) fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
 /// Brings the schema up to date, or says why not; `place` names the database in the complaint.
 pub(crate) fn run(session: &dyn Session, place: &str, migrate: bool) -> Result<(), StoreError> {
     session.batch(session.dialect().begin_write)?;
@@ -35,7 +40,7 @@ fn bring_up(session: &dyn Session, place: &str, migrate: bool) -> Result<(), Sto
     }
     session.batch(CREATE)?;
     let found = session.query(VERSION, &[])?.first().map_or(Ok(0), |row| row.int(0))?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = newest();
     if found > known {
         return Err(StoreError::Newer { place: place.to_owned(), found, known });
     }

@@ -52,6 +52,18 @@ pub(crate) struct Dialect {
     pub(crate) disconnect: Option<&'static str>,
     /// Leave the database no room to grow, and all of it again, where it is a file.
     pub(crate) room: Option<[&'static str; 2]>,
+    /// Names of tables and columns, and the column's place in the primary key, or 0.
+    pub(crate) tables: &'static str,
+    /// Run before a queue is closed, so that nobody is in the middle of a change.
+    pub(crate) lock_tasks: Option<&'static str>,
+    /// Makes the database refuse every change of a task.
+    pub(crate) close: &'static [&'static str],
+    /// Whether it does.
+    pub(crate) is_closed: &'static str,
+    /// Undoes it.
+    pub(crate) reopen: &'static [&'static str],
+    /// Run after rows with numbers of their own were added, so that the next numbers come after them.
+    pub(crate) go_on_numbering: Option<&'static str>,
     /// The type of a row number that the database gives.
     pub(crate) row_number: &'static str,
     /// Run after the migrations; may be repeated.

@@ -1,7 +1,7 @@
 //! What closures see of a transaction.
 
 use crate::change::{Change, Statement};
-use crate::session::Session;
+use crate::session::{Dialect, Session};
 use crate::{Row, StoreError, Value};
 use chimera_core::UnixMillis;
 use std::ops::Deref;
@@ -38,6 +38,11 @@ impl<'a> ReadTx<'a> {
         Ok(self.query(sql, params)?.into_iter().next())
     }
 
+    /// Where the databases differ.
+    pub(crate) fn dialect(&self) -> &'static Dialect {
+        self.session.dialect()
+    }
+
     pub(crate) fn server_time(&self) -> Result<Option<UnixMillis>, StoreError> {
         let Some(sql) = self.session.dialect().server_time else { return Ok(None) };
         self.first(sql, &[])?.map(|row| row.int(0).map(UnixMillis)).transpose()
@@ -69,6 +74,11 @@ impl<'a> Tx<'a> {
     pub fn fill(&mut self, full: bool) -> Result<(), StoreError> {
         let sql = self.read.session.dialect().room.map(|[none, all]| if full { none } else { all });
         sql.map_or(Ok(()), |sql| self.query(sql, &[]).map(drop))
+    }
+
+    /// Runs a statement of the dialect.
+    pub(crate) fn batch(&self, sql: &str) -> Result<(), StoreError> {
+        self.read.session.batch(sql)
     }
 
     /// The rows of a `SELECT`, kept from being changed by others until the commit; those that another

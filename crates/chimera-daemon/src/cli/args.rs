@@ -4,7 +4,7 @@ mod care;
 mod submit;
 mod task;
 
-pub(super) use care::{DeadChoice, DeadFilter, DeadLetters, Prune};
+pub(super) use care::{DeadChoice, DeadFilter, DeadLetters, Export, Prune};
 pub(super) use submit::Submit;
 pub(super) use task::{Evidence, List, Logs, Priority, Retry, TaskArg};
 
@@ -123,6 +123,18 @@ pub(super) enum Command {
     },
     /// Create the database or bring it up to date
     Migrate,
+    /// Copy database, evidence and repositories, also while the daemon works
+    Backup {
+        /// A directory that is new or empty
+        dir: PathBuf,
+    },
+    /// Write the queue into a file, to move it to another database
+    Export(Export),
+    /// Fill the empty database of the configuration from an export, all or nothing
+    Import {
+        /// What `export` has written
+        file: PathBuf,
+    },
     /// Remove what ended long ago, as the daemon does every hour
     Prune(Prune),
     /// Measure queue and engine on this machine, with agents that do nothing

@@ -18,6 +18,7 @@ mod style;
 mod submit;
 mod timeline;
 mod torture;
+mod transfer;
 mod validate;
 mod verify;
 mod watch;
@@ -94,6 +95,9 @@ fn run(Cli { global, command }: Cli) -> Result<End> {
         Command::Init { dir } => machine::init(&dir, global.json),
         Command::Migrate => machine::migrate(&global),
         Command::DeadLetters { command } => dead::dead_letters(&connect(&global)?, command, global.json),
+        Command::Export(args) => transfer::export(&global, &args),
+        Command::Import { file } => transfer::import(&global, &file),
+        Command::Backup { dir } => transfer::backup(&global, &dir),
         Command::Prune(args) => machine::prune(&global, &args),
         Command::Bench { tasks, workers, depth, database } => {
             let database = database.map(|url| machine::database(&url)).transpose()?;

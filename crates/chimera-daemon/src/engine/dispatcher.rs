@@ -3,10 +3,12 @@
 //! It registers its interest in changes, looks, then sleeps: on a commit anywhere, on the end of a worker, on
 //! its heartbeat, on the next retry time, at the latest on the poll interval.
 
+use super::running::Running;
 use super::worker::{Brake, Stop, work};
 use super::{Context, Settings};
 use chimera_agent::process::reap_orphans;
 use chimera_core::{Task, TaskId, UnixMillis};
+use chimera_store::StoreError;
 use chimera_store::home;
 use chimera_store::queue::{self, Claim};
 use std::collections::{HashMap, HashSet};
@@ -32,19 +34,8 @@ pub(super) struct Dispatcher {
     next_ready: Option<UnixMillis>,
     /// When to look for cancellations, if something was committed since the last look.
     look_at: Option<Instant>,
-}
-
-struct Running {
-    task: TaskId,
-    brake: Brake,
-    deadline: Option<UnixMillis>,
-}
-
-impl Running {
-    /// Its deadline, unless it is being stopped already.
-    fn deadline_ahead(&self) -> Option<UnixMillis> {
-        self.deadline.filter(|_| !self.brake.is_pulled())
-    }
+    /// The queue was found closed, and that was told.
+    moved: bool,
 }
 
 impl Dispatcher {
@@ -57,6 +48,7 @@ impl Dispatcher {
             last_beat: Instant::now(),
             next_ready: None,
             look_at: None,
+            moved: false,
         }
     }
 
@@ -72,7 +64,8 @@ impl Dispatcher {
                 self.ended(ended);
             }
             self.claim().await;
-            self.stop_overdue();
+            let time = self.context.clock.now();
+            self.running.values().for_each(|running| running.stop_if_overdue(time));
             let nap = tokio::time::sleep(self.nap());
             tokio::select! {
                 biased;
@@ -125,8 +118,10 @@ impl Dispatcher {
         match claimed {
             Ok((tasks, next)) => {
                 self.next_ready = next;
+                self.moved = false;
                 tasks.into_iter().for_each(|task| self.start(task));
             }
+            Err(StoreError::Moved) => self.moved(),
             Err(err) => tracing::error!(error = %err, "cannot claim tasks; trying again at the next poll"),
         }
     }
@@ -192,6 +187,7 @@ impl Dispatcher {
                 let held: HashSet<TaskId> = held.into_iter().map(|held| held.id).collect();
                 self.stop_where(Stop::LeaseLost, |task| !held.contains(task));
             }
+            Err(StoreError::Moved) => self.moved(),
             Err(err) => {
                 tracing::error!(error = %err, "cannot extend leases");
                 if self.last_beat.elapsed() >= self.settings().lease {
@@ -231,11 +227,12 @@ impl Dispatcher {
         }
     }
 
-    /// Stops the running tasks whose deadline has passed.
-    fn stop_overdue(&self) {
-        let now = self.context.clock.now();
-        let overdue = self.running.values().filter(|running| running.deadline.is_some_and(|at| at <= now));
-        overdue.for_each(|running| running.brake.pull(Stop::Deadline));
+    /// The queue lives in another database now: whoever works there takes the tasks over.
+    fn moved(&mut self) {
+        if !std::mem::replace(&mut self.moved, true) {
+            tracing::error!("{}", StoreError::Moved);
+        }
+        self.stop_where(Stop::LeaseLost, |_| true);
     }
 
     fn stop_where(&self, why: Stop, which: impl Fn(&TaskId) -> bool) {

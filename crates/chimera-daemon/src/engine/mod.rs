@@ -12,6 +12,7 @@ mod fence;
 mod home;
 mod limit;
 mod owner;
+mod running;
 mod worker;
 
 use crate::seams::{Clock, Dice};

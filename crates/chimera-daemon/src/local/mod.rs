@@ -1,5 +1,6 @@
 //! Commands that work on this machine, without a running daemon: what is missing, how to get it, what it can do.
 
+mod backup;
 mod bench;
 mod demo;
 mod doctor;
@@ -7,7 +8,9 @@ mod init;
 mod prune;
 mod setup;
 mod torture;
+mod transfer;
 
+pub use backup::{Copied, backup};
 pub use bench::{Figure, Plan, bench};
 pub use demo::{Stage, stage};
 pub use doctor::doctor;
@@ -18,6 +21,7 @@ pub use setup::setup;
 pub use torture::{
     Audit, Excuse, Findings, Incarnation, Progress, Torture, Violation, run_daemon, search, torture,
 };
+pub use transfer::{RowsSoFar, Source, drawn, export, import, quiet, reopen};
 
 use crate::config::Config;
 use crate::wiring;

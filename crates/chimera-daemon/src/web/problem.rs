@@ -173,9 +173,11 @@ impl Problem {
                 problem.retry_after = Some(RETRY_LATER);
                 problem
             }
-            StoreError::Busy | StoreError::Closed | StoreError::Unreachable(_) | StoreError::Open { .. } => {
-                Self::unavailable(detail)
-            }
+            StoreError::Busy
+            | StoreError::Closed
+            | StoreError::Moved
+            | StoreError::Unreachable(_)
+            | StoreError::Open { .. } => Self::unavailable(detail),
             _ => {
                 tracing::error!(error = %detail, "the store failed");
                 Self::internal()

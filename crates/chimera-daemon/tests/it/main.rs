@@ -19,4 +19,5 @@ mod shows;
 mod sim;
 mod stage;
 mod times;
+mod transfer;
 mod trouble;

@@ -165,6 +165,9 @@ fn is_lost(err: &postgres::Error) -> bool {
         })
 }
 
+/// What the triggers of a closed queue raise.
+const MOVED: &str = "CH001";
+
 /// What the caller does next.
 fn classify(err: &postgres::Error) -> StoreError {
     let passing = [
@@ -176,6 +179,7 @@ fn classify(err: &postgres::Error) -> StoreError {
         SqlState::TOO_MANY_CONNECTIONS,
     ];
     match err.code() {
+        Some(code) if code.code() == MOVED => StoreError::Moved,
         _ if is_lost(err) => StoreError::Unreachable(describe(err)),
         Some(code) if passing.contains(code) => StoreError::Busy,
         Some(code) if *code == SqlState::DISK_FULL => StoreError::Full,

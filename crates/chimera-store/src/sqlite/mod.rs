@@ -4,7 +4,7 @@ mod watch;
 
 use crate::session::{Connect, Dialect, Session};
 use crate::store::Watcher;
-use crate::{Row, StoreError, Value};
+use crate::{Database, Row, StoreError, Value};
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql};
@@ -37,6 +37,17 @@ static DIALECT: Dialect = Dialect {
     disconnect: None,
     // It is never made smaller than it is.
     room: Some(["PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1073741823"]),
+    tables: "SELECT m.name, p.name, p.pk FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS p \
+        WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite!_%' ESCAPE '!' AND m.name <> 'schema_migrations' ORDER BY m.name, p.cid",
+    lock_tasks: None,
+    close: &[
+        "CREATE TRIGGER tasks_moved_1 BEFORE INSERT ON tasks BEGIN SELECT RAISE(ABORT, 'chimera: moved'); END",
+        "CREATE TRIGGER tasks_moved_2 BEFORE UPDATE ON tasks BEGIN SELECT RAISE(ABORT, 'chimera: moved'); END",
+        "CREATE TRIGGER tasks_moved_3 BEFORE DELETE ON tasks BEGIN SELECT RAISE(ABORT, 'chimera: moved'); END",
+    ],
+    is_closed: "SELECT COUNT(*) FROM sqlite_master WHERE type = 'trigger' AND name = 'tasks_moved_1'",
+    reopen: &["DROP TRIGGER tasks_moved_1", "DROP TRIGGER tasks_moved_2", "DROP TRIGGER tasks_moved_3"],
+    go_on_numbering: None,
     row_number: "INTEGER PRIMARY KEY",
     tuning: &[],
 };
@@ -54,6 +65,24 @@ pub(crate) fn reading(path: PathBuf) -> Arc<Connect> {
 /// Notices commits of other processes; ours are theirs to notice in the same way.
 pub(crate) fn watch(path: &Path, changes: signal::Sender<u64>) -> Result<Watcher, StoreError> {
     Ok(Box::new(watch::Watcher::start(path, changes)?))
+}
+
+/// Copies a database that is in use, as one snapshot, and looks whether the copy is sound. Nobody is held up,
+/// but the WAL grows while it lasts.
+///
+/// # Errors
+/// If the database is no file, the target exists or cannot be written, or the copy is damaged.
+pub fn copy_file(database: &Database, to: &Path) -> Result<(), StoreError> {
+    let Database::Sqlite(path) = database else {
+        return Err(StoreError::Transfer("a database of a server is exported, not copied".to_owned()));
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+    let source = Connection::open_with_flags(path, flags)?;
+    source.busy_timeout(BUSY_TIMEOUT)?;
+    source.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+    let copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let sound: String = copy.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if sound == "ok" { Ok(()) } else { Err(StoreError::Fatal(format!("the copy is damaged: {sound}"))) }
 }
 
 fn for_writing(path: &Path, max_pages: Option<u32>) -> Result<Connection, StoreError> {
@@ -185,6 +214,7 @@ impl From<rusqlite::Error> for StoreError {
         /// The extended code for a `-wal` file that vanished under open connections.
         const IOERR_SHORT_READ: i32 = 522;
         match &err {
+            rusqlite::Error::SqliteFailure(_, Some(text)) if text == crate::moved::RAISED => Self::Moved,
             rusqlite::Error::SqliteFailure(code, _) => match code.code {
                 ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
                 ErrorCode::DiskFull => Self::Full,

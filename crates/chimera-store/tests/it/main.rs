@@ -16,5 +16,6 @@ mod steer;
 mod submit;
 mod times;
 mod together;
+mod transfer;
 mod walk;
 mod write;

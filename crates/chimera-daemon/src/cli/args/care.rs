@@ -1,6 +1,7 @@
 //! The arguments of dead letters, and of the care of the database.
 
 use clap::{Args, Subcommand};
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum DeadLetters {
@@ -77,4 +78,21 @@ pub(in crate::cli) struct Prune {
     /// Only say how much would be removed
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["move_away", "copy", "reopen"])))]
+pub(in crate::cli) struct Export {
+    /// The file to write; it must not exist
+    #[arg(required_unless_present = "reopen")]
+    pub(in crate::cli) file: Option<PathBuf>,
+    /// Close this queue: it goes on in the database that imports the file
+    #[arg(long = "move")]
+    pub(in crate::cli) move_away: bool,
+    /// Leave this queue as it is; nothing may work on the copy meanwhile, or everything is done twice
+    #[arg(long)]
+    pub(in crate::cli) copy: bool,
+    /// Write nothing, but open a queue again that was closed
+    #[arg(long, conflicts_with = "file")]
+    pub(in crate::cli) reopen: bool,
 }
