@@ -49,10 +49,14 @@ fn every_planted_bug_is_found_and_nothing_else() {
         let found = (0..TRIES).any(|_| !violations(&torture(&["--plant", bug])).is_empty());
         assert!(found, "{bug} was not found in {TRIES} runs");
     }
-    for database in [&[][..], &["--database", "postgres"]] {
+    let disasters =
+        [(&[][..], &["disk filled", "clock set"][..]), (&["--database", "postgres"], &["server restarted"])];
+    for (database, disasters) in disasters {
         let findings = torture(database);
         assert_eq!(violations(&findings), [] as [Value; 0], "{findings}");
         let (completed, rescues) = (findings["completed"].as_u64(), findings["rescues"].as_u64());
         assert!(completed > Some(50) && rescues > Some(0), "too little happened: {findings}");
+        let missing = disasters.iter().find(|what| findings["done"][**what].as_u64().is_none());
+        assert_eq!(missing, None, "{findings}");
     }
 }

@@ -21,8 +21,8 @@ const PAUSE: u64 = 400;
 const AHEAD: i64 = 3_600_000;
 /// How far the clocks of the torturer and of a database server may be apart on one machine.
 const CLOCKS: Duration = Duration::from_millis(50);
-/// The share of the torture in which the clock of the machine stays right.
-const CALM_CLOCK: f64 = 0.75;
+/// The share of the torture after which it is late.
+const LATE: f64 = 0.75;
 /// How long a daemon may take to end when it is asked to.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -33,8 +33,8 @@ pub(super) struct Crew {
     pub(super) harmed: Harmed,
     pub(super) rng: fastrand::Rng,
     next: Instant,
-    /// From when on the clock of the machine jumps: late, because afterwards nobody is without an excuse.
-    jumps_from: Instant,
+    /// When the last quarter begins, in which the clock of the machine jumps: afterwards nobody is without an excuse.
+    late_from: Instant,
     url: String,
     plant: Option<&'static str>,
     pub(super) store: Store,
@@ -82,7 +82,7 @@ impl Crew {
             harmed: Harmed::default(),
             rng: fastrand::Rng::with_seed(how.seed),
             next: Instant::now(),
-            jumps_from: Instant::now() + Duration::from_secs(u64::from(how.seconds)).mul_f64(CALM_CLOCK),
+            late_from: Instant::now() + Duration::from_secs(u64::from(how.seconds)).mul_f64(LATE),
             url: url.to_owned(),
             plant: how.plant.map(chimera_store::Plant::as_str),
             store,
@@ -160,9 +160,17 @@ impl Crew {
         self.recruit()
     }
 
-    /// Does something to everybody, now and then.
+    /// Does something to everybody, now and then, and what is rare at least once in the last quarter.
     async fn disaster(&mut self) -> Result<Option<&'static str>> {
-        Ok(match (self.rng.u32(..20), self.shared()) {
+        let late = self.late_from <= Instant::now();
+        let wanting = |what: &str| late && !self.harmed.done.contains_key(what);
+        let kind = match self.rng.u32(..20) {
+            _ if self.server.is_some() && wanting("server restarted") => 1,
+            _ if !self.shared() && wanting("disk filled") => 0,
+            _ if !self.shared() && wanting("clock set") => 2,
+            kind => kind,
+        };
+        Ok(match (kind, self.shared()) {
             (0, true) => {
                 self.harmed.disconnected.get_or_insert(Clock::system().now());
                 let _ = self.store.disconnect_others().await;
@@ -173,7 +181,7 @@ impl Crew {
                 self.fill_disk().await;
                 Some("disk filled")
             }
-            (1..=4, false) if self.jumps_from <= Instant::now() => {
+            (1..=4, false) if late => {
                 self.jump();
                 Some("clock set")
             }
