@@ -10,6 +10,7 @@ use crate::change::Statement;
 use crate::session::Session;
 use crate::store::connector;
 use crate::{Database, Options, StoreError, Value, journal, queue, settle, submit};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Lengths of the texts of a workflow of empty phases, step by step.
@@ -31,10 +32,13 @@ struct Step {
 /// The database's.
 #[expect(clippy::disallowed_methods, reason = "the loop runs without a runtime whose clock it could use")]
 pub fn workflows(database: &Database, number: usize, together: usize) -> Result<Duration, StoreError> {
+    /// Distinguishes the rows of several loops on one database.
+    static LOOPS: AtomicU32 = AtomicU32::new(0);
+    let number_of_loop = LOOPS.fetch_add(1, Ordering::Relaxed);
     std::thread::scope(|scope| {
         let run = || {
             let session = connector(database, &Options::default())()?;
-            let ids: Vec<String> = (0..number).map(|n| format!("raw-{n:012}")).collect();
+            let ids: Vec<String> = (0..number).map(|n| format!("raw-{number_of_loop}-{n:010}")).collect();
             let groups = ids.chunks(together.max(1));
             let steps: Vec<Step> =
                 groups.flat_map(|ids| (0..STEPS.len()).map(|number| step(ids, number))).collect();

@@ -9,6 +9,7 @@ use crate::{Database, Plant, ReadTx, StoreError, Tx, group, migrate, postgres, r
 use chimera_core::UnixMillis;
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Closures that may wait for the writer; more make the callers wait.
@@ -45,6 +46,8 @@ struct Inner {
     writes: mpsc::Sender<group::Job>,
     reads: mpsc::Sender<reader::Job>,
     changes: watch::Sender<u64>,
+    /// Transactions asked for so far.
+    asked: AtomicU64,
     _watcher: Option<Watcher>,
     ended: std::sync::Mutex<Option<oneshot::Receiver<()>>>,
 }
@@ -71,7 +74,7 @@ impl Store {
         let (writes, write_queue) = mpsc::channel(WRITE_QUEUE);
         let (reads, read_queue) = mpsc::channel(READ_QUEUE);
         let ended = std::sync::Mutex::new(None);
-        let inner = Inner { writes, reads, changes, _watcher: None, ended };
+        let inner = Inner { writes, reads, changes, asked: AtomicU64::default(), _watcher: None, ended };
         (Self { inner: Arc::new(inner) }, write_queue, read_queue)
     }
 
@@ -99,7 +102,8 @@ impl Store {
         Writer { session, connect: connect_writer, committed, changes: changes.clone() }
             .start(write_queue, ended_tx);
         let ended = std::sync::Mutex::new(Some(ended));
-        Ok(Self { inner: Arc::new(Inner { writes, reads, changes, _watcher: watcher.ok(), ended }) })
+        let asked = AtomicU64::default();
+        Ok(Self { inner: Arc::new(Inner { writes, reads, changes, asked, _watcher: watcher.ok(), ended }) })
     }
 
     /// Runs a closure in a transaction and answers once it is durable.
@@ -132,6 +136,7 @@ impl Store {
         &self,
         (job, answer): (group::Job, oneshot::Receiver<Result<T, StoreError>>),
     ) -> Result<T, StoreError> {
+        self.inner.asked.fetch_add(1, Ordering::Relaxed);
         self.inner.writes.send(job).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
@@ -146,6 +151,7 @@ impl Store {
         T: Send + 'static,
     {
         let (job, answer) = reader::job(f);
+        self.inner.asked.fetch_add(1, Ordering::Relaxed);
         self.inner.reads.send(job).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
@@ -167,6 +173,11 @@ impl Store {
     #[expect(clippy::redundant_closure_for_method_calls, reason = "the method's lifetimes are too narrow")]
     pub async fn disconnect_others(&self) -> Result<(), StoreError> {
         self.read(|tx| tx.disconnect_others()).await
+    }
+
+    /// Transactions that were asked for through this handle and its clones so far.
+    pub fn transactions(&self) -> u64 {
+        self.inner.asked.load(Ordering::Relaxed)
     }
 
     /// A signal that changes after every commit that wrote something, of this process or another one.

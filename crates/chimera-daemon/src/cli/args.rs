@@ -142,9 +142,15 @@ pub(super) enum Command {
         /// Tasks for each figure
         #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         tasks: u32,
-        /// Workers
-        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1024))]
-        workers: u32,
+        /// Workers, one run for each number
+        #[arg(long, value_delimiter = ',', default_values_t = [10, 256], value_parser = clap::value_parser!(u32).range(1..=1024))]
+        workers: Vec<u32>,
+        /// Daemons of the first number of workers that share the database, in processes of their own, for one more run
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+        daemons: u32,
+        /// Exit with 1 if a figure misses its target
+        #[arg(long)]
+        check: bool,
         /// Longest queue whose claim is measured
         #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1000..=1_000_000))]
         depth: u32,
@@ -167,6 +173,17 @@ pub(super) enum Command {
         /// A bug for the daemons to have, to see it found
         #[arg(long, value_name = "BUG", value_parser = plant)]
         plant: Option<chimera_store::Plant>,
+    },
+    /// A daemon of `bench`
+    #[command(hide = true)]
+    BenchDaemon {
+        #[arg(long)]
+        database: String,
+        #[arg(long)]
+        workers: u32,
+        /// Milliseconds of each phase
+        #[arg(long)]
+        lasting: u64,
     },
     /// A daemon of `torture`
     #[command(hide = true)]

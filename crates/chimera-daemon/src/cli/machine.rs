@@ -5,10 +5,10 @@ use super::style::{self, bad, bold, dim, good, table};
 use super::{End, answer, configure, print, print_json, serve};
 use crate::care::Removed;
 use crate::config::{self, Flags};
-use crate::local::{self, Figure, Plan};
+use crate::local::{self, Figure, Hand, Plan};
 use anyhow::Result;
-use chimera_store::Database;
 use serde_json::json;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 pub(super) fn doctor(global: &Global) -> Result<End> {
@@ -86,31 +86,45 @@ pub(super) fn prune(global: &Global, args: &Prune) -> Result<End> {
     Ok(End::Done)
 }
 
-/// A database given on the command line.
-pub(super) fn database(url: &str) -> Result<Database> {
-    let here = std::env::current_dir()?;
-    Database::parse(url, &here, None).map_err(|detail| anyhow::anyhow!("--database: {detail}"))
+pub(super) fn hand(hand: &Hand) -> Result<End> {
+    serve::runtime()?.block_on(local::run_hand(hand))?;
+    Ok(End::Done)
 }
 
-pub(super) fn bench(plan: &Plan, json: bool) -> Result<End> {
-    let figures = serve::runtime()?.block_on(local::bench(plan))?;
+pub(super) fn bench(plan: &Plan, check: bool, json: bool) -> Result<End> {
+    let watched = std::io::stderr().is_terminal() && !json;
+    let tell = |what: &str| {
+        if watched {
+            let _ = writeln!(anstream::stderr(), "{}", dim(&format!("measuring: {what}")));
+        }
+    };
+    let figures = serve::runtime()?.block_on(local::bench(plan, tell))?;
+    let missed = figures.iter().any(|figure| figure.met == Some(false));
     if json {
         print_json(&json!({ "figures": figures }))?;
-        return Ok(End::Done);
+    } else {
+        let rows: Vec<Vec<String>> = figures.iter().map(row).collect();
+        print(table(&rows, |_, column, cell| match (column, cell) {
+            (2, cell) if cell.starts_with("MISSED") => bad(cell).to_string(),
+            (2, cell) => good(cell).to_string(),
+            (3, cell) => dim(cell).to_string(),
+            (_, cell) => cell.to_owned(),
+        }));
     }
-    let rows: Vec<Vec<String>> = figures.iter().map(row).collect();
-    print(table(&rows, |_, column, cell| if column >= 2 { dim(cell).to_string() } else { cell.to_owned() }));
-    Ok(End::Done)
+    Ok(if check && missed { End::Wanting } else { End::Done })
 }
 
 fn row(figure: &Figure) -> Vec<String> {
     let number = |value: f64| match figure.unit {
-        "ms" | "%" => format!("{value:.2} {}", figure.unit),
+        "ms" | "%" | "" | "transactions/s" => format!("{value:.2} {}", figure.unit),
         unit => format!("{value:.0} {unit}"),
     };
     let raw = figure.raw.map_or_else(String::new, |raw| {
         format!("{:.0} % of the raw {}", 100.0 * figure.value / raw, number(raw))
     });
     let how = if raw.is_empty() { figure.how.clone() } else { format!("{raw}; {}", figure.how) };
-    vec![figure.name.to_owned(), number(figure.value), how]
+    let target = figure.target.as_ref().map_or_else(String::new, |target| {
+        format!("{}: {target}", if figure.met == Some(true) { "ok" } else { "MISSED" })
+    });
+    vec![figure.name.clone(), number(figure.value), target, how]
 }

@@ -24,7 +24,7 @@ mod verify;
 mod watch;
 
 use crate::config::{self, Config, ConfigError, Flags};
-use crate::local::{Incarnation, Plan, Torture};
+use crate::local::{Hand, Incarnation, Plan, Torture};
 use anyhow::{Context, Result};
 use args::{Cli, Command, Global};
 use clap::{CommandFactory, Parser};
@@ -34,6 +34,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// How a command that worked ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,9 +100,11 @@ fn run(Cli { global, command }: Cli) -> Result<End> {
         Command::Import { file } => transfer::import(&global, &file),
         Command::Backup { dir } => transfer::backup(&global, &dir),
         Command::Prune(args) => machine::prune(&global, &args),
-        Command::Bench { tasks, workers, depth, database } => {
-            let database = database.map(|url| machine::database(&url)).transpose()?;
-            machine::bench(&Plan { tasks, workers, depth, database }, global.json)
+        Command::Bench { tasks, workers, daemons, check, depth, database } => {
+            machine::bench(&Plan { tasks, workers, daemons, depth, database }, check, global.json)
+        }
+        Command::BenchDaemon { database, workers, lasting } => {
+            machine::hand(&Hand { database, workers, lasting: Duration::from_millis(lasting) })
         }
         Command::Torture { seconds, seed, database, plant } => {
             let seed = seed.unwrap_or_else(|| fastrand::u64(..));

@@ -11,7 +11,7 @@ mod torture;
 mod transfer;
 
 pub use backup::{Copied, backup};
-pub use bench::{Figure, Plan, bench};
+pub use bench::{Figure, Hand, Plan, bench, run_hand};
 pub use demo::{Stage, stage};
 pub use doctor::doctor;
 pub use init::init;

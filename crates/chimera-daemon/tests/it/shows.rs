@@ -86,17 +86,35 @@ fn the_benchmark_prints_its_figures() {
     let site = Site::new("");
     let output = site
         .command()
-        .args(["bench", "--tasks", "20", "--depth", "1000", "--json"])
+        .args(["bench", "--tasks", "20", "--workers", "2,4", "--daemons", "2", "--depth", "1000", "--json"])
         .output()
         .expect("it runs");
     let figures: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let figures = figures["figures"].as_array().expect("a list");
     let value =
         |name: &str| figures.iter().find(|figure| figure["name"] == name).expect(name)["value"].as_f64();
-    for name in ["start_p50", "workflows", "claim", "reopen", "size", "submissions_http", "idle_memory"] {
+    let names = [
+        "start_p50",
+        "workflows_2",
+        "workflows_4",
+        "workflows_2x2",
+        "recovery",
+        "claim_1000",
+        "reopen",
+        "size",
+        "submissions",
+        "submissions_http",
+        "idle_memory",
+        "load_memory",
+        "idle_queries",
+    ];
+    for name in names {
         assert!(value(name).is_some_and(|value| value > 0.0), "{name}: {figures:?}");
     }
+    let start = figures.iter().find(|figure| figure["name"] == "start_p50").expect("named above");
+    assert_eq!(start["target"], "at most 1 ms");
+    assert_eq!(start["met"].as_bool(), start["value"].as_f64().map(|value| value <= 1.0));
     let raw =
-        figures.iter().find(|figure| figure["name"] == "workflows").expect("named above")["raw"].as_f64();
+        figures.iter().find(|figure| figure["name"] == "workflows_2").expect("named above")["raw"].as_f64();
     assert!(raw.is_some_and(|raw| raw > 0.0), "{figures:?}");
 }

@@ -20,6 +20,7 @@ const CLAIMS: usize = 300;
 
 pub(super) async fn measure(store: &Store, database: &Database, plan: &Plan) -> Result<Vec<Figure>> {
     let (mut figures, mut queued, dice) = (Vec::new(), 0, Dice::system());
+    let mut medians = Vec::new();
     for depth in
         std::iter::successors(Some(SHORTEST), |depth| depth.checked_mul(10)).take_while(|d| *d <= plan.depth)
     {
@@ -34,7 +35,13 @@ pub(super) async fn measure(store: &Store, database: &Database, plan: &Plan) -> 
             times.push(claim(store).await?);
         }
         let how = format!("claim of one task out of {depth}, committed; median of {CLAIMS}");
-        figures.push(Figure::new("claim", quantile(&mut times, 0.5), "ms", how));
+        let median = quantile(&mut times, 0.5);
+        medians.push(median);
+        figures.push(Figure::new(format!("claim_{depth}"), median, "ms", how));
+    }
+    if let (Some(shortest), Some(longest)) = (medians.first(), medians.last()) {
+        let how = "the claim out of the longest queue, as a multiple of that out of the shortest";
+        figures.push(Figure::new("claim_growth", longest / shortest, "", how));
     }
     let from = Instant::now();
     let again = Store::open(database, &Options { readers: 1, ..Options::default() })?;
@@ -43,14 +50,16 @@ pub(super) async fn measure(store: &Store, database: &Database, plan: &Plan) -> 
     figures.push(Figure::new("reopen", ready, "ms", format!("open, and claim out of {queued} queued tasks")));
     if let Database::Sqlite(path) = database {
         let bytes = std::fs::metadata(path)?.len();
-        let tasks = f64::from(queued + 3 * plan.tasks);
+        let counts = store.read(chimera_store::read::counts).await?;
+        #[expect(clippy::cast_precision_loss, reason = "a number for people")]
+        let tasks = (counts.queued + counts.completed) as f64;
         #[expect(clippy::cast_precision_loss, reason = "a size for people")]
         let each = bytes as f64 / tasks;
         figures.push(Figure::new(
             "size",
             each,
             "bytes",
-            format!("of the database per task, {queued} queued and {} ended", 3 * plan.tasks),
+            format!("of the database per task, {} queued and {} ended", counts.queued, counts.completed),
         ));
     }
     Ok(figures)

@@ -9,6 +9,7 @@ use chimera_core::{
 };
 use chimera_store::Store;
 use chimera_store::submit::{NewTask, accept};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -25,20 +26,30 @@ pub(super) async fn put(store: Store, id: TaskId) -> Result<()> {
     Ok(())
 }
 
-/// Does nothing, and tells when it began and ended.
+/// Does nothing, and tells when a task began, or was continued after its daemon was gone, and when it ended.
 pub(super) struct Empty {
     pub(super) started: mpsc::UnboundedSender<Instant>,
     pub(super) ended: mpsc::UnboundedSender<()>,
+    /// How long each phase does nothing.
+    pub(super) lasting: Duration,
 }
 
 impl Runner for Empty {
-    fn run(&self, attempt: Attempt, _stop: CancellationToken) -> BoxFuture<'_, Report> {
-        if attempt.task.phase() == Phase::E2eTestGeneration {
+    fn run(&self, attempt: Attempt, stop: CancellationToken) -> BoxFuture<'_, Report> {
+        if attempt.task.phase() == Phase::E2eTestGeneration || attempt.task.workflow.crashes > 0 {
             let _ = self.started.send(Instant::now());
         }
         let failed = || Outcome::Failed(Setback::new(Reason::Config, "the empty agent made no proof"));
         let outcome = nothing(attempt.task.phase()).map_or_else(failed, |output| Outcome::Passed { output });
-        Box::pin(std::future::ready(outcome.into()))
+        if self.lasting.is_zero() {
+            return Box::pin(std::future::ready(outcome.into()));
+        }
+        Box::pin(async move {
+            tokio::select! {
+                () = stop.cancelled() => Outcome::Interrupted.into(),
+                () = tokio::time::sleep(self.lasting) => outcome.into(),
+            }
+        })
     }
 
     fn finished<'a>(&'a self, _task: &'a Task) -> BoxFuture<'a, ()> {

@@ -11,41 +11,67 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How long idleness is measured.
 const IDLE: Duration = Duration::from_secs(3);
+/// Submissions for each task of the plan: one is quick.
+const PER_TASK: u32 = 10;
 
-struct Flow<'a> {
-    store: &'a Store,
-    starts: mpsc::UnboundedReceiver<Instant>,
-    ends: mpsc::UnboundedReceiver<()>,
+/// An engine at work, and what its agents tell.
+pub(super) struct Flow {
+    store: Store,
+    pub(super) starts: mpsc::UnboundedReceiver<Instant>,
+    pub(super) ends: mpsc::UnboundedReceiver<()>,
     dice: Dice,
+    shutdown: CancellationToken,
+    running: JoinHandle<()>,
 }
 
-pub(super) async fn measure(store: &Store, database: &Database, plan: &Plan) -> Result<Vec<Figure>> {
-    let (started, starts) = mpsc::unbounded_channel();
-    let (ended, ends) = mpsc::unbounded_channel();
-    let runner = Arc::new(Empty { started, ended });
-    let engine = Engine::new(store.clone(), runner, settings(plan.workers), Clock::system(), Dice::system());
-    let (shutdown, now) = (CancellationToken::new(), CancellationToken::new());
-    let running = tokio::spawn(engine.run(shutdown.clone(), now));
-    let mut flow = Flow { store, starts, ends, dice: Dice::system() };
-
-    let mut figures = vec![idle().await?];
+/// Idle, and one task at a time.
+pub(super) async fn calm(store: &Store, plan: &Plan) -> Result<Vec<Figure>> {
+    let mut flow = Flow::start(store, plan.workers.first().copied().unwrap_or(1));
+    let mut figures = idle(store).await?;
     figures.extend(flow.latency(plan.tasks).await?);
-    let mut rate = flow.rate(plan).await?;
-    shutdown.cancel();
-    running.await?;
-    let (database, tasks, together) = (database.clone(), plan.tasks as usize, plan.workers as usize);
-    let bare = tokio::task::spawn_blocking(move || raw::workflows(&database, tasks, together)).await??;
-    rate.raw = Some(f64::from(plan.tasks) / bare.as_secs_f64());
-    figures.push(rate);
+    flow.stop().await?;
     Ok(figures)
 }
 
-fn settings(workers: u32) -> Settings {
+/// Many at once, beside the raw limit.
+pub(super) async fn rate(store: &Store, plan: &Plan, workers: u32) -> Result<Figure> {
+    let mut flow = Flow::start(store, workers);
+    let figure = flow.rate(plan.tasks, workers).await;
+    flow.stop().await?;
+    figure
+}
+
+/// What the bare loop does, with as many at once.
+pub(super) async fn bare(database: &Database, tasks: u32, together: u32) -> Result<f64> {
+    let database = database.clone();
+    let run = move || raw::workflows(&database, tasks as usize, together as usize);
+    Ok(f64::from(tasks) / tokio::task::spawn_blocking(run).await??.as_secs_f64())
+}
+
+/// Submissions by calls of the library.
+pub(super) async fn submissions(store: &Store, plan: &Plan) -> Result<Figure> {
+    let (tasks, from) = (plan.tasks * PER_TASK, Instant::now());
+    put_all(store, &Dice::system(), tasks).await?;
+    let rate = f64::from(tasks) / from.elapsed().as_secs_f64();
+    Ok(Figure::new("submissions", rate, "/s", format!("calls of the library, {tasks} at once")))
+}
+
+/// Submits tasks, all at once.
+pub(super) async fn put_all(store: &Store, dice: &Dice, tasks: u32) -> Result<()> {
+    let puts: Vec<_> = (0..tasks).map(|_| tokio::spawn(put(store.clone(), dice.task_id()))).collect();
+    for put in puts {
+        put.await??;
+    }
+    Ok(())
+}
+
+pub(super) fn settings(workers: u32) -> Settings {
     Settings {
         max_workers: workers,
         poll_interval: Duration::from_secs(1),
@@ -58,15 +84,35 @@ fn settings(workers: u32) -> Settings {
     }
 }
 
-/// The share of one processor that this process uses while it waits.
-async fn idle() -> Result<Figure> {
-    let before = process::processor_time()?;
+/// The share of one processor that this process uses while it waits, and what it asks the database for.
+async fn idle(store: &Store) -> Result<Vec<Figure>> {
+    let (before, asked) = (process::processor_time()?, store.transactions());
     tokio::time::sleep(IDLE).await;
     let share = (process::processor_time()? - before).as_secs_f64() / IDLE.as_secs_f64();
-    Ok(Figure::new("idle_processor", share * 100.0, "%", format!("of one processor, over {IDLE:?}")))
+    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    let asked = (store.transactions() - asked) as f64 / IDLE.as_secs_f64();
+    Ok(vec![
+        Figure::new("idle_processor", share * 100.0, "%", format!("of one processor, over {IDLE:?}")),
+        Figure::new("idle_queries", asked, "transactions/s", format!("of the engine, over {IDLE:?}")),
+    ])
 }
 
-impl Flow<'_> {
+impl Flow {
+    pub(super) fn start(store: &Store, workers: u32) -> Self {
+        let (started, starts) = mpsc::unbounded_channel();
+        let (ended, ends) = mpsc::unbounded_channel();
+        let runner = Arc::new(Empty { started, ended, lasting: Duration::ZERO });
+        let engine = Engine::new(store.clone(), runner, settings(workers), Clock::system(), Dice::system());
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(engine.run(shutdown.clone(), CancellationToken::new()));
+        Self { store: store.clone(), starts, ends, dice: Dice::system(), shutdown, running }
+    }
+
+    pub(super) async fn stop(self) -> Result<()> {
+        self.shutdown.cancel();
+        self.running.await.context("the engine broke")
+    }
+
     /// From the call of submit to the start of the first phase, one task at a time.
     async fn latency(&mut self, tasks: u32) -> Result<Vec<Figure>> {
         let mut latencies = Vec::new();
@@ -84,21 +130,15 @@ impl Flow<'_> {
     }
 
     /// Tasks of five empty phases, submitted at once.
-    async fn rate(&mut self, plan: &Plan) -> Result<Figure> {
+    async fn rate(&mut self, tasks: u32, workers: u32) -> Result<Figure> {
         let from = Instant::now();
-        let puts: Vec<_> =
-            (0..plan.tasks).map(|_| tokio::spawn(put(self.store.clone(), self.dice.task_id()))).collect();
-        for put in puts {
-            put.await??;
-        }
-        for _ in 0..plan.tasks {
+        put_all(&self.store, &self.dice, tasks).await?;
+        for _ in 0..tasks {
             self.ends.recv().await.context("the engine ended")?;
         }
-        let rate = f64::from(plan.tasks) / from.elapsed().as_secs_f64();
-        let how = format!(
-            "workflows of five phases, {} at once, {} workers; submission included",
-            plan.tasks, plan.workers
-        );
-        Ok(Figure::new("workflows", rate, "/s", how))
+        let rate = f64::from(tasks) / from.elapsed().as_secs_f64();
+        let how =
+            format!("workflows of five phases, {tasks} at once, {workers} workers; submission included");
+        Ok(Figure::new(format!("workflows_{workers}"), rate, "/s", how))
     }
 }

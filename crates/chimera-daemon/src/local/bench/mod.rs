@@ -1,14 +1,18 @@
 //! `bench`: how fast queue and engine are on this machine, with agents that do nothing.
 //!
-//! Map: [`bench`] runs the parts one after the other; `flow` measures engine and store together, `depth` the claim
-//! by the length of the queue, `http` submissions over the API, `process` what this process uses, `empty` are
-//! the agents.
+//! Map: [`bench`] runs the parts one after the other; `flow` measures engine and store together, `crew` daemons in
+//! processes of their own, `depth` the claim by the length of the queue, `http` submissions over the API, `process`
+//! what this process uses; `empty` are the agents, `targets` what the figures ought to be.
 
+mod crew;
 mod depth;
 pub(crate) mod empty;
 mod flow;
 mod http;
 mod process;
+mod targets;
+
+pub use crew::{Hand, run_hand};
 
 use anyhow::{Context, Result, bail};
 use chimera_store::{Database, Options, Store, read};
@@ -19,19 +23,21 @@ use serde::Serialize;
 pub struct Plan {
     /// Tasks for each figure.
     pub tasks: u32,
-    /// Workers of the engine.
-    pub workers: u32,
+    /// Workers of the engine, one run for each number.
+    pub workers: Vec<u32>,
+    /// Daemons in processes of their own, for one more run; fewer than two: none.
+    pub daemons: u32,
     /// Longest queue whose claim is measured.
     pub depth: u32,
     /// An empty database to use; absent: a scratch file of SQLite.
-    pub database: Option<Database>,
+    pub database: Option<String>,
 }
 
 /// One measured figure. Every write behind it is durable.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figure {
     /// Its name for programs.
-    pub name: &'static str,
+    pub name: String,
     /// The value.
     pub value: f64,
     /// What it counts.
@@ -39,33 +45,68 @@ pub struct Figure {
     /// The limit of a bare loop of the same rows and commits, measured in the same run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<f64>,
+    /// What it ought to be, if that was decided on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Whether it is that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub met: Option<bool>,
     /// How it was measured, for people.
     pub how: String,
 }
 
 impl Figure {
-    fn new(name: &'static str, value: f64, unit: &'static str, how: impl Into<String>) -> Self {
-        Self { name, value, unit, raw: None, how: how.into() }
+    fn new(name: impl Into<String>, value: f64, unit: &'static str, how: impl Into<String>) -> Self {
+        Self { name: name.into(), value, unit, raw: None, target: None, met: None, how: how.into() }
     }
 }
 
-/// Measures on a scratch database in the system's directory for temporary files, or on the one given.
+/// Measures on a scratch database in the system's directory for temporary files, or on the one given. `tell` hears
+/// what is being measured.
 ///
 /// # Errors
 /// If the database cannot be made or written, or is not empty.
-pub async fn bench(plan: &Plan) -> Result<Vec<Figure>> {
+pub async fn bench(plan: &Plan, tell: impl Fn(&str)) -> Result<Vec<Figure>> {
     let dir = tempfile::tempdir().context("no room for a scratch database")?;
-    let database = plan.database.clone().unwrap_or_else(|| Database::Sqlite(dir.path().join("bench.db")));
+    let url =
+        plan.database.clone().unwrap_or_else(|| format!("sqlite:{}", dir.path().join("bench.db").display()));
+    let here = std::env::current_dir()?;
+    let database =
+        Database::parse(&url, &here, None).map_err(|detail| anyhow::anyhow!("--database: {detail}"))?;
     let store = Store::open(&database, &Options::default())?;
     let counts = store.read(read::counts).await?;
     if counts != read::Counts::default() {
         bail!("{database} has tasks in it: give an empty database, which `bench` will fill");
     }
-    let mut figures = vec![process::memory()?];
-    figures.extend(flow::measure(&store, &database, plan).await?);
+    tell("idle, and one task at a time");
+    let mut figures = vec![process::memory("idle_memory", "resident, with the database open")?];
+    figures.extend(flow::calm(&store, plan).await?);
+    for workers in &plan.workers {
+        tell(&format!("{} workflows with {workers} workers, and the bare loop", plan.tasks));
+        let mut rate = flow::rate(&store, plan, *workers).await?;
+        rate.raw = Some(flow::bare(&database, plan.tasks, *workers).await?);
+        figures.push(rate);
+    }
+    if plan.daemons > 1 {
+        let workers = plan.workers.first().copied().unwrap_or(1);
+        tell(&format!("{} workflows with {} daemons of {workers} workers", plan.tasks, plan.daemons));
+        let mut rate = crew::rate(&store, &url, plan, workers).await?;
+        rate.raw = Some(flow::bare(&database, plan.tasks, workers).await?);
+        figures.push(rate);
+    }
+    figures.push(process::memory("load_memory", "resident, after all of these workflows")?);
+    tell("a daemon killed, and the next one");
+    figures.push(crew::recovery(&store, &url, &database).await?);
+    tell(&format!("the claim, by the length of the queue up to {}", plan.depth));
     figures.extend(depth::measure(&store, &database, plan).await?);
+    tell("submissions");
+    figures.push(flow::submissions(&store, plan).await?);
     figures.extend(http::measure(&store, plan, dir.path()).await?);
     store.close().await;
+    let server = matches!(database, Database::Postgres(_));
+    for figure in &mut figures {
+        (figure.target, figure.met) = targets::judge(figure, server).unzip();
+    }
     Ok(figures)
 }
 

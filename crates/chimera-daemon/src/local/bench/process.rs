@@ -4,15 +4,15 @@ use super::Figure;
 use anyhow::{Context, Result};
 use std::time::Duration;
 
-/// Memory that is really there, before anything was done.
-pub(super) fn memory() -> Result<Figure> {
+/// Memory that is really there.
+pub(super) fn memory(name: &str, how: &str) -> Result<Figure> {
     let status = std::fs::read_to_string("/proc/self/status").context("/proc is not there")?;
     let kilobytes: f64 = status
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))
         .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
         .context("the system does not tell the memory in use")?;
-    Ok(Figure::new("idle_memory", kilobytes / 1024.0, "MB", "resident, with the database open"))
+    Ok(Figure::new(name, kilobytes / 1024.0, "MB", how))
 }
 
 /// Processor time of all threads so far.
