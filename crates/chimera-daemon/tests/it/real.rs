@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// How long a daemon may take to start or to deliver on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a daemon may take to start or to deliver on a busy machine: five deliveries side by side are 35 runs of a
+/// browser.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A directory with a configuration and a data directory in it.
 pub(crate) struct Site {
