@@ -69,7 +69,13 @@ pub(crate) fn tidy() -> Result<()> {
 fn set_up(place: &Place, build: &[&str]) -> Result<()> {
     basics()?;
     step("build", place.cargo().args(build))?;
-    step("set-up", place.command(&place.daemon).args(["setup", "--yes", "--tools-dir"]).arg(&place.tools))
+    step(
+        "set-up",
+        place
+            .command(&place.daemon)
+            .args(["setup", "--yes", "--playwright-test", "--tools-dir"])
+            .arg(&place.tools),
+    )
 }
 
 /// What has to be there before anything can be built; the daemon's own `setup` fetches the rest.

@@ -35,11 +35,13 @@ pub enum Protocol {
 pub enum E2e {
     /// pytest with pytest-playwright: `tests/e2e/test_<slug>.py`.
     Pytest,
+    /// Playwright Test: `tests/e2e/<slug>.spec.ts`.
+    PlaywrightTest,
 }
 
 impl E2e {
     /// Every runner.
-    pub const ALL: [Self; 1] = [Self::Pytest];
+    pub const ALL: [Self; 2] = [Self::Pytest, Self::PlaywrightTest];
 
     /// What runs a test file of this name.
     pub fn of(_test_name: &str) -> Self {
@@ -50,6 +52,29 @@ impl E2e {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pytest => "pytest-playwright",
+            Self::PlaywrightTest => "playwright-test",
+        }
+    }
+
+    /// The name of a test file, around `stem`.
+    pub fn test_name(self, stem: &str) -> String {
+        let (prefix, suffix) = self.around_stem();
+        format!("{prefix}{stem}{suffix}")
+    }
+
+    /// Whether the runner takes a file of this name for a test that shadows nothing; no path.
+    pub fn is_test_name(self, name: &str) -> bool {
+        let (prefix, suffix) = self.around_stem();
+        let stem = name.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(suffix)).unwrap_or_default();
+        let plain =
+            |b: u8| b.is_ascii_alphanumeric() || b == b'_' || (self == Self::PlaywrightTest && b == b'-');
+        !stem.is_empty() && stem.bytes().all(plain)
+    }
+
+    fn around_stem(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Pytest => ("test_", ".py"),
+            Self::PlaywrightTest => ("", ".spec.ts"),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::web;
 use anyhow::{Context, Result, bail};
 use chimera_agent::delivery::{self, Delivery};
 use chimera_agent::process::reap_orphans;
+use chimera_agent::spec::E2e;
 use chimera_agent::staging::Staging;
 use chimera_agent::toolchain::Search;
 use chimera_agent::vault::Vault;
@@ -206,5 +207,10 @@ fn delivery(config: &Config, staging: Staging, clock: &Clock) -> Result<Delivery
 
 /// Where the judge's tools are looked for.
 pub fn tools(config: &Config) -> Search {
-    Search { tools_dir: config.tools_dir.clone(), env: config.environment.clone(), ..Search::default() }
+    Search {
+        tools_dir: config.tools_dir.clone(),
+        env: config.environment.clone(),
+        playwright_test: config.projects.iter().any(|project| project.e2e == E2e::PlaywrightTest),
+        ..Search::default()
+    }
 }

@@ -23,6 +23,8 @@ pub struct Assignment<'a> {
     pub staging_url: Option<&'a str>,
     /// The acceptance criteria, if the request has any.
     pub acceptance: &'a [String],
+    /// What runs the test: `pytest-playwright` or `playwright-test`.
+    pub e2e: &'a str,
     /// The frozen test in the repository; absent while it is to be written.
     pub test_path: Option<&'a str>,
     /// What the reviewer or the test found in the last round.

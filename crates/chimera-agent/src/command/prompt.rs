@@ -1,6 +1,7 @@
 //! The assignment as prose, for agents that read a prompt.
 
 use super::Assignment;
+use crate::spec::E2e;
 use chimera_core::Phase;
 
 pub(super) fn text(assignment: &Assignment<'_>) -> String {
@@ -27,6 +28,12 @@ pub(super) fn text(assignment: &Assignment<'_>) -> String {
 fn duty(assignment: &Assignment<'_>) -> String {
     let test = assignment.test_path.unwrap_or("tests/e2e/");
     match assignment.phase {
+        Phase::E2eTestGeneration if assignment.e2e == E2e::PlaywrightTest.as_str() => {
+            "Write one Playwright Test at tests/e2e/<name>.spec.ts that fails now and passes once the \
+            feature is there. Import only test and expect from '@playwright/test', use the fixture `page`, paths such as \
+            page.goto(\"/\"), and await every action and assertion. Change nothing else. Answer with `test_path`."
+                .to_owned()
+        }
         Phase::E2eTestGeneration => "Write one pytest-playwright test at tests/e2e/test_<name>.py that fails now and passes once the \
             feature is there. Use the fixture `page` and paths such as page.goto(\"/\"). Change nothing else. Answer with `test_path`."
             .to_owned(),

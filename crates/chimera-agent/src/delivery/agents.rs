@@ -44,6 +44,7 @@ pub(super) async fn ask_about(
 fn assignment<'a>(bench: &'a Bench<'_>, diff_path: Option<&'a Path>) -> Result<Assignment<'a>, Halt> {
     let (task, have) = (bench.task(), &bench.workflow().artifacts);
     let feedback = bench.workflow().feedback.as_ref();
+    let project = bench.project()?;
     Ok(Assignment {
         task_id: task.id.as_str(),
         phase: task.phase(),
@@ -53,6 +54,7 @@ fn assignment<'a>(bench: &'a Bench<'_>, diff_path: Option<&'a Path>) -> Result<A
         target_url: &task.request.target_url,
         staging_url: task.request.staging_url.as_deref(),
         acceptance: &task.request.acceptance,
+        e2e: project.e2e.as_str(),
         test_path: have.test_path.as_deref(),
         findings: feedback.map_or(&[], |feedback| &feedback.findings),
         failure_report: feedback.map(|feedback| feedback.summary.as_str()),
@@ -61,7 +63,7 @@ fn assignment<'a>(bench: &'a Bench<'_>, diff_path: Option<&'a Path>) -> Result<A
         diff_path,
         limits: Limits {
             timeout_seconds: bench.attempt.timeout.as_secs(),
-            max_diff_lines: bench.project()?.max_diff_lines,
+            max_diff_lines: project.max_diff_lines,
         },
     })
 }

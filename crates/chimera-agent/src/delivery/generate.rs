@@ -7,7 +7,7 @@ use super::trial::{self, Frozen, Stage};
 use super::{deploy, site};
 use crate::command::{Answer, Verdict};
 use crate::judge::Scene;
-use crate::spec::{Project, Protocol, Staging};
+use crate::spec::{E2e, Project, Protocol, Staging};
 use crate::workspace::Worktree;
 use crate::{author, criteria};
 use chimera_core::{
@@ -28,10 +28,14 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     site::make_scratch(bench, &project).await?;
     let base = bench.rooms.workspaces.prepare(&project).await?;
     let worktree = bench.checked_out(&project, &base).await?;
-    let path = write_test(bench, &worktree, &base).await?;
-    let commit = freeze(bench, &worktree, &base, &path).await?;
+    let path = write_test(bench, &project, &worktree, &base).await?;
+    let commit = freeze(bench, &project, &worktree, &base, &path).await?;
     let frozen = load(bench, &project, &worktree, &commit, path).await?;
-    bench.keep_bytes(EvidenceKind::Test, "test.py", &frozen.source)?;
+    let name = match project.e2e {
+        E2e::Pytest => "test.py",
+        E2e::PlaywrightTest => "test.spec.ts",
+    };
+    bench.keep_bytes(EvidenceKind::Test, name, &frozen.source)?;
     trial::inspect(bench, &project, &frozen.path, &frozen.source).await?;
     let (red, target_run) = red(bench, &project, &worktree, &base, &frozen).await?;
     Ok(PhaseOutput::E2eTestGeneration {
@@ -45,10 +49,15 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
 }
 
 /// Has the test written and gives its path in the repository.
-async fn write_test(bench: &Bench<'_>, worktree: &Worktree, base: &Digest) -> Result<String, Halt> {
+async fn write_test(
+    bench: &Bench<'_>,
+    project: &Project,
+    worktree: &Worktree,
+    base: &Digest,
+) -> Result<String, Halt> {
     let agent = bench.agent(Role::E2eTester)?;
     match &agent.protocol {
-        Protocol::Builtin => write_builtin(bench, worktree, base).await,
+        Protocol::Builtin => write_builtin(bench, project, worktree, base).await,
         Protocol::Command { .. } => match ask(bench, agent, worktree.path()).await? {
             Answer { verdict: Verdict::Passed, test_path: Some(path), .. } => Ok(path),
             Answer { verdict: Verdict::Passed, .. } => {
@@ -59,7 +68,12 @@ async fn write_test(bench: &Bench<'_>, worktree: &Worktree, base: &Digest) -> Re
     }
 }
 
-async fn write_builtin(bench: &Bench<'_>, worktree: &Worktree, base: &Digest) -> Result<String, Halt> {
+async fn write_builtin(
+    bench: &Bench<'_>,
+    project: &Project,
+    worktree: &Worktree,
+    base: &Digest,
+) -> Result<String, Halt> {
     let request = &bench.task().request;
     let start = site::start_path(&bench.task().request);
     let criteria = if request.acceptance.is_empty() {
@@ -68,12 +82,15 @@ async fn write_builtin(bench: &Bench<'_>, worktree: &Worktree, base: &Digest) ->
         criteria::parse_all(&request.acceptance)
             .map_err(|err| Halt::failed(Reason::RedNotProvable, err.to_string()))?
     };
-    let test = author::compile(&request.feature, &criteria, &start);
+    let test = author::compile(project.e2e, &request.feature, &criteria, &start);
     let mut path = test.path;
     if worktree.file_at(base, &path).await?.is_some() {
         // Another task has left a test of this name; ours must not replace it.
         let id = bench.task().id.as_str().trim_start_matches("chimera-");
-        path = path.replace(".py", &format!("_{id}.py"));
+        path = match project.e2e {
+            E2e::Pytest => path.replace(".py", &format!("_{id}.py")),
+            E2e::PlaywrightTest => path.replace(".spec.ts", &format!("_{id}.spec.ts")),
+        };
     }
     let file = worktree.path().join(&path);
     if let Some(dir) = file.parent() {
@@ -84,14 +101,17 @@ async fn write_builtin(bench: &Bench<'_>, worktree: &Worktree, base: &Digest) ->
 }
 
 /// Commits the test, which must be the only thing that changed.
-async fn freeze(bench: &Bench<'_>, worktree: &Worktree, base: &Digest, path: &str) -> Result<Digest, Halt> {
-    let named = path.strip_prefix(TESTS_DIR).filter(|name| {
-        name.starts_with("test_") && name.ends_with(".py") && !name.contains('/') && !name.contains('\\')
-    });
-    if named.is_none() {
-        return Err(Halt::unknown(format!(
-            "`{path}` is no place for the test: it must be {TESTS_DIR}test_*.py"
-        )));
+async fn freeze(
+    bench: &Bench<'_>,
+    project: &Project,
+    worktree: &Worktree,
+    base: &Digest,
+    path: &str,
+) -> Result<Digest, Halt> {
+    if !path.strip_prefix(TESTS_DIR).is_some_and(|name| project.e2e.is_test_name(name)) {
+        let pattern = project.e2e.test_name("*");
+        let why = format!("`{path}` is no place for the test: it must be {TESTS_DIR}{pattern}");
+        return Err(Halt::unknown(why));
     }
     let subject = format!("Add the failing end-to-end test: {}", one_line(&bench.task().request.feature));
     let Some(commit) = bench.commit(worktree, &subject).await? else {

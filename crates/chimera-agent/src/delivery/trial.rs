@@ -41,7 +41,7 @@ pub(super) async fn run(
     label: &str,
 ) -> Result<TestReport, Halt> {
     let out_dir = bench.private_dir(label)?;
-    let name = Path::new(&frozen.path).file_name().and_then(|name| name.to_str()).unwrap_or("test_frozen.py");
+    let name = Path::new(&frozen.path).file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let trial = Trial {
         e2e: frozen.e2e,
         test_name: name,

@@ -45,6 +45,7 @@ pub(super) fn behind(
 ) -> Vec<String> {
     let mut read: Vec<PathBuf> = SYSTEM.map(PathBuf::from).to_vec();
     read.extend([&tools.python, &tools.chromium].into_iter().flat_map(|program| homes(program)));
+    read.extend(tools.playwright_test.iter().map(|installed| installed.dir.clone()));
     let write: Vec<PathBuf> = SHARED.iter().map(PathBuf::from).chain([room.to_owned()]).collect();
     let plan = serde_json::json!({ "port": port, "read": read, "write": write, "note": note });
     let mut argv: Vec<String> = [&*tools.python.to_string_lossy(), "-I", "-S"].map(str::to_owned).to_vec();

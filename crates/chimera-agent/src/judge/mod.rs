@@ -6,13 +6,14 @@
 //! plugin leaves at the very end, never from the exit code: a run that leaves no report proves nothing.
 //!
 //! Map: `check` reads a test before it is frozen, `room` lays out a run's directories and its process, `pytest`
-//! knows the test runner, `gate` is the way out, `fence` what the kernel holds the process to,
+//! and `playwright` know the test runners, `gate` is the way out, `fence` what the kernel holds the process to,
 //! `report` reads what came of it. The rules, with their reasons, are in `docs/proof.md`.
 //! Playwright starts the browser in a process group of its own; [`process::run`] finds it all the same.
 
 mod check;
 mod fence;
 mod gate;
+mod playwright;
 mod pytest;
 mod report;
 mod room;

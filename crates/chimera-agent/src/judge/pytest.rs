@@ -1,16 +1,16 @@
 //! pytest with pytest-playwright, as the judge runs it.
 
-use super::Trial;
 use super::room::{ACTION_TIMEOUT, NAVIGATION_TIMEOUT, Room};
+use super::{JudgeError, Trial};
 use crate::toolchain::Toolchain;
-use std::path::PathBuf;
 
 /// Our part inside of pytest.
-pub(super) const PLUGIN: &str = include_str!("chimera_judge.py");
+const PLUGIN: &str = include_str!("chimera_judge.py");
 
-/// Where our part lies in a run's directory.
-pub(super) fn plugin_path(room: &Room) -> PathBuf {
-    room.at("plugin").join("chimera_judge.py")
+/// Lays out everything but the test.
+pub(super) fn lay_out(room: &Room) -> Result<(), JudgeError> {
+    let path = room.at("plugin").join("chimera_judge.py");
+    std::fs::write(&path, PLUGIN).map_err(JudgeError::io(&path))
 }
 
 pub(super) fn argv(room: &Room, trial: &Trial<'_>, tools: &Toolchain) -> Vec<String> {
@@ -57,10 +57,4 @@ pub(super) fn instructions(room: &Room, trial: &Trial<'_>, tools: &Toolchain, po
         "places": super::report::PLACES,
     })
     .to_string()
-}
-
-/// A name that pytest collects and that shadows no module.
-pub(super) fn is_test_name(name: &str) -> bool {
-    let stem = name.strip_prefix("test_").and_then(|rest| rest.strip_suffix(".py")).unwrap_or_default();
-    !stem.is_empty() && stem.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

@@ -1,6 +1,6 @@
 //! The directories and the process of one run.
 
-use super::{JudgeError, Trial, fence, pytest};
+use super::{JudgeError, Trial, fence, playwright, pytest};
 use crate::process::Spec;
 use crate::spec::E2e;
 use crate::toolchain::Toolchain;
@@ -88,15 +88,14 @@ impl Room {
             let path = room.at(name);
             fs::create_dir(&path).map_err(JudgeError::io(&path))?;
         }
-        let (plugin, content) = match trial.e2e {
-            E2e::Pytest => (pytest::plugin_path(&room), pytest::PLUGIN),
-        };
-        for (path, content) in [
-            (room.at("test").join(trial.test_name), trial.test),
-            (plugin, content.as_bytes()),
-            (room.fence(), fence::SCRIPT.as_bytes()),
-        ] {
+        for (path, content) in
+            [(room.at("test").join(trial.test_name), trial.test), (room.fence(), fence::SCRIPT.as_bytes())]
+        {
             fs::write(&path, content).map_err(JudgeError::io(&path))?;
+        }
+        match trial.e2e {
+            E2e::Pytest => pytest::lay_out(&room)?,
+            E2e::PlaywrightTest => playwright::lay_out(&room, tools)?,
         }
         Ok(room)
     }
@@ -134,6 +133,11 @@ impl Room {
                 pytest::env(self, tools),
                 pytest::instructions(self, trial, tools, port),
             ),
+            E2e::PlaywrightTest => {
+                playwright::settings(self, trial, tools, port)?;
+                let stdin = playwright::instructions(self, trial);
+                (playwright::argv(self, tools)?, playwright::env(tools)?, stdin)
+            }
         };
         Ok(Spec {
             argv: fence::behind(tools, &self.fence(), self.dir.path(), &self.note(), port, argv),
@@ -246,12 +250,10 @@ fn origin(text: &str) -> Result<String, JudgeError> {
 }
 
 fn check_test_name(trial: &Trial<'_>) -> Result<(), JudgeError> {
-    let (fits, example) = match trial.e2e {
-        E2e::Pytest => (pytest::is_test_name(trial.test_name), "test_view_homepage.py"),
-    };
-    if fits {
+    if trial.e2e.is_test_name(trial.test_name) {
         return Ok(());
     }
+    let example = trial.e2e.test_name("view_homepage");
     Err(JudgeError::Trial(format!("`{}` is no name of a test file such as {example}", trial.test_name)))
 }
 

@@ -72,6 +72,15 @@ pub(super) fn python() -> String {
     }
 }
 
+pub(super) fn npm() -> String {
+    match Platform::current() {
+        Platform::Debian | Platform::Ubuntu => "run `sudo apt-get install nodejs npm`".to_owned(),
+        Platform::Fedora => "run `sudo dnf install nodejs-npm`".to_owned(),
+        Platform::Mac => "run `brew install node`".to_owned(),
+        Platform::Other => "install Node.js with npm".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Platform;

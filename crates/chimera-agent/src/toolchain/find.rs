@@ -60,6 +60,11 @@ pub(super) fn environment(search: &Search) -> Result<PathBuf, Missing> {
     })
 }
 
+/// Node's package manager.
+pub(super) fn npm(search: &Search) -> Option<PathBuf> {
+    in_path(search, &["npm"]).find(|path| is_program(path))
+}
+
 /// Interpreters that might make our environment, best first.
 pub(super) fn pythons(search: &Search) -> Vec<PathBuf> {
     match &search.overrides.python {

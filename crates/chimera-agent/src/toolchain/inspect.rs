@@ -1,6 +1,6 @@
 //! Tells people what is there.
 
-use super::{Missing, Search, find, python, step};
+use super::{Missing, Search, find, node, python, step};
 use std::path::{Path, PathBuf};
 
 /// What was found out about one tool.
@@ -35,7 +35,24 @@ pub async fn inspect(search: &Search) -> Vec<Check> {
         Ok((path, version)) => ok("Python", &format!("Python {version}"), &path),
         Err(absent) => missing(absent),
     };
-    vec![chromium, git, base, environment(search).await]
+    let mut checks = vec![chromium, git, base, environment(search).await];
+    checks.extend(playwright_test(search).await);
+    checks
+}
+
+/// Nothing if it is neither there nor needed.
+async fn playwright_test(search: &Search) -> Option<Check> {
+    const NAME: &str = "Playwright Test";
+    let Some(installed) = node::installed(search) else {
+        let status = if node::exists(search) { Status::Outdated } else { Status::Missing };
+        return search.playwright_test.then(|| Check { status, ..missing(node::missing(search)) });
+    };
+    let argv = vec![installed.node.display().to_string(), "--version".to_owned()];
+    let remedy = "delete it and run `chimera-daemon setup --playwright-test`";
+    Some(match (node::version(&installed), step::answer(argv, &search.env).await) {
+        (Some(own), Some(node)) => ok(NAME, &format!("{own} on Node.js {node}"), &installed.dir),
+        _ => broken(NAME, &installed.dir, remedy),
+    })
 }
 
 async fn environment(search: &Search) -> Check {

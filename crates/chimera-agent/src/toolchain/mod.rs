@@ -1,20 +1,22 @@
-//! Finds, checks and installs what the judge needs: Chromium, git, Python with Playwright.
+//! Finds, checks and installs what the judge needs: Chromium, git, Python with Playwright, Playwright Test.
 //!
 //! Browser and git come from the system; the Python packages come in exact versions into an environment of
 //! our own below the tools directory. [`locate`] says where everything is or what is missing, [`inspect`] says
 //! it with versions for people, [`setup`] installs. Map: `find` looks at the disk, `advice` knows how to get a
-//! missing thing on this system, `python` makes the environment, `system` calls the package manager, `step`
+//! missing thing on this system, `python` makes the environment, `node` adds Playwright Test, `system` calls the package manager, `step`
 //! runs one command of the set-up.
 
 mod advice;
 mod find;
 mod inspect;
+mod node;
 mod python;
 mod setup;
 mod step;
 mod system;
 
 pub use inspect::{Check, Status, inspect};
+pub use node::PlaywrightTest;
 pub use setup::{SetupError, Step, setup};
 
 use std::collections::BTreeMap;
@@ -29,6 +31,8 @@ pub struct Toolchain {
     pub chromium: PathBuf,
     /// git.
     pub git: PathBuf,
+    /// Playwright Test, where it is installed: projects with `e2e = "playwright-test"` need it.
+    pub playwright_test: Option<PlaywrightTest>,
 }
 
 /// Where to look for tools.
@@ -41,6 +45,8 @@ pub struct Search {
     /// The environment of whoever asks: `PATH` to look in, and during [`setup`] everything for the package
     /// managers (proxies, indexes, certificates).
     pub env: BTreeMap<String, String>,
+    /// Whether Playwright Test is needed: [`setup`] fails without it, [`inspect`] names its lack.
+    pub playwright_test: bool,
 }
 
 /// Paths that take precedence over any search.
@@ -58,7 +64,7 @@ pub struct Overrides {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name} is missing (looked for {looked_for}): {remedy}")]
 pub struct Missing {
-    /// What: `Chromium`, `git`, `Python`, `Python environment`.
+    /// What: `Chromium`, `git`, `Python`, `Python environment`, `npm`, `Playwright Test`.
     pub name: &'static str,
     /// What was looked for, and where.
     pub looked_for: String,
@@ -72,7 +78,9 @@ pub struct Missing {
 /// Everything that is missing, each with the way to get it.
 pub fn locate(search: &Search) -> Result<Toolchain, Vec<Missing>> {
     match (find::environment(search), find::chromium(search), find::git(search)) {
-        (Ok(python), Ok(chromium), Ok(git)) => Ok(Toolchain { python, chromium, git }),
+        (Ok(python), Ok(chromium), Ok(git)) => {
+            Ok(Toolchain { python, chromium, git, playwright_test: node::installed(search) })
+        }
         (python, chromium, git) => Err([python, chromium, git].into_iter().filter_map(Result::err).collect()),
     }
 }

@@ -1,6 +1,6 @@
 //! Installs what is missing.
 
-use super::{Missing, Search, Toolchain, find, python, system};
+use super::{Missing, PlaywrightTest, Search, Toolchain, find, node, python, system};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,10 @@ pub enum Step {
     Environment(PathBuf),
     /// Installing so many Python packages.
     Packages(usize),
+    /// Installing Playwright Test.
+    PlaywrightTest,
+    /// Doing without Playwright Test, which no project needs, and why.
+    WithoutPlaywrightTest(String),
 }
 
 impl std::fmt::Display for Step {
@@ -30,6 +34,8 @@ impl std::fmt::Display for Step {
             Self::Discarding(path) => write!(f, "discarding the unfinished or old {}", path.display()),
             Self::Environment(base) => write!(f, "making a Python environment with {}", base.display()),
             Self::Packages(count) => write!(f, "installing {count} Python packages"),
+            Self::PlaywrightTest => write!(f, "installing Playwright Test"),
+            Self::WithoutPlaywrightTest(why) => write!(f, "doing without Playwright Test: {why}"),
         }
     }
 }
@@ -70,8 +76,8 @@ impl SetupError {
 
 /// Installs what is missing and finds everything: nothing to do the second time.
 ///
-/// Python packages go into an environment below [`Search::tools_dir`]. Packages of the system (Chromium, git,
-/// Python's venv) are installed only with `allow_system_packages`, on Debian and its relatives, as root.
+/// Python packages go into an environment below [`Search::tools_dir`], Playwright Test beside it: if it is needed,
+/// or if npm is there. Packages of the system (Chromium, git, Python's venv, npm) are installed only with `allow_system_packages`, on Debian and its relatives, as root.
 /// An installation that was killed midway is made anew; two at once wait for each other.
 ///
 /// # Errors
@@ -100,7 +106,10 @@ pub async fn setup(
         Err(_) => make_environment(search, system_packages, progress, &mut missing).await?,
     };
     match (python, chromium, git) {
-        (Some(python), Some(chromium), Some(git)) => Ok(Toolchain { python, chromium, git }),
+        (Some(python), Some(chromium), Some(git)) => {
+            let playwright_test = add_playwright_test(search, system_packages, progress).await?;
+            Ok(Toolchain { python, chromium, git, playwright_test })
+        }
         _ => Err(SetupError::Missing(missing)),
     }
 }
@@ -120,6 +129,32 @@ async fn make_environment(
             missing.push(absent);
             Ok(None)
         }
+    }
+}
+
+/// Installs Playwright Test: always where a project needs it, otherwise where that is possible.
+async fn add_playwright_test(
+    search: &Search,
+    system_packages: bool,
+    progress: &mut (dyn FnMut(Step) + Send),
+) -> Result<Option<PlaywrightTest>, SetupError> {
+    if let Some(installed) = node::installed(search) {
+        return Ok(Some(installed));
+    }
+    if search.playwright_test && system_packages && find::npm(search).is_none() {
+        system::install(search, system::NPM, progress).await?;
+    }
+    let made = match find::npm(search) {
+        Some(npm) => node::install(search, &npm, progress).await,
+        None => Ok(None),
+    };
+    match made {
+        Ok(None) if search.playwright_test => Err(SetupError::Missing(vec![node::missing(search)])),
+        Err(err) if !search.playwright_test => {
+            progress(Step::WithoutPlaywrightTest(err.to_string()));
+            Ok(None)
+        }
+        made => made,
     }
 }
 

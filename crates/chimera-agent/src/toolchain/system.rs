@@ -9,6 +9,7 @@ use std::path::Path;
 pub(super) const CHROMIUM: &[&str] = &["chromium-headless-shell", "chromium"];
 pub(super) const GIT: &[&str] = &["git"];
 pub(super) const PYTHON: &[&str] = &["python3-venv"];
+pub(super) const NPM: &[&str] = &["npm"];
 
 const APT: &str = "/usr/bin/apt-get";
 

@@ -2,6 +2,7 @@
 
 use chimera_agent::author::compile;
 use chimera_agent::criteria::{Criterion, parse_all};
+use chimera_agent::spec::E2e;
 use std::path::Path;
 use std::process::Command;
 
@@ -61,7 +62,7 @@ fn the_test_reads_like_the_criteria() {
         "not see text \"Error\"",
     ];
     let criteria = parse_all(&sentences.map(str::to_owned)).expect("in the grammar");
-    let test = compile("User can find books", &criteria, "/index.html");
+    let test = compile(E2e::Pytest, "User can find books", &criteria, "/index.html");
     assert_eq!(test.path, "tests/e2e/test_user_can_find_books.py");
     let expected = r##""""User can find books"""
 
@@ -99,7 +100,7 @@ def test_user_can_find_books(page: Page) -> None:
 fn no_text_can_become_code() {
     let dir = tempfile::tempdir().expect("a directory");
     for (number, text) in HOSTILE.iter().enumerate() {
-        let test = compile(text, &every_criterion(text), "/");
+        let test = compile(E2e::Pytest, text, &every_criterion(text), "/");
         std::fs::write(dir.path().join(format!("{number}.py")), &test.source).expect("written");
     }
     let texts = serde_json::to_string(&HOSTILE).expect("JSON");
@@ -122,6 +123,65 @@ print("ok")
     assert_eq!(python(script, dir.path()).trim(), "ok");
 }
 
+#[tokio::test]
+async fn no_text_can_become_typescript() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (number, text) in HOSTILE.iter().enumerate() {
+        let test = compile(E2e::PlaywrightTest, text, &every_criterion(text), "/");
+        std::fs::write(dir.path().join(format!("{number}.spec.ts")), &test.source).expect("written");
+    }
+    let texts = serde_json::to_string(&HOSTILE).expect("JSON");
+    std::fs::write(dir.path().join("texts.json"), texts).expect("written");
+    let script = r#"
+const fs = require('fs');
+const { babelParse, types } = require(process.argv[1]);
+JSON.parse(fs.readFileSync('texts.json', 'utf8')).forEach((text, number) => {
+  const source = fs.readFileSync(`${number}.spec.ts`, 'utf8');
+  const { program } = babelParse(source, 'x.spec.ts', false);
+  const kinds = program.body.map(node => node.type).join();
+  if (kinds !== 'ImportDeclaration,ExpressionStatement') throw new Error(`${number}: ${kinds}`);
+  const body = program.body[1].expression.arguments[1].body.body;
+  if (body.length !== 14 || body.some(node => node.expression?.type !== 'AwaitExpression')) throw new Error(`${number}: ${source}`);
+  let count = 0;
+  types.traverseFast(program.body[1], node => { count += node.type === 'StringLiteral' && node.value === text; });
+  // The title is the text, too, unless white space in it was put together.
+  if (count !== 16 && count !== 17) throw new Error(`${number}: ${count}`);
+});
+console.log('ok');
+"#;
+    let tools = crate::toolchain::tools().await.playwright_test.expect("Playwright Test");
+    let parser = tools.dir.join("node_modules/playwright/lib/transform/babelBundle.js");
+    let out = Command::new(tools.node).arg("-e").arg(script).arg(parser).current_dir(dir.path()).output();
+    let out = out.expect("Node.js runs");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), "ok");
+}
+
+#[test]
+fn the_typescript_reads_like_the_criteria() {
+    let sentences =
+        ["see title \"Shop\"", "click \"Go\"", "url is \"/books.html\"", "not see text \"Error\""];
+    let criteria = parse_all(&sentences.map(str::to_owned)).expect("in the grammar");
+    let test = compile(E2e::PlaywrightTest, "User can find books", &criteria, "/index.html");
+    assert_eq!(test.path, "tests/e2e/user_can_find_books.spec.ts");
+    let expected = r##"import { expect, test } from "@playwright/test";
+
+test("User can find books", async ({ page }) => {
+  // open "/index.html"
+  await page.goto("/index.html");
+  // criterion 1: title is "Shop"
+  await expect(page).toHaveTitle("Shop");
+  // criterion 2: click "Go"
+  await page.getByRole("link", { name: "Go", exact: true }).or(page.getByRole("button", { name: "Go", exact: true })).click();
+  // criterion 3: url is "/books.html"
+  await expect(page).toHaveURL(new RegExp("^https?://[^/]+/books\\.html(\\?[^#]*)?(#.*)?$"));
+  // criterion 4: not see text "Error"
+  await expect(page.getByText("Error").filter({ visible: true })).toHaveCount(0);
+});
+"##;
+    assert_eq!(test.source, expected);
+}
+
 #[test]
 fn an_address_is_matched_whole_and_escaped() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -142,7 +202,7 @@ fn an_address_is_matched_whole_and_escaped() {
         ("/(a+)*$", "http://h:1/(a+)*$", true),
     ];
     for (number, (path, _, _)) in cases.iter().enumerate() {
-        let test = compile("x", &[Criterion::UrlIs((*path).to_owned())], "/");
+        let test = compile(E2e::Pytest, "x", &[Criterion::UrlIs((*path).to_owned())], "/");
         std::fs::write(dir.path().join(format!("{number}.py")), test.source).expect("written");
     }
     std::fs::write(dir.path().join("cases.json"), serde_json::to_string(&cases).expect("JSON"))

@@ -8,7 +8,7 @@ use chimera_agent::spec::E2e;
 use tokio_util::sync::CancellationToken;
 
 /// What is found: line and rule.
-async fn found(e2e: E2e, source: &str, criteria: &[&str]) -> Vec<(u32, String)> {
+pub(crate) async fn found(e2e: E2e, source: &str, criteria: &[&str]) -> Vec<(u32, String)> {
     let criteria: Vec<String> = criteria.iter().map(|text| (*text).to_owned()).collect();
     let judge = Judge::new(tools().await);
     let findings = judge.inspect(e2e, source.as_bytes(), &criteria, &CancellationToken::new()).await;
@@ -48,7 +48,7 @@ async fn what_the_author_writes_is_fine() {
         "url is \"/n?o=p#q\"",
     ];
     let criteria = parse_all(&sentences.map(str::to_owned)).expect("in the grammar");
-    let test = author::compile("User can \"do\" it", &criteria, "/");
+    let test = author::compile(E2e::Pytest, "User can \"do\" it", &criteria, "/");
     assert_eq!(found(E2e::Pytest, &test.source, &sentences).await, [], "{}", test.source);
 }
 

@@ -69,6 +69,7 @@ fn assignment(findings: &[Finding]) -> Assignment<'_> {
         target_url: "http://127.0.0.1:9/",
         staging_url: None,
         acceptance: &[],
+        e2e: "pytest-playwright",
         test_path: Some("tests/e2e/test_it.py"),
         findings,
         failure_report: None,

@@ -179,6 +179,22 @@ fn static_site() -> HowToStage {
 const PAGE: (&str, &str) = ("index.html", "<!doctype html><title>Shop</title><main><h1>Shop</h1></main>");
 
 #[tokio::test]
+async fn a_playwright_test_project_is_delivered_with_the_same_proof() {
+    let project =
+        |dir: &Path| vec![Project { e2e: E2e::PlaywrightTest, ..shop(dir, static_site(), &[PAGE]) }];
+    let bench = Bench::new(project, agent("builtin", &[]));
+    let Ended { task, evidence } =
+        bench.deliver("shop", "User can see hours", &["see heading \"Hours\"", "see text \"Open\""]).await;
+    assert_eq!(task.status, Status::Completed, "{:?}", task.workflow);
+    assert_eq!(task.workflow.artifacts.test_path.as_deref(), Some("tests/e2e/user_can_see_hours.spec.ts"));
+    let names: Vec<&str> = evidence.iter().map(|file| file.name.as_str()).collect();
+    for label in ["red", "control-blank", "control-error", "green-1", "green-2", "control-base"] {
+        assert!(names.contains(&format!("{label}-report.json").as_str()), "{label} is among {names:?}");
+    }
+    assert!(names.contains(&"test.spec.ts"), "{names:?}");
+}
+
+#[tokio::test]
 async fn a_plain_request_completes_on_a_scratch_project() {
     let bench = Bench::new(|_| Vec::new(), agent("builtin", &[]));
     let Ended { task, evidence } = bench.deliver("scratch-example", "User can view homepage", &[]).await;

@@ -81,7 +81,12 @@ impl Bench {
 
     async fn written_by_the_author(&self, sentences: &[&str]) -> TestReport {
         let sentences: Vec<String> = sentences.iter().map(|sentence| (*sentence).to_owned()).collect();
-        let test = author::compile("User can shop", &parse_all(&sentences).expect("in the grammar"), "/");
+        let test = author::compile(
+            E2e::Pytest,
+            "User can shop",
+            &parse_all(&sentences).expect("in the grammar"),
+            "/",
+        );
         self.report(&test.source).await
     }
 }

@@ -2,6 +2,7 @@
 
 mod author;
 mod check;
+mod check_typescript;
 mod coder;
 mod command;
 mod criteria;
@@ -10,6 +11,7 @@ mod fixture;
 mod gate;
 mod guardian;
 mod judge;
+mod playwright_test;
 mod process;
 mod staging;
 mod toolchain;

@@ -1,12 +1,12 @@
 //! Finding and installing tools.
 
-use chimera_agent::toolchain::{Overrides, Search, Status, Step, Toolchain, inspect, locate, setup};
+use chimera_agent::toolchain::{Search, Status, Step, Toolchain, inspect, locate, setup};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 /// The tools that all tests share, installed once.
 pub(crate) async fn tools() -> Toolchain {
-    let search = Search { tools_dir: shared_dir(), ..search(Path::new("/")) };
+    let search = Search { tools_dir: shared_dir(), playwright_test: true, ..search(Path::new("/")) };
     setup(&search, false, &mut |_| {}).await.unwrap_or_else(|err| panic!("the tests need the tools: {err}"))
 }
 
@@ -19,7 +19,7 @@ fn shared_dir() -> PathBuf {
 
 fn search(tools_dir: &Path) -> Search {
     let env = std::env::vars().collect();
-    Search { tools_dir: tools_dir.to_owned(), overrides: Overrides::default(), env }
+    Search { tools_dir: tools_dir.to_owned(), env, ..Search::default() }
 }
 
 fn script(dir: &Path, name: &str, text: &str) -> PathBuf {

@@ -109,6 +109,9 @@ pub(super) enum Command {
         /// Install packages of the system without asking
         #[arg(long)]
         yes: bool,
+        /// Install Playwright Test, too, although no project in the configuration needs it
+        #[arg(long)]
+        playwright_test: bool,
     },
     /// Write a commented chimera.toml
     Init {

@@ -40,7 +40,7 @@ pub(super) fn doctor(global: &Global) -> Result<End> {
     Ok(end)
 }
 
-pub(super) fn setup(global: &Global, yes: bool) -> Result<End> {
+pub(super) fn setup(global: &Global, yes: bool, playwright_test: bool) -> Result<End> {
     let config = configure(global, Flags::default())?;
     let json = global.json;
     let tell = move |step: String| {
@@ -50,7 +50,7 @@ pub(super) fn setup(global: &Global, yes: bool) -> Result<End> {
             print(format!("{step}\n"));
         }
     };
-    serve::runtime()?.block_on(local::setup(&config, yes, tell))?;
+    serve::runtime()?.block_on(local::setup(&config, yes, playwright_test, tell))?;
     Ok(End::Done)
 }
 

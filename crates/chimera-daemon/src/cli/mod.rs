@@ -92,7 +92,7 @@ fn run(Cli { global, command }: Cli) -> Result<End> {
         Command::Validate(args) => validate::validate(&connect(&global)?, &args, global.json),
         Command::Demo(args) => demo::demo(&global, &args),
         Command::Doctor => machine::doctor(&global),
-        Command::Setup { yes } => machine::setup(&global, yes),
+        Command::Setup { yes, playwright_test } => machine::setup(&global, yes, playwright_test),
         Command::Init { dir } => machine::init(&dir, global.json),
         Command::Migrate => machine::migrate(&global),
         Command::DeadLetters { command } => dead::dead_letters(&connect(&global)?, command, global.json),

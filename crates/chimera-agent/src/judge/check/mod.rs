@@ -2,7 +2,7 @@
 //!
 //! What the rules are, and what a test author has to do for them, is in `docs/proof.md` and `docs/agents.md`.
 
-use super::JudgeError;
+use super::{JudgeError, playwright};
 use crate::criteria;
 use crate::process::{self, Exit, Spec};
 use crate::spec::E2e;
@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Reads Python.
 const PYTHON: &str = include_str!("chimera_check.py");
+/// Reads TypeScript.
+const TYPESCRIPT: &str = include_str!("chimera_check.cjs");
 /// Longest look: parsing the largest test takes a fraction of a second.
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// Most output of a look: every finding of the largest test.
@@ -68,15 +70,21 @@ fn answered_by_an_action(criterion: &str) -> bool {
     criteria::parse(criterion).is_ok_and(|parsed| !parsed.is_assertion())
 }
 
+/// The reader of a language, with the parser that its test runner uses.
 fn argv(tools: &Toolchain, e2e: E2e, dir: &Path) -> Result<Vec<String>, JudgeError> {
-    let (program, flags, name, script) = match e2e {
-        E2e::Pytest => (&tools.python, &["-I", "-S"][..], "chimera_check.py", PYTHON),
+    let (program, flags, name, script, parser) = match e2e {
+        E2e::Pytest => (&tools.python, &["-I", "-S"][..], "chimera_check.py", PYTHON, None),
+        E2e::PlaywrightTest => {
+            let installed = playwright::tools(tools)?;
+            (&installed.node, &[][..], "chimera_check.cjs", TYPESCRIPT, Some(installed.parser()))
+        }
     };
     let path = dir.join(name);
     std::fs::write(&path, script).map_err(JudgeError::io(&path))?;
     let mut argv = vec![program.display().to_string()];
     argv.extend(flags.iter().map(|flag| (*flag).to_owned()));
     argv.push(path.display().to_string());
+    argv.extend(parser.map(|parser| parser.display().to_string()));
     Ok(argv)
 }
 

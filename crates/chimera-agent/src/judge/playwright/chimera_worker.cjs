@@ -1,0 +1,76 @@
+// Chimera's judge, Playwright Test: what is different about pages in a run.
+//
+// An answer with an error status and an empty body is an answer of the application, and only the application
+// is a page of a test.
+
+'use strict';
+
+const path = require('node:path');
+const { chromium } = require('playwright-core');
+const { utils } = require('playwright-core/lib/coreBundle');
+
+const ELSEWHERE = /^\s*(?!https?:)[a-z][a-z0-9+.-]*:/i;
+
+/** Replaces a method of a class by one that is given the original. */
+function wrap(owner, name, around) {
+  const original = owner[name];
+  owner[name] = function (...args) {
+    return around(original, this, args);
+  };
+}
+
+/** Does something with a class once, as soon as there is an object of it. */
+function once(found) {
+  const done = new Set();
+  return object => {
+    const owner = Object.getPrototypeOf(object);
+    if (!done.has(owner)) {
+      done.add(owner);
+      found(owner);
+    }
+    return object;
+  };
+}
+
+function prepare(settings) {
+  const isOurs = url => url === settings.origin || url.startsWith(settings.origin + '/');
+
+  async function reaching(original, self, args) {
+    if (typeof args[0] === 'string' && ELSEWHERE.test(args[0]))
+      throw new Error(`${args[0]} is no page of the application`);
+    let response;
+    try {
+      response = await original.apply(self, args);
+    } catch (error) {
+      if (!String(error).includes('net::ERR_HTTP_RESPONSE_CODE_FAILURE')) {
+        // The runner names a call by its stack, which has us in it.
+        error.message = error.message.replace(/^\w+\.apply:/, 'page.goto:');
+        throw error;
+      }
+      // The browser shows a page of its own instead.
+      return null;
+    }
+    if (response && !isOurs(response.url()))
+      throw new Error(`${response.url()} is no page of the application`);
+    return response;
+  }
+
+  const pages = once(owner => wrap(owner, 'goto', reaching));
+  const frames = once(owner => wrap(owner, 'goto', reaching));
+  const contexts = once(owner =>
+    wrap(owner, 'newPage', async (original, self, args) => {
+      const page = pages(await original.apply(self, args));
+      frames(page.mainFrame());
+      return page;
+    }));
+  const browsers = once(owner =>
+    wrap(owner, 'newContext', async (original, self, args) => contexts(await original.apply(self, args))));
+  wrap(Object.getPrototypeOf(chromium), 'launch', async (original, self, args) => {
+    // Steps and errors are those of the test's lines, not of ours.
+    const runner = path.dirname(require.resolve('playwright/package.json'));
+    utils.setBoxedStackPrefixes([runner, __dirname]);
+    return browsers(await original.apply(self, args));
+  });
+}
+
+module.exports = { prepare };
