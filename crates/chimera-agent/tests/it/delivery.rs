@@ -2,7 +2,7 @@
 
 use chimera_agent::delivery::{Delivery, Settings};
 use chimera_agent::runner::{Attempt, Fence, Runner};
-use chimera_agent::spec::{Agent, Project, Protocol, Staging as HowToStage, Suite};
+use chimera_agent::spec::{Agent, E2e, Project, Protocol, Staging as HowToStage, Suite};
 use chimera_agent::staging::Staging;
 use chimera_agent::toolchain::Search;
 use chimera_agent::vault::Vault;

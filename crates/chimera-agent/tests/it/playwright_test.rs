@@ -177,6 +177,14 @@ async fn a_spec_sees_the_controls_and_nothing_of_the_network() {
 }
 
 #[tokio::test]
+async fn a_page_cannot_tell_a_spec_from_people() {
+    let bench = Bench::new().await;
+    let body = "await page.goto('/'); expect(await page.evaluate('navigator.userAgent')).not.toContain('Headless');\n\
+         expect(await page.evaluate('navigator.webdriver')).toBe(false);";
+    assert_eq!(only(&bench.spec_report(&bodies(&[body])).await).0, TestStatus::Passed);
+}
+
+#[tokio::test]
 async fn a_trace_is_left_when_it_is_asked_for() {
     let bench = Bench::new().await;
     let source = bodies(&["await page.goto('/'); await expect(page).toHaveTitle('Shop');"]);

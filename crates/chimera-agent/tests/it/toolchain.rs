@@ -53,6 +53,18 @@ async fn an_empty_machine_is_told_everything_at_once() {
 }
 
 #[tokio::test]
+async fn playwright_test_is_named_where_it_is_needed_and_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut search = Search { playwright_test: true, ..search(dir.path()) };
+    search.env.insert("PATH".to_owned(), dir.path().display().to_string());
+    let check = inspect(&search).await.pop().unwrap();
+    assert_eq!((check.name, check.status), ("Playwright Test", Status::Missing));
+    assert!(check.remedy.contains("chimera-daemon setup --playwright-test"), "{check:?}");
+    search.playwright_test = false;
+    assert!(inspect(&search).await.iter().all(|check| check.name != "Playwright Test"));
+}
+
+#[tokio::test]
 async fn a_python_that_makes_no_environments_is_passed_over() {
     let dir = tempfile::tempdir().unwrap();
     let (broken, working) = (dir.path().join("broken"), dir.path().join("working"));
@@ -78,6 +90,8 @@ async fn the_doctor_shows_versions() {
     assert!(checks[0].detail.starts_with("Chromium "), "{checks:?}");
     assert!(checks[1].detail.starts_with("git version "), "{checks:?}");
     assert!(checks[3].detail.contains("pytest-playwright 0."), "{checks:?}");
+    assert_eq!(checks[4].name, "Playwright Test");
+    assert!(checks[4].detail.contains(" on Node.js v"), "{checks:?}");
 }
 
 #[tokio::test]
@@ -97,7 +111,10 @@ async fn two_setups_at_once_make_an_unfinished_environment_anew_once() {
     assert_eq!(right.unwrap(), tools);
     let (worker, waiter) = if first.len() > second.len() { (first, second) } else { (second, first) };
     assert!(
-        matches!(worker[..], [Step::Discarding(_), Step::Environment(_), Step::Packages(_)]),
+        matches!(
+            worker[..],
+            [Step::Discarding(_), Step::Environment(_), Step::Packages(_), Step::PlaywrightTest]
+        ),
         "{worker:?}"
     );
     assert_eq!(waiter, [Step::Waiting]);

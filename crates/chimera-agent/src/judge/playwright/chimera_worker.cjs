@@ -1,7 +1,7 @@
 // Chimera's judge, Playwright Test: what is different about pages in a run.
 //
-// An answer with an error status and an empty body is an answer of the application, and only the application
-// is a page of a test.
+// An answer with an error status and an empty body is an answer of the application, only the application is a page
+// of a test, and the browser calls itself what people's browsers do.
 
 'use strict';
 
@@ -64,7 +64,11 @@ function prepare(settings) {
       return page;
     }));
   const browsers = once(owner =>
-    wrap(owner, 'newContext', async (original, self, args) => contexts(await original.apply(self, args))));
+    wrap(owner, 'newContext', async (original, self, [options]) => {
+      // As people's browsers call themselves, which have a window: an application must not tell a test from them.
+      const userAgent = `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${self.version().split('.')[0]}.0.0.0 Safari/537.36`;
+      return contexts(await original.call(self, { ...options, userAgent }));
+    }));
   wrap(Object.getPrototypeOf(chromium), 'launch', async (original, self, args) => {
     // Steps and errors are those of the test's lines, not of ours.
     const runner = path.dirname(require.resolve('playwright/package.json'));
