@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 /// browser, not for the daemon.
 pub(crate) fn demo(args: &[String]) -> Result<()> {
     let place = Place::find()?;
-    set_up(&place, &["build", "--package", "chimera-daemon"])?;
+    set_up(&place, &["build", "--package", "chimera-daemon"], &[])?;
     step("demo", place.command(&place.daemon).arg("demo").args(args))
 }
 
@@ -21,7 +21,7 @@ pub(crate) fn test(filters: &[String]) -> Result<()> {
     let place = Place::find()?;
     // Builds the daemon along with the tests: `cargo build` would choose other features for what both use,
     // and build sixty crates twice.
-    set_up(&place, &["test", "--workspace", "--no-run"])?;
+    set_up(&place, &["test", "--workspace", "--no-run"], &["--playwright-test"])?;
     let postgres = Postgres::start()?;
     let mut tests = place.cargo();
     postgres.tell(&mut tests);
@@ -66,16 +66,11 @@ pub(crate) fn tidy() -> Result<()> {
 }
 
 /// Builds the daemon and lets it fetch what the tests and the demo need.
-fn set_up(place: &Place, build: &[&str]) -> Result<()> {
+fn set_up(place: &Place, build: &[&str], further: &[&str]) -> Result<()> {
     basics()?;
     step("build", place.cargo().args(build))?;
-    step(
-        "set-up",
-        place
-            .command(&place.daemon)
-            .args(["setup", "--yes", "--playwright-test", "--tools-dir"])
-            .arg(&place.tools),
-    )
+    let mut set_up = place.command(&place.daemon);
+    step("set-up", set_up.args(["setup", "--yes", "--tools-dir"]).arg(&place.tools).args(further))
 }
 
 /// What has to be there before anything can be built; the daemon's own `setup` fetches the rest.
