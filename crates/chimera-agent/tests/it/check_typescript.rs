@@ -42,7 +42,44 @@ async fn what_the_author_writes_in_typescript_is_fine() {
 
 #[tokio::test]
 async fn honest_typescript_is_let_through() {
-    let source = r#"
+    assert_eq!(found(E2e::PlaywrightTest, HONEST, &[]).await, []);
+}
+
+#[tokio::test]
+async fn every_trick_in_typescript_is_named_with_its_line() {
+    for (line, rule) in TRICKS {
+        let found = found(E2e::PlaywrightTest, &typescript(line), &[]).await;
+        assert!(found.contains(&(5, (*rule).to_owned())), "{line}: {rule} is not among {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_typescript_file_as_a_whole_is_looked_at() {
+    for (source, rule) in FILES {
+        let source = source.replace("IMPORT;", IMPORT).replace("TEST;", TEST);
+        let found = found(E2e::PlaywrightTest, &source, &[]).await;
+        assert!(found.iter().any(|(_, named)| named == rule), "{source}: {rule} is not among {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_criterion_has_an_assertion_in_typescript() {
+    let source = format!(
+        "{IMPORT}test('x', async ({{ page }}) => {{\n  // criterion 1: open the page\n  await page.goto('/');\n\
+         \x20 // criterion 2: the title\n  await expect(page).toHaveTitle('a');\n\
+         \x20 // criterion 3 and\n  /* criterion 4 */\n  expect(page.url()).toBe('x');\n}});\n"
+    );
+    let all = ["open \"/\"", "The title is a", "One", "Other"];
+    assert_eq!(found(E2e::PlaywrightTest, &source, &all).await, []);
+    let five = [&all[..], &["Another"]].concat();
+    assert_eq!(found(E2e::PlaywrightTest, &source, &five).await, [(1, "criterion".to_owned())]);
+    // Doing something answers a criterion that asks to do it, and no other.
+    let seen = ["The page is there", "The title is a", "One", "Other"];
+    assert_eq!(found(E2e::PlaywrightTest, &source, &seen).await, [(3, "criterion".to_owned())]);
+}
+
+/// Much of what a test may do.
+const HONEST: &str = r#"
 import { test, expect, type Page } from '@playwright/test';
 
 const PATHS = ['/a', '/b'] as const;
@@ -111,41 +148,6 @@ test('upload', async ({ page }) => {
   expect(new URL(page.url()).pathname).toBe('/x');
 });
 "#;
-    assert_eq!(found(E2e::PlaywrightTest, source, &[]).await, []);
-}
-
-#[tokio::test]
-async fn every_trick_in_typescript_is_named_with_its_line() {
-    for (line, rule) in TRICKS {
-        let found = found(E2e::PlaywrightTest, &typescript(line), &[]).await;
-        assert!(found.contains(&(5, (*rule).to_owned())), "{line}: {rule} is not among {found:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_typescript_file_as_a_whole_is_looked_at() {
-    for (source, rule) in FILES {
-        let source = source.replace("IMPORT;", IMPORT).replace("TEST;", TEST);
-        let found = found(E2e::PlaywrightTest, &source, &[]).await;
-        assert!(found.iter().any(|(_, named)| named == rule), "{source}: {rule} is not among {found:?}");
-    }
-}
-
-#[tokio::test]
-async fn each_criterion_has_an_assertion_in_typescript() {
-    let source = format!(
-        "{IMPORT}test('x', async ({{ page }}) => {{\n  // criterion 1: open the page\n  await page.goto('/');\n\
-         \x20 // criterion 2: the title\n  await expect(page).toHaveTitle('a');\n\
-         \x20 // criterion 3 and\n  /* criterion 4 */\n  expect(page.url()).toBe('x');\n}});\n"
-    );
-    let all = ["open \"/\"", "The title is a", "One", "Other"];
-    assert_eq!(found(E2e::PlaywrightTest, &source, &all).await, []);
-    let five = [&all[..], &["Another"]].concat();
-    assert_eq!(found(E2e::PlaywrightTest, &source, &five).await, [(1, "criterion".to_owned())]);
-    // Doing something answers a criterion that asks to do it, and no other.
-    let seen = ["The page is there", "The title is a", "One", "Other"];
-    assert_eq!(found(E2e::PlaywrightTest, &source, &seen).await, [(3, "criterion".to_owned())]);
-}
 
 /// Lines of a test, and the rule that each of them breaks.
 const TRICKS: &[(&str, &str)] = &[
