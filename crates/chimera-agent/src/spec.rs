@@ -44,8 +44,8 @@ impl E2e {
     pub const ALL: [Self; 2] = [Self::Pytest, Self::PlaywrightTest];
 
     /// What runs a test file of this name.
-    pub fn of(_test_name: &str) -> Self {
-        Self::Pytest
+    pub fn of(test_name: &str) -> Self {
+        Self::ALL.into_iter().find(|e2e| e2e.is_test_name(test_name)).unwrap_or(Self::Pytest)
     }
 
     /// The name in the configuration and in reports.

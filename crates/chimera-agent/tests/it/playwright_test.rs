@@ -201,4 +201,6 @@ async fn a_spec_has_a_name_of_its_own_kind() {
         let err = bench.judge.run(&trial, &CancellationToken::new()).await.expect_err("no such name");
         assert!(matches!(err, JudgeError::Trial(_)), "{name}: {err}");
     }
+    assert_eq!(E2e::of("opening-hours.spec.ts"), E2e::PlaywrightTest);
+    assert_eq!(E2e::of("test_opening_hours.py"), E2e::Pytest);
 }

@@ -9,6 +9,7 @@ mod dead;
 mod engine;
 mod fence;
 mod notebook;
+mod playwright_test;
 mod product;
 mod reads;
 mod real;
