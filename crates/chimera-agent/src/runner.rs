@@ -59,11 +59,13 @@ pub struct Report {
     pub evidence: Vec<Evidence>,
     /// What the agents say they used.
     pub usage: Usage,
+    /// The agent whose trouble it is, if the outcome is an agent's trouble.
+    pub agent: Option<String>,
 }
 
 impl From<Outcome> for Report {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, evidence: Vec::new(), usage: Usage::default() }
+        Self { outcome, evidence: Vec::new(), usage: Usage::default(), agent: None }
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Agent {
     pub timeout: Option<Duration>,
     /// Longest silence on its output before it counts as hanging; absent: no limit of its own.
     pub stall: Option<Duration>,
+    /// Most attempts at a time that need it; absent: no limit of its own.
+    pub max_concurrent: Option<u32>,
 }
 
 /// How the daemon talks to an agent.
@@ -110,6 +112,8 @@ pub struct Project {
     pub staging: Staging,
     /// Whether the proven branch is pushed to `repo`.
     pub push: bool,
+    /// Most of its tasks that run at a time; absent: no limit of its own.
+    pub max_concurrent: Option<u32>,
 }
 
 /// The tests that a project already has.
@@ -139,6 +143,7 @@ impl Project {
             max_diff_lines,
             staging: Staging::Static { static_dir: ".".to_owned() },
             push: true,
+            max_concurrent: None,
         }
     }
 }
@@ -170,5 +175,12 @@ pub enum Staging {
         /// A path of the deployment that tells which commit it serves; without it, the agent's word counts.
         #[serde(default)]
         revision: Option<String>,
+        /// Whether it always deploys to the same place, so that one task has it for itself until it is validated.
+        #[serde(default = "one_place")]
+        shared: bool,
     },
+}
+
+fn one_place() -> bool {
+    true
 }

@@ -32,8 +32,8 @@ pub enum EntryKind {
         /// The fencing token.
         epoch: i64,
     },
-    /// An attempt ended. Unless it was interrupted, ended the task or waits for a retry, the attempt of
-    /// the phase `to` begins with it.
+    /// An attempt ended. Unless it was interrupted, ended the task, waits for a retry or was handed back, the
+    /// attempt of the phase `to` begins with it.
     Settled {
         /// What came of it.
         result: Outcome,
@@ -46,6 +46,10 @@ pub enum EntryKind {
         /// What the agents of the attempt say they used.
         #[serde(default, skip_serializing_if = "Usage::is_nothing")]
         usage: Usage,
+        /// Set if the attempt of `to` does not begin with this: something holds it back, and the task waits in the
+        /// queue for a worker.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        handed_back: bool,
     },
     /// The daemon that worked on it vanished; the task waits for another worker.
     Rescued {

@@ -3,12 +3,13 @@
 //! Nothing here does IO, reads a clock or rolls a die: time and jitter come in as arguments, so that
 //! every decision can be replayed. Map: [`task`] and [`phase`] are the vocabulary, [`workflow`] the durable
 //! state of a delivery, [`outcome`] what an attempt came to, [`report`] what test runs showed, [`proof`] what
-//! counts as red and green, [`machine`] the one place that turns an event into the next state,
-//! [`replay`](mod@replay) follows a journal through it again and [`rejudge`](mod@rejudge) the reports
-//! through [`proof`].
+//! counts as red and green, [`machine`] the one place that turns an event into the next state, [`gates`] what decides
+//! which tasks may start, [`replay`](mod@replay) follows a journal through the rules again and
+//! [`rejudge`](mod@rejudge) the reports through [`proof`].
 
 pub mod digest;
 pub mod evidence;
+pub mod gates;
 pub mod ids;
 pub mod journal;
 pub mod limits;
@@ -29,6 +30,7 @@ pub mod workflow;
 
 pub use digest::Digest;
 pub use evidence::{Evidence, EvidenceKind};
+pub use gates::{Gates, Lane, Scope};
 pub use ids::TaskId;
 pub use journal::{Entry, EntryKind};
 pub use machine::{Event, IllegalEvent, Next, Policy, State, Transition, step};

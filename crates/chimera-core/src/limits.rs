@@ -31,6 +31,10 @@ pub const TESTS_PER_FILE: usize = 100;
 /// Longest wait that another side may ask for before a retry: a day, after which it can ask again.
 pub const RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Most times in a row that one phase may be put off to a time that an agent names without using up a retry: about a
+/// day of a quota that resets every quarter of an hour.
+pub const WAITS: u32 = 100;
+
 /// Cuts a text to at most `max` bytes at a character boundary, marking the cut with an ellipsis if there is room for it.
 pub fn truncate(text: &mut String, max: usize) {
     const MARK: &str = "…";

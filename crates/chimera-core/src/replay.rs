@@ -137,6 +137,8 @@ fn decided(state: &State, event: &Event, entry: &Entry) -> Result<Transition, St
     let mut would = None;
     for policy in limits() {
         let after = step(state, event.clone(), tick, &policy).map_err(|illegal| illegal.to_string())?;
+        // What is held back at a moment is not in the journal either.
+        let after = if is_handed_back(entry) { after.handed_back() } else { after };
         if settled_alike(&after.entry, entry) {
             return Ok(after);
         }
@@ -144,6 +146,10 @@ fn decided(state: &State, event: &Event, entry: &Entry) -> Result<Transition, St
     }
     let to = would.unwrap_or(state.workflow.phase);
     Err(format!("`{}` leads from {} to {to}, not to {}", entry.kind.as_str(), entry.phase, entry.to))
+}
+
+fn is_handed_back(entry: &Entry) -> bool {
+    matches!(entry.kind, EntryKind::Settled { handed_back: true, .. })
 }
 
 /// Whether two entries tell the same, but for the time of a retry.

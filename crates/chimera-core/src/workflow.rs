@@ -14,6 +14,9 @@ pub struct Workflow {
     pub iteration: u32,
     /// Transient or unknown outcomes of the current phase in a row.
     pub failures: u32,
+    /// Times that the current phase was put off to a time that an agent named, in a row; see [`crate::limits::WAITS`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waits: u32,
     /// Crashes of the daemon during the current phase in a row.
     pub crashes: u32,
     /// Times a reviewer said no.
@@ -115,6 +118,7 @@ impl Workflow {
             attempt: 0,
             iteration: 0,
             failures: 0,
+            waits: 0,
             crashes: 0,
             review_rounds: 0,
             validation_rounds: 0,
@@ -141,4 +145,9 @@ impl Default for Workflow {
     fn default() -> Self {
         Self::new()
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

@@ -11,6 +11,7 @@ pub mod config;
 pub mod engine;
 pub mod intake;
 pub mod local;
+mod machine;
 pub mod seams;
 pub mod web;
 pub mod wiring;

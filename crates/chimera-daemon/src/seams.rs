@@ -1,4 +1,5 @@
-//! The seams through which time, randomness and ids come in; nothing else in the daemon reads them.
+//! The seams through which time, randomness, ids and the state of the machine come in; nothing else in the daemon
+//! reads them.
 
 use chimera_core::{TaskId, Tick, UnixMillis};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -66,6 +67,49 @@ impl Dice {
     /// The time of a clock with a roll for the backoff.
     pub fn tick(&self, now: UnixMillis) -> Tick {
         Tick { now, jitter: self.roll(fastrand::Rng::f64) }
+    }
+}
+
+/// How busy the machine is.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Strain {
+    /// Memory that programs could still get, in bytes, if known.
+    pub free_memory: Option<u64>,
+    /// Processes that run or want to, per processor, over the last minute, if known.
+    pub load: Option<f64>,
+}
+
+/// Tells how busy the machine is.
+#[derive(Clone)]
+pub struct Machine(Arc<dyn Fn() -> Strain + Send + Sync>);
+
+impl Machine {
+    /// This machine, or what a control group leaves of it.
+    pub fn system() -> Self {
+        Self::new(crate::machine::strain)
+    }
+
+    /// A machine of one's own.
+    pub fn new(read: impl Fn() -> Strain + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// How busy it is.
+    pub fn strain(&self) -> Strain {
+        (self.0)()
+    }
+}
+
+/// A machine that says nothing about itself.
+impl Default for Machine {
+    fn default() -> Self {
+        Self::new(Strain::default)
+    }
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Machine")
     }
 }
 

@@ -4,7 +4,7 @@ use crate::care;
 use crate::config::{self, Config};
 use crate::engine::{self, Engine, Home};
 use crate::local;
-use crate::seams::{Clock, Dice};
+use crate::seams::{Clock, Dice, Machine};
 use crate::web;
 use anyhow::{Context, Result, bail};
 use chimera_agent::delivery::{self, Delivery};
@@ -14,7 +14,8 @@ use chimera_agent::staging::Staging;
 use chimera_agent::toolchain::Search;
 use chimera_agent::vault::Vault;
 use chimera_agent::workspace::Workspaces;
-use chimera_store::{Database, Options, Store};
+use chimera_core::Scope;
+use chimera_store::{Database, Options, Store, hold};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +82,10 @@ pub async fn serve(
     let (clock, dice) = (Clock::system(), Dice::system());
     if let Some(time) = store.server_time().await? {
         clock.set(time);
+    }
+    if config.executor.start_paused {
+        let (now, why) = (clock.now(), "started with --start-paused");
+        store.write(move |tx| hold::pause(tx, &Scope::Queue, Some(why), now)).await?;
     }
     let engine = if parts.engine {
         Some(start_engine(&config, &store, &clock, &dice, &shutdown).await?)
@@ -151,16 +156,19 @@ async fn start_engine(
     staging.restore(clock.now()).await;
     let runner = Arc::new(delivery(config, staging.clone(), clock)?);
     let settings = engine::Settings {
+        min_workers: config.executor.min_workers,
         max_workers: config.executor.max_workers,
+        throttle: config.executor.throttle,
         poll_interval: config.executor.poll_interval,
         lease: config.executor.lease,
         shutdown_grace: config.executor.shutdown_grace,
-        limits: config.executor.limits.clone(),
+        gates: Arc::new(config.gates()),
         policy: config.policy,
         timeouts: config.timeouts.clone(),
         patience: engine::PATIENCE,
     };
-    let mut engine = Engine::new(store.clone(), runner, settings, clock.clone(), dice.clone());
+    let engine = Engine::new(store.clone(), runner, settings, clock.clone(), dice.clone());
+    let mut engine = engine.on(Machine::system());
     // A file of SQLite is on one machine; a shared repository has every branch.
     if matches!(config.database, Database::Postgres(_)) && config.git_remote.is_none() {
         engine = engine.at_home(Home::of(&config.data_dir, config.home_patience)?);

@@ -5,17 +5,13 @@
 
 use crate::queue::{self, Claim};
 use crate::read::Reading;
-use crate::task_row::columns;
+use crate::ready::{Ready, ready};
 use crate::{StoreError, Tx};
 use chimera_core::{Task, TaskId, UnixMillis};
 use std::time::Duration;
 
 /// What a claim takes for a home; parameter 1 is how many. Nothing is committed yet in the first phase.
-const READY: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM tasks WHERE parked = 0 AND (home IS NULL OR home = $2 OR phase = 'E2E_TEST_GENERATION') ORDER BY rank, task_id LIMIT $1"
-);
+const READY: Ready = ready!(" AND (home IS NULL OR home = $2 OR phase = 'E2E_TEST_GENERATION')");
 const BIND: &str = "UPDATE tasks SET home = $1 WHERE lease_owner = $2 AND status = 'running' AND (home IS NULL OR home <> $1)";
 const PRESENT: &str = "INSERT INTO homes (home, seen_at, expires_at) VALUES ($1, $2, $3) \
     ON CONFLICT (home) DO UPDATE SET seen_at = excluded.seen_at, expires_at = excluded.expires_at";
@@ -38,7 +34,7 @@ pub struct Away {
 /// # Errors
 /// The database's.
 pub fn claim(tx: &mut Tx<'_>, claim: &Claim<'_>, home: &str) -> Result<Vec<Task>, StoreError> {
-    let taken = queue::claim_from(tx, claim, READY, &[home.into()])?;
+    let taken = queue::claim_from(tx, claim, &READY, Some(home))?;
     if !taken.is_empty() {
         tx.execute(BIND, &[home.into(), claim.owner.into()])?;
     }

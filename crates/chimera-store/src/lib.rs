@@ -2,12 +2,13 @@
 //!
 //! A [`Store`] runs closures: [`Store::write`] on the one writer thread, which commits many of them at once,
 //! [`Store::read`] on connections of their own. Closures see [`Tx`] and [`ReadTx`], never the driver. Map:
-//! [`submit`] accepts tasks, [`batch`] many at once, [`queue`] claims, extends and rescues them, [`settle`] records
-//! what came of them, [`lease`] tells whether one holds, [`home`] keeps them where their branch is, [`steer`] is what
-//! people do to them, [`times`] ends those whose time is up, [`after`] makes them wait for each other, [`dead`] is
-//! about those that failed, [`prune`] removes what ended long ago, [`moved`] and [`transfer`] take a queue to another
-//! database, [`read`] answers questions; `group` is one transaction of the writer, `change` what many callers change
-//! by one statement, [`sim`] a database for simulations, `session` is
+//! [`submit`] accepts tasks, [`batch`] many at once, [`queue`] claims, extends and rescues them, [`ready`] is what a
+//! claim looks at, [`lanes`] claims while something is held back, [`settle`] records what came of them, [`hold`] is what
+//! holds them back, [`roster`] which daemons live, [`lease`] tells whether a lease holds, [`home`] keeps tasks where
+//! their branch is, [`steer`] is what people do to them, [`times`] ends those whose time is up, [`after`] makes them wait
+//! for each other, [`dead`] is about those that failed, [`prune`] removes what ended long ago, [`moved`] and [`transfer`]
+//! take a queue to another database, [`read`] answers questions; `group` is one transaction of the writer, `change` what
+//! many callers change by one statement, [`sim`] a database for simulations, `session` is
 //! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam.
 
 pub mod after;
@@ -17,8 +18,10 @@ mod database;
 pub mod dead;
 mod error;
 mod group;
+pub mod hold;
 pub mod home;
 mod journal;
+pub mod lanes;
 pub mod lease;
 mod migrate;
 pub mod moved;
@@ -29,10 +32,11 @@ pub mod queue;
 pub mod raw;
 pub mod read;
 mod reader;
+pub mod ready;
+pub mod roster;
 mod row;
 mod session;
 pub mod settle;
-
 pub mod sim;
 mod sqlite;
 pub mod steer;

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_times.sql"),
     include_str!("migrations/0003_trash.sql"),
     include_str!("migrations/0004_homes.sql"),
+    include_str!("migrations/0005_gates.sql"),
 ];
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, sha256 TEXT NOT NULL)";

@@ -69,6 +69,7 @@ impl Plant {
             Self::DoubleClaim => &[
                 ("project, status, workflow_state", "project, 'queued', workflow_state"),
                 ("WHERE parked = 0 ORDER", "WHERE parked = 0 OR status = 'running' ORDER"),
+                ("WHERE parked = 0 AND NOT", "WHERE (parked = 0 OR status = 'running') AND NOT"),
                 ("AND status = 'queued'", "AND status <> 'completed'"),
             ],
             Self::RescueAlive => &[("lease_expires_at < $1", "$1 > 0")],
@@ -101,7 +102,8 @@ impl Planted {
 
     fn sql(&self, sql: &str) -> String {
         // Only the claim sees running tasks as queued ones.
-        let claims = sql.contains("WHERE parked = 0 ORDER") || sql.contains("SET status = 'running'");
+        let claims = ["WHERE parked = 0 ORDER", "WHERE parked = 0 AND NOT", "SET status = 'running'"];
+        let claims = claims.iter().any(|text| sql.contains(text));
         if self.plant == Plant::DoubleClaim && !claims {
             return sql.to_owned();
         }

@@ -4,18 +4,16 @@
 //! [`StoreError::LeaseLost`]. What follows from an event is decided by [`chimera_core::step`], never here.
 //!
 //! Queued tasks that may not start yet are *parked*: outside of the index that the claim walks, so a claim
-//! costs the same whatever waits for later.
+//! costs the same whatever waits for later. Those that something holds back (see `lanes`) stay in it.
 
 use crate::change::{Change, Statement};
+use crate::ready::{ANY, Ready};
 use crate::task_row::{self, columns, task as read_task};
-use crate::{StoreError, Tx, Value, journal, read, times};
-use chimera_core::{Event, Lease, Policy, State, Task, TaskId, Tick, Transition, UnixMillis, step};
+use crate::{Row, StoreError, Tx, Value, hold, journal, lanes, read, times};
+use chimera_core::{Event, Gates, Lease, Policy, State, Task, TaskId, Tick, Transition, UnixMillis, step};
 use std::time::Duration;
 
 const UNPARK: &str = "UPDATE tasks SET parked = 0 WHERE parked = 1 AND ready_at <= $1";
-/// The tasks that a claim takes, in order; parameter 1 is how many. Public for plans and measurements.
-pub const READY: &str =
-    concat!("SELECT ", columns!(), " FROM tasks WHERE parked = 0 ORDER BY rank, task_id LIMIT $1");
 pub(crate) static TAKE: Statement = Statement::new(
     "UPDATE tasks SET status = 'running', parked = NULL, lease_owner = given.column1, lease_epoch = lease_epoch + 1, \
         lease_expires_at = given.column2, started_at = COALESCE(started_at, given.column3), workflow_state = given.column4, \
@@ -49,6 +47,8 @@ pub struct Claim<'a> {
     pub lease: Duration,
     /// Most tasks to take.
     pub limit: u32,
+    /// What may hold tasks back.
+    pub gates: &'a Gates,
 }
 
 /// A task that a daemon still holds.
@@ -62,42 +62,67 @@ pub struct Held {
     pub cancel_requested: bool,
 }
 
-/// Takes ready tasks by ascending rank, each under a new epoch. One whose time is up ends instead.
+/// Takes ready tasks by ascending rank, each under a new epoch; those that something holds back are passed over. One
+/// whose time is up ends instead.
 ///
 /// # Errors
 /// The database's.
 pub fn claim(tx: &mut Tx<'_>, claim: &Claim<'_>) -> Result<Vec<Task>, StoreError> {
-    claim_from(tx, claim, READY, &[])
+    claim_from(tx, claim, &ANY, None)
 }
 
-/// The same from what a statement gives, whose first parameter is how many.
+/// The same of those that a home may take.
 pub(crate) fn claim_from(
     tx: &mut Tx<'_>,
     claim: &Claim<'_>,
-    ready: &str,
-    more: &[Value],
+    ready: &Ready,
+    home: Option<&str>,
 ) -> Result<Vec<Task>, StoreError> {
     tx.execute(UNPARK, &[claim.now.0.into()])?;
-    let rows = tx.take_free(ready, &[&[i64::from(claim.limit).into()], more].concat())?;
-    let mut found = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let task = read_task(row)?;
-        if times::is_up(&task, claim.now) {
-            times::end_if_up(tx, &task, claim.now)?;
-        } else {
-            found.push(taken(task, task_row::epoch(row)? + 1, claim)?);
+    let params = [Some(i64::from(claim.limit).into()), home.map(Value::from)];
+    let params: Vec<Value> = params.into_iter().flatten().collect();
+    if !claim.gates.are_limits() {
+        let rows = tx.take_free(ready.guarded, &params)?;
+        if !rows.is_empty() || !hold::is_anything_held(tx)? {
+            return take_all(tx, &rows, claim);
         }
+    }
+    if let Some(board) = lanes::board(tx, claim)? {
+        return lanes::claim(tx, claim, home.unwrap_or_default(), board);
+    }
+    let rows = tx.take_free(ready.all_the_same, &params)?;
+    take_all(tx, &rows, claim)
+}
+
+fn take_all(tx: &mut Tx<'_>, rows: &[Row], claim: &Claim<'_>) -> Result<Vec<Task>, StoreError> {
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        found.extend(find(tx, row, claim)?);
     }
     take(tx, found)
 }
 
 /// Makes the changes of a claim, by one statement.
-fn take(tx: &mut Tx<'_>, taken: Vec<(Task, Change)>) -> Result<Vec<Task>, StoreError> {
+pub(crate) fn take(tx: &mut Tx<'_>, taken: Vec<(Task, Change)>) -> Result<Vec<Task>, StoreError> {
     let (tasks, changes): (Vec<Task>, Vec<Change>) = taken.into_iter().unzip();
     if tx.change_all(&TAKE, changes)? != tasks.len() {
         return Err(StoreError::Database("a task changed while it was claimed".to_owned()));
     }
     Ok(tasks)
+}
+
+/// What a claim finds at a ready task, to be taken; one whose time is up ends instead.
+pub(crate) fn find(
+    tx: &mut Tx<'_>,
+    row: &Row,
+    claim: &Claim<'_>,
+) -> Result<Option<(Task, Change)>, StoreError> {
+    let task = read_task(row)?;
+    if times::is_up(&task, claim.now) {
+        times::end_if_up(tx, &task, claim.now)?;
+        return Ok(None);
+    }
+    taken(task, task_row::epoch(row)? + 1, claim).map(Some)
 }
 
 /// A task once it is taken, and the change that takes it.
@@ -219,6 +244,15 @@ pub fn next_ready_at(tx: &read::Reading<'_>) -> Result<Option<UnixMillis>, Store
         Some(row) => Ok(row.maybe_int(0)?.map(UnixMillis)),
         None => Ok(None),
     }
+}
+
+/// The earliest time at which a claim may find what it does not find now: a parked task becomes ready, or an open
+/// breaker lets somebody try.
+///
+/// # Errors
+/// The database's.
+pub fn next_event_at(tx: &read::Reading<'_>, now: UnixMillis) -> Result<Option<UnixMillis>, StoreError> {
+    Ok(next_ready_at(tx)?.into_iter().chain(hold::next_try(tx, now)?).min())
 }
 
 pub(crate) fn decide(

@@ -44,6 +44,8 @@ pub(crate) struct Dialect {
     pub(crate) lock_rows: &'static str,
     /// Run before the journal is written, so that its numbers ascend in the order of the commits.
     pub(crate) order_commits: Option<&'static str>,
+    /// Run before a claim that counts what other daemons run, so that they do not claim at once.
+    pub(crate) order_claims: Option<&'static str>,
     /// Run before migrations, so that two daemons do not migrate at once.
     pub(crate) order_migrations: Option<&'static str>,
     /// The server's time in milliseconds, where the server is another machine.

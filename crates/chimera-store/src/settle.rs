@@ -1,106 +1,246 @@
 //! The end of an attempt: what came of it is recorded, once, as long as the lease holds.
+//!
+//! Mostly this is a row of a statement that many share and that touches no index. If something is paused, or somebody
+//! failed last, that statement finds no row and the gates are asked: the task then goes on, or goes back into the queue.
 
 use crate::change::{Change, Statement};
+use crate::hold::{self, breaker_of};
 use crate::{Store, StoreError, Tx, after, journal};
-use chimera_core::{Evidence, Next, State, Status, TaskId, Transition, UnixMillis};
+use chimera_core::gates::{Board, Breaker, Failure, Gates, Health};
+use chimera_core::{
+    EntryKind, Evidence, Lane, Next, Outcome, Scope, State, Status, Task, TaskId, Transition, UnixMillis,
+};
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Settles without giving the lease back: touches no index.
+const GOING_ON: &str = "UPDATE tasks SET phase = given.column1, workflow_state = given.column2, attempt = given.column3, seq = seq + 1 FROM (VALUES ";
+const ON: &[&str] = &["TEXT", "TEXT", "BIGINT", "TEXT", "BIGINT", "BIGINT"];
+macro_rules! going_on {
+    () => {
+        ") AS given WHERE task_id = given.column4 AND lease_epoch = given.column5 AND tasks.attempt = given.column6 AND status = 'running'"
+    };
+}
+/// Settles without giving the lease back: touches no index. Finds no row if anything is held back.
 pub(crate) static ADVANCE: Statement = Statement::new(
-    "UPDATE tasks SET phase = given.column1, workflow_state = given.column2, attempt = given.column3, seq = seq + 1 FROM (VALUES ",
-    &["TEXT", "TEXT", "BIGINT", "TEXT", "BIGINT", "BIGINT"],
-    ") AS given WHERE task_id = given.column4 AND lease_epoch = given.column5 AND tasks.attempt = given.column6 AND status = 'running' \
-        RETURNING task_id, seq",
+    GOING_ON,
+    ON,
+    concat!(
+        going_on!(),
+        " AND NOT EXISTS (SELECT 1 FROM pauses) AND NOT EXISTS (SELECT 1 FROM breakers) RETURNING task_id, seq"
+    ),
 );
+static ADVANCE_ALL_THE_SAME: Statement =
+    Statement::new(GOING_ON, ON, concat!(going_on!(), " RETURNING task_id, seq"));
 const SETTING: &str = "UPDATE tasks SET status = given.column1, phase = given.column2, workflow_state = given.column3, seq = seq + 1, \
     ready_at = given.column4, parked = given.column5, completed_at = given.column6, attempt = given.column7, \
     lease_owner = NULL, lease_expires_at = NULL, cancel_requested = 0 FROM (VALUES ";
 const SET: &[&str] =
     &["TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "TEXT", "BIGINT", "BIGINT"];
-macro_rules! fence {
+macro_rules! setting {
     () => {
         ") AS given WHERE task_id = given.column8 AND lease_epoch = given.column9 AND tasks.attempt = given.column10 \
          AND status = 'running'"
     };
 }
-static SETTLE: Statement = Statement::new(SETTING, SET, concat!(fence!(), " RETURNING task_id, seq"));
+static SETTLE: Statement = Statement::new(SETTING, SET, concat!(setting!(), " RETURNING task_id, seq"));
 /// Finds no row if there is more to be done.
 pub(crate) static SETTLE_ONLY: Statement = Statement::new(
     SETTING,
     SET,
-    concat!(fence!(), " AND (awaited = 0 OR given.column1 <> 'completed') RETURNING task_id, seq"),
+    concat!(
+        setting!(),
+        " AND (awaited = 0 OR given.column1 <> 'completed') AND NOT EXISTS (SELECT 1 FROM breakers) RETURNING task_id, seq"
+    ),
 );
+
+/// What came of an attempt.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The task.
+    pub id: TaskId,
+    /// Its project.
+    pub project: String,
+    /// The epoch of the lease under which the attempt ran.
+    pub epoch: i64,
+    /// What follows.
+    pub transition: Arc<Transition>,
+    /// What the attempt left.
+    pub evidence: Vec<Evidence>,
+    /// The agent whose trouble it is, if it is an agent's; otherwise the project's.
+    pub agent: Option<String>,
+    /// The gates before the next phase.
+    pub gates: Arc<Gates>,
+    /// The time now.
+    pub now: UnixMillis,
+}
+
+/// Where a task went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Onward {
+    /// Where the transition says.
+    AsDecided,
+    /// Back into the queue: something holds the next phase back. See [`Transition::handed_back`].
+    HandedBack,
+}
 
 /// Records what came of an attempt, once, as long as the lease of that epoch holds.
 ///
 /// # Errors
 /// [`StoreError::LeaseLost`] if it does not, or the attempt's result is on record already; nothing is
 /// written then.
-pub fn settle(
-    tx: &mut Tx<'_>,
-    id: &TaskId,
-    epoch: i64,
-    transition: &Transition,
-    evidence: &[Evidence],
-    now: UnixMillis,
-) -> Result<(), StoreError> {
-    if !tx.change(settlement(&SETTLE, id, epoch, transition, now)?)? {
-        return Err(StoreError::LeaseLost { id: id.clone() });
+pub fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Onward, StoreError> {
+    let transition = &*settlement.transition;
+    if transition.next != Next::Run {
+        // First: an attempt that tries a breaker is known as such while it runs. Undone if the lease is lost.
+        record_health(tx, settlement)?;
+        settlement.write(tx, &SETTLE, transition)?;
+        return Ok(Onward::AsDecided);
     }
-    journal::index(tx, id, evidence)?;
-    if transition.state.status == Status::Completed {
-        after::release(tx, id, now)?;
+    if !settlement.must_queue() {
+        if tx.change(settlement.change(&ADVANCE, transition)?)? {
+            journal::index(tx, &settlement.id, &settlement.evidence)?;
+            return Ok(Onward::AsDecided);
+        }
+        // The lease is lost, or something is held back: not by a breaker that has just been tried with success.
+        record_health(tx, settlement)?;
+        let held = hold::held(tx, settlement.now)?;
+        let lane = Lane::new(&settlement.project, transition.entry.to);
+        if Board::over_all(&settlement.gates, held).lets_pass(&lane) {
+            settlement.write(tx, &ADVANCE_ALL_THE_SAME, transition)?;
+            return Ok(Onward::AsDecided);
+        }
+    } else {
+        record_health(tx, settlement)?;
     }
-    Ok(())
+    settlement.write(tx, &SETTLE, &transition.clone().handed_back())?;
+    Ok(Onward::HandedBack)
 }
 
 /// As [`settle`], together with what others settle at the same time.
 ///
 /// # Errors
 /// As [`settle`].
-pub async fn record(
-    store: &Store,
-    id: &TaskId,
-    epoch: i64,
-    transition: &Arc<Transition>,
-    evidence: &[Evidence],
-    now: UnixMillis,
-) -> Result<(), StoreError> {
-    let change = settlement(&SETTLE_ONLY, id, epoch, transition, now)?;
-    let (id, transition, left) = (id.clone(), transition.clone(), evidence.to_vec());
-    let alone = move |tx: &mut Tx<'_>| settle(tx, &id, epoch, &transition, &left, now);
-    if evidence.is_empty() { store.change(change, (), alone).await } else { store.write(alone).await }
+pub async fn record(store: &Store, settlement: Settlement) -> Result<Onward, StoreError> {
+    let transition = settlement.transition.clone();
+    let runs_on = transition.next == Next::Run;
+    let alone = !settlement.evidence.is_empty()
+        || if runs_on { settlement.must_queue() } else { settlement.is_failure() };
+    if alone {
+        return store.write(move |tx| settle(tx, &settlement)).await;
+    }
+    let statement = if runs_on { &ADVANCE } else { &SETTLE_ONLY };
+    let change = settlement.change(statement, &transition)?;
+    store.change(change, Onward::AsDecided, move |tx| settle(tx, &settlement)).await
 }
 
-/// `settle` is the statement for what gives the lease back.
-fn settlement(
-    settle: &'static Statement,
-    id: &TaskId,
-    epoch: i64,
-    transition: &Transition,
-    now: UnixMillis,
-) -> Result<Change, StoreError> {
-    let State { status, workflow } = &transition.state;
-    let (phase, text) = (workflow.phase.as_str().into(), serde_json::to_string(workflow)?.into());
-    let wait = match transition.next {
-        Next::Run => None,
-        Next::Wait(until) => Some(until),
-        Next::End => Some(now),
-    };
-    let (statement, mut values) = match wait {
-        None => (&ADVANCE, vec![phase, text]),
-        Some(ready_at) => {
-            let parked = (*status == Status::Queued).then_some(ready_at > now);
-            let completed_at = status.is_end().then_some(now.0);
-            let status = status.as_str().into();
-            (settle, vec![status, phase, text, ready_at.0.into(), parked.into(), completed_at.into()])
+impl Settlement {
+    /// What came of an attempt at the task that left nothing, where nothing holds tasks back.
+    pub fn new(task: &Task, epoch: i64, transition: Transition, now: UnixMillis) -> Self {
+        Self {
+            id: task.id.clone(),
+            project: task.project.clone(),
+            epoch,
+            transition: Arc::new(transition),
+            evidence: Vec::new(),
+            agent: None,
+            gates: Arc::default(),
+            now,
         }
+    }
+
+    /// Whether the next phase begins with a claim, whatever is held back.
+    fn must_queue(&self) -> bool {
+        let entry = &self.transition.entry;
+        self.gates.queue_between(&self.project, entry.phase, entry.to)
+    }
+
+    /// Whether a failure is to be counted.
+    fn is_failure(&self) -> bool {
+        self.gates.breaker.is_some() && health(&self.transition).0 == Health::Failing
+    }
+
+    /// Makes the change, and what always goes with it.
+    fn write(
+        &self,
+        tx: &mut Tx<'_>,
+        statement: &'static Statement,
+        transition: &Transition,
+    ) -> Result<(), StoreError> {
+        if !tx.change(self.change(statement, transition)?)? {
+            return Err(StoreError::LeaseLost { id: self.id.clone() });
+        }
+        journal::index(tx, &self.id, &self.evidence)?;
+        if transition.state.status == Status::Completed {
+            after::release(tx, &self.id, self.now)?;
+        }
+        Ok(())
+    }
+
+    fn change(&self, statement: &'static Statement, transition: &Transition) -> Result<Change, StoreError> {
+        let State { status, workflow } = &transition.state;
+        let (phase, text) = (workflow.phase.as_str().into(), serde_json::to_string(workflow)?.into());
+        let wait = match transition.next {
+            Next::Run => None,
+            Next::Wait(until) => Some(until),
+            Next::End => Some(self.now),
+        };
+        let mut values = vec![phase, text];
+        if let Some(ready_at) = wait {
+            let parked = (*status == Status::Queued).then_some(ready_at > self.now);
+            let completed_at = status.is_end().then_some(self.now.0);
+            values.insert(0, status.as_str().into());
+            values.extend([ready_at.0.into(), parked.into(), completed_at.into()]);
+        }
+        values.extend([
+            i64::from(workflow.attempt).into(),
+            self.id.as_str().into(),
+            self.epoch.into(),
+            i64::from(transition.entry.attempt).into(),
+        ]);
+        Change::new(&self.id, statement, values, &transition.entry)
+    }
+}
+
+/// What the attempt says about whoever carried it out; and if that is no good, in which words, and how long it wants
+/// to be left alone.
+fn health(transition: &Transition) -> (Health, &str, Option<Duration>) {
+    let EntryKind::Settled { result, .. } = &transition.entry.kind else {
+        return (Health::Unclear, "", None);
     };
-    values.extend([
-        i64::from(workflow.attempt).into(),
-        id.as_str().into(),
-        epoch.into(),
-        i64::from(transition.entry.attempt).into(),
-    ]);
-    Change::new(id, statement, values, &transition.entry)
+    let (error, retry_after) = match result {
+        Outcome::Transient { setback, retry_after } => (setback.summary.as_str(), *retry_after),
+        Outcome::Unknown(setback) | Outcome::Failed(setback) => (setback.summary.as_str(), None),
+        _ => ("", None),
+    };
+    (result.health(), error, retry_after)
+}
+
+/// Counts a failure, or forgets the failures of those who have just worked.
+fn record_health(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<(), StoreError> {
+    let Some(policy) = settlement.gates.breaker else { return Ok(()) };
+    let (health, error, retry_after) = health(&settlement.transition);
+    let lane = Lane::new(&settlement.project, settlement.transition.entry.phase);
+    match health {
+        Health::Unclear => Ok(()),
+        Health::Sound => {
+            let agents = settlement.gates.agents(&lane);
+            let worked = |scope: &Scope| match scope {
+                Scope::Agent(name) => agents.contains(&name.as_str()),
+                scope => scope.kind() == "project" && scope.name() == lane.project,
+            };
+            let known = hold::breakers(tx)?.into_iter().map(|breaker| breaker.scope);
+            known.filter(worked).try_for_each(|scope| hold::close(tx, &scope).map(drop))
+        }
+        Health::Failing => {
+            let scope = match &settlement.agent {
+                Some(agent) => Scope::Agent(agent.clone()),
+                None => Scope::Project(lane.project),
+            };
+            tx.in_turn()?;
+            let before = breaker_of(tx, &scope)?;
+            let attempt = (&settlement.id, settlement.transition.entry.attempt);
+            let failure = Failure { at: settlement.now, error, retry_after, attempt };
+            hold::count(tx, &Breaker::after(before.as_ref(), scope, &failure, policy))
+        }
+    }
 }

@@ -113,6 +113,12 @@ impl<'a> Tx<'a> {
         Ok(made.len())
     }
 
+    /// Waits until no other transaction is between this and its commit, so that what was counted stays true.
+    pub(crate) fn in_turn(&mut self) -> Result<(), StoreError> {
+        let session = self.read.session;
+        session.dialect().order_claims.map_or(Ok(()), |sql| session.batch(sql))
+    }
+
     /// Adds a row to the journal at the commit: its numbers then ascend in the order of the commits, whoever
     /// else commits at the same time.
     pub(crate) fn journal(&mut self, row: Vec<Value>) {

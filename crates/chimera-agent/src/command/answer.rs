@@ -4,6 +4,7 @@ use chimera_core::{Digest, Finding, Usage, limits};
 use serde::Deserialize;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 /// Largest answer: findings and a summary, not a log.
 const LARGEST: u64 = 1 << 20;
@@ -43,9 +44,28 @@ pub enum Verdict {
     Disputed,
 }
 
+/// What an agent may say at all.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    /// It cannot work now.
+    Transient,
+    #[serde(untagged)]
+    Verdict(Verdict),
+}
+
 /// There is no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Trouble {
+    /// It cannot work now, by its own word.
+    NotNow {
+        /// Why.
+        summary: String,
+        /// How long it wants to be left alone.
+        retry_after: Option<Duration>,
+        /// What it used all the same.
+        usage: Usage,
+    },
     /// It ended well, but left no answer.
     Missing,
     /// What it left cannot be read.
@@ -71,6 +91,7 @@ pub enum Trouble {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotNow { summary, .. } => f.write_str(summary),
             Self::Missing => f.write_str("it ended without writing its answer to $CHIMERA_OUTCOME"),
             Self::Unreadable(why) => write!(f, "its answer cannot be read: {why}"),
             Self::TooLarge => write!(f, "its answer has more than {LARGEST} bytes"),
@@ -88,7 +109,7 @@ impl fmt::Display for Trouble {
 /// The file's shape. Unknown fields are let pass, so that agents can leave remarks of their own.
 #[derive(Deserialize)]
 struct Raw {
-    outcome: Verdict,
+    outcome: Word,
     #[serde(default)]
     summary: String,
     #[serde(default)]
@@ -103,6 +124,9 @@ struct Raw {
     revision: Option<Digest>,
     #[serde(default)]
     usage: Usage,
+    /// Seconds.
+    #[serde(default)]
+    retry_after: Option<f64>,
 }
 
 /// Reads the answer once; the agent must have ended.
@@ -119,17 +143,35 @@ pub(super) fn read(path: &Path) -> Result<Answer, Trouble> {
         return Err(Trouble::TooLarge);
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
-    parse(&bytes).map_err(|err| Trouble::Unreadable(err.to_string()))
+    parse(&bytes).map_err(|err| Trouble::Unreadable(err.to_string()))?
 }
 
-fn parse(bytes: &[u8]) -> Result<Answer, serde_json::Error> {
-    let Raw { outcome, mut summary, test_path, mut findings, commit, deployment_url, revision, usage } =
-        serde_json::from_slice(bytes)?;
+fn parse(bytes: &[u8]) -> Result<Result<Answer, Trouble>, serde_json::Error> {
+    let raw: Raw = serde_json::from_slice(bytes)?;
+    let Raw { outcome, mut summary, mut findings, usage, .. } = raw;
     limits::truncate(&mut summary, limits::SUMMARY_BYTES);
     findings.truncate(limits::FINDINGS);
     findings.iter_mut().for_each(|finding| limits::truncate(&mut finding.message, limits::SUMMARY_BYTES));
     if summary.is_empty() {
-        summary = format!("the agent answered {outcome:?} without a summary").to_lowercase();
+        let word = match outcome {
+            Word::Verdict(verdict) => format!("{verdict:?}"),
+            Word::Transient => format!("{outcome:?}"),
+        };
+        summary = format!("the agent answered {word} without a summary").to_lowercase();
     }
-    Ok(Answer { verdict: outcome, summary, test_path, findings, commit, deployment_url, revision, usage })
+    // Nothing that is no time is one: the task is then tried again as after any trouble.
+    let retry_after = raw.retry_after.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    Ok(match outcome {
+        Word::Verdict(verdict) => Ok(Answer {
+            verdict,
+            summary,
+            test_path: raw.test_path,
+            findings,
+            commit: raw.commit,
+            deployment_url: raw.deployment_url,
+            revision: raw.revision,
+            usage,
+        }),
+        Word::Transient => Err(Trouble::NotNow { summary, retry_after, usage }),
+    })
 }

@@ -22,6 +22,7 @@ pub(super) async fn ask_about(
     let Protocol::Command { argv } = &agent.protocol else {
         return Err(Halt::failed(Reason::Config, format!("{} is no command agent", agent.name)));
     };
+    bench.asks(Some(&agent.name));
     let log = bench.log(&agent.name);
     let private = bench.private_dir(&agent.name)?;
     let ask = Ask {
@@ -36,9 +37,11 @@ pub(super) async fn ask_about(
     };
     let answered = crate::command::ask(&ask, &assignment(bench, diff_path)?, &bench.stop).await;
     bench.keep_file(EvidenceKind::Log, &format!("{}.log", agent.name), &log);
-    let answer = answered.map_err(|trouble| halted(agent, &trouble))?;
-    bench.used(answer.usage);
-    Ok(answer)
+    match &answered {
+        Ok(Answer { usage, .. }) | Err(Trouble::NotNow { usage, .. }) => bench.used(*usage),
+        Err(_) => (),
+    }
+    answered.map_err(|trouble| halted(agent, &trouble))
 }
 
 fn assignment<'a>(bench: &'a Bench<'_>, diff_path: Option<&'a Path>) -> Result<Assignment<'a>, Halt> {
@@ -71,6 +74,7 @@ fn assignment<'a>(bench: &'a Bench<'_>, diff_path: Option<&'a Path>) -> Result<A
 fn halted(agent: &Agent, trouble: &Trouble) -> Halt {
     let why = format!("agent `{}`: {trouble}", agent.name);
     match trouble {
+        Trouble::NotNow { retry_after, .. } => Halt::not_now(why, *retry_after),
         Trouble::Stopped => Halt::interrupted(),
         Trouble::NotStarted(_) => Halt::failed(Reason::Config, why),
         Trouble::Missing | Trouble::Unreadable(_) | Trouble::TooLarge => Halt::unknown(why),

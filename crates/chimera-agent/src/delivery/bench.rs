@@ -26,6 +26,8 @@ pub(super) struct Bench<'a> {
 struct Kept {
     evidence: Vec<Evidence>,
     usage: Usage,
+    /// Whose work the attempt stands or falls with at the moment, if an agent's.
+    asked: Option<String>,
 }
 
 impl<'a> Bench<'a> {
@@ -35,7 +37,8 @@ impl<'a> Bench<'a> {
 
     pub(super) fn into_report(self, outcome: Outcome) -> Report {
         let kept = self.kept.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Report { outcome, evidence: kept.evidence, usage: kept.usage }
+        let agent = kept.asked.filter(|_| is_agents_trouble(&outcome));
+        Report { outcome, evidence: kept.evidence, usage: kept.usage, agent }
     }
 
     pub(super) fn task(&self) -> &Task {
@@ -180,7 +183,21 @@ impl<'a> Bench<'a> {
         kept.usage = kept.usage.plus(usage);
     }
 
+    /// Who is to blame from here on if the attempt goes wrong: an agent, or nobody but the daemon and the project.
+    pub(super) fn asks(&self, agent: Option<&str>) {
+        self.lock().asked = agent.map(str::to_owned);
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn is_agents_trouble(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Transient { setback, .. } | Outcome::Unknown(setback) | Outcome::Failed(setback) => {
+            setback.reason == Reason::AgentError
+        }
+        Outcome::Passed { .. } | Outcome::Rejected(_) | Outcome::Interrupted => false,
     }
 }

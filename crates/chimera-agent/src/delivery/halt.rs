@@ -6,6 +6,7 @@ use crate::staging::StagingError;
 use crate::vault::VaultError;
 use crate::workspace::WorkspaceError;
 use chimera_core::{Finding, Outcome, Reason, Setback};
+use std::time::Duration;
 
 /// Ends an attempt. What the rooms below report is turned into an outcome here and nowhere else.
 #[derive(Debug)]
@@ -34,6 +35,11 @@ impl Halt {
     /// The same again may work.
     pub(super) fn transient(reason: Reason, why: impl Into<String>) -> Self {
         Self(Box::new(Outcome::Transient { setback: Setback::new(reason, why), retry_after: None }))
+    }
+
+    /// An agent cannot work now, and may have said how long it wants to be left alone.
+    pub(super) fn not_now(why: impl Into<String>, retry_after: Option<Duration>) -> Self {
+        Self(Box::new(Outcome::Transient { setback: Setback::new(Reason::AgentError, why), retry_after }))
     }
 
     /// There was no readable answer.

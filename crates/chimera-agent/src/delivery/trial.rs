@@ -40,6 +40,7 @@ pub(super) async fn run(
     stage: Stage<'_>,
     label: &str,
 ) -> Result<TestReport, Halt> {
+    bench.asks(None);
     let out_dir = bench.private_dir(label)?;
     let name = Path::new(&frozen.path).file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let trial = Trial {

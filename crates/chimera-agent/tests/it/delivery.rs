@@ -34,7 +34,14 @@ struct Ended {
 fn agent(name: &str, argv: &[&str]) -> Agent {
     let argv = argv.iter().map(|arg| (*arg).to_owned()).collect();
     let protocol = if name == "builtin" { Protocol::Builtin } else { Protocol::Command { argv } };
-    Agent { name: name.to_owned(), protocol, env: Vec::new(), timeout: None, stall: None }
+    Agent {
+        name: name.to_owned(),
+        protocol,
+        env: Vec::new(),
+        timeout: None,
+        stall: None,
+        max_concurrent: None,
+    }
 }
 
 impl Bench {
@@ -423,8 +430,11 @@ async fn deployed_at(origin: &str) -> Ended {
          echo '{{\"outcome\":\"passed\",\"deployment_url\":\"{origin}\",\"revision\":\"'$head'\"}}' > $CHIMERA_OUTCOME"
     );
     let deployer = (Role::Deployment, agent("deployer", &["sh", "-c", &script]));
-    let staging =
-        HowToStage::Agent { agent: "deployer".to_owned(), revision: Some("/index.html".to_owned()) };
+    let staging = HowToStage::Agent {
+        agent: "deployer".to_owned(),
+        revision: Some("/index.html".to_owned()),
+        shared: true,
+    };
     let bench = Bench::with(|dir| vec![shop(dir, staging, &[PAGE])], [opener(), deployer]);
     let origin = origin.to_owned();
     bench.deliver_to(&origin, "shop", "Visitors see the hours", &["see text \"Open daily\""]).await

@@ -103,6 +103,22 @@ pub struct Transition {
     pub next: Next,
 }
 
+impl Transition {
+    /// The same end of an attempt, but the next phase does not begin with it: the task goes back into the queue,
+    /// ready at once. A transition after which no phase begins stays as it is.
+    #[must_use]
+    pub fn handed_back(mut self) -> Self {
+        if let (Next::Run, EntryKind::Settled { handed_back, .. }) = (self.next, &mut self.entry.kind) {
+            *handed_back = true;
+            self.next = Next::Wait(self.entry.at);
+            self.state.status = Status::Queued;
+            // The claim begins it, and numbers it.
+            self.state.workflow.attempt -= 1;
+        }
+        self
+    }
+}
+
 /// The event cannot happen in this state; nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{event} is not possible while the task is {status} in {phase}")]
@@ -229,7 +245,7 @@ fn requeued(before: &Workflow, from: Phase, tick: Tick) -> Option<Move> {
     let mut workflow = before.clone();
     workflow.phase = from;
     (workflow.iteration, workflow.review_rounds, workflow.validation_rounds) = (0, 0, 0);
-    (workflow.failures, workflow.crashes) = (0, 0);
+    (workflow.failures, workflow.waits, workflow.crashes) = (0, 0, 0);
     (workflow.reason, workflow.failed_in, workflow.error, workflow.last_failure) = (None, None, None, None);
     workflow.artifacts.forget_from(from);
     // The last no is what a coder that starts again has to answer; to the other phases it means nothing.

@@ -36,7 +36,7 @@ pub(super) fn settled(
         Outcome::Interrupted => {
             return Some(Move {
                 state: State { status: Status::Queued, workflow },
-                kind: EntryKind::Settled { result, reason: None, retry_at: None, usage },
+                kind: EntryKind::Settled { result, reason: None, retry_at: None, usage, handed_back: false },
                 next: Next::Wait(tick.now),
             });
         }
@@ -75,7 +75,7 @@ fn conclude(mut workflow: Workflow, ended: Ended, verdict: Verdict, policy: &Pol
         }
     };
     let Ended { result, usage } = ended;
-    let kind = EntryKind::Settled { result, reason, retry_at, usage };
+    let kind = EntryKind::Settled { result, reason, retry_at, usage, handed_back: false };
     Move { state: State { status, workflow }, kind, next }
 }
 
@@ -108,7 +108,7 @@ fn enter(workflow: &mut Workflow, phase: Phase, policy: &Policy) -> Result<(), (
     workflow.iteration += u32::from(sent_back);
     workflow.phase = phase;
     workflow.attempt += 1;
-    workflow.failures = 0;
+    (workflow.failures, workflow.waits) = (0, 0);
     Ok(())
 }
 
@@ -127,6 +127,12 @@ fn again(
     tick: Tick,
     policy: &Policy,
 ) -> Verdict {
+    if let Some(asked) = retry_after.filter(|_| workflow.waits < limits::WAITS) {
+        // Whoever names a time says that nothing is broken.
+        workflow.waits += 1;
+        workflow.error = Some(setback.summary);
+        return Verdict::RetryAt(tick.now.plus(asked.min(limits::RETRY_AFTER).max(policy.retry.base)));
+    }
     workflow.failures += 1;
     match policy.retry.delay(workflow.failures, tick.jitter) {
         None => Verdict::Fail(setback.reason, setback.summary),

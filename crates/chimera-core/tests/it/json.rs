@@ -50,7 +50,8 @@ fn entries_of_the_journal_look_like_this() {
 #[test]
 fn settled_entries_of_the_journal_look_like_this() {
     let settled = |result, reason, retry_at| {
-        entry(EntryKind::Settled { result, reason, retry_at, usage: Usage::default() })
+        let usage = Usage::default();
+        entry(EntryKind::Settled { result, reason, retry_at, usage, handed_back: false })
     };
     assert_eq!(
         settled(Outcome::Interrupted, None, None),
@@ -112,6 +113,7 @@ fn the_name_of_an_entry_is_the_event_of_its_json() {
             reason: None,
             retry_at: None,
             usage: Usage::default(),
+            handed_back: false,
         },
         EntryKind::Rescued { reason: None },
         EntryKind::CancelRequested,

@@ -3,6 +3,7 @@
 mod arrows;
 mod docs;
 mod fixture;
+mod gates;
 mod illegal;
 mod json;
 mod limits;

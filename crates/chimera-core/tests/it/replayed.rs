@@ -81,8 +81,13 @@ fn a_green_run_of_another_test_or_commit_does_not_follow() {
     for forged in [green(&test, &digest(0xbad)), green(&digest(0xbad), &head)] {
         let mut told = whole.clone();
         let result = Outcome::Passed { output: PhaseOutput::E2eValidation { green: forged } };
-        told.last_mut().expect("an end").kind =
-            EntryKind::Settled { result, reason: None, retry_at: None, usage: Usage::default() };
+        told.last_mut().expect("an end").kind = EntryKind::Settled {
+            result,
+            reason: None,
+            retry_at: None,
+            usage: Usage::default(),
+            handed_back: false,
+        };
         assert!(
             why(&told).contains("leads from E2E_VALIDATION to FAILED, not to COMPLETE"),
             "{}",

@@ -218,7 +218,7 @@ pub(super) fn stretches(journal: &[Entry]) -> Vec<Stretch> {
             outcome: outcome.to_owned(),
             usage,
         });
-        let runs_on = matches!(&entry.kind, EntryKind::Settled { result, reason: None, retry_at: None, .. }
+        let runs_on = matches!(&entry.kind, EntryKind::Settled { result, reason: None, retry_at: None, handed_back: false, .. }
             if !matches!(result, Outcome::Interrupted) && !entry.to.is_end());
         began = runs_on.then_some(entry.at);
     }

@@ -71,11 +71,11 @@ pub(super) struct Global {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run the engine: deliver what is queued
-    Start(Listen),
+    Start(Start),
     /// Run the HTTP interface: accept and show
     Api(Listen),
     /// Run engine and HTTP interface in one process
-    StartAll(Listen),
+    StartAll(Start),
     /// Submit a feature request
     Submit(Submit),
     /// Show a task
@@ -222,9 +222,18 @@ pub(super) struct Listen {
     /// Port of the HTTP interface; 0 takes a free one [default: 8000]
     #[arg(long)]
     pub(super) port: Option<u16>,
-    /// Tasks that run side by side [default: 5]
+    /// Most tasks that run side by side [default: 5]
     #[arg(long, value_name = "N")]
     pub(super) workers: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Start {
+    #[command(flatten)]
+    pub(super) listen: Listen,
+    /// Pause the whole queue before the first task is taken: accept and show, but begin nothing
+    #[arg(long)]
+    pub(super) start_paused: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! `start`, `api`, `start-all`: the daemon itself.
 
-use super::args::{Global, Listen};
+use super::args::{Global, Listen, Start};
 use super::style::{bold, dim};
 use super::{End, configure, print};
 use crate::config::{Config, Flags};
@@ -15,21 +15,22 @@ use tracing_subscriber::fmt::MakeWriter;
 /// What is logged unless `CHIMERA_LOG` says otherwise.
 const LOG_LEVEL: &str = "info";
 
-pub(super) fn start(global: &Global, listen: &Listen) -> Result<End> {
-    run(global, listen, Parts { engine: true, api: false })
+pub(super) fn start(global: &Global, start: &Start) -> Result<End> {
+    run(global, &start.listen, start.start_paused, Parts { engine: true, api: false })
 }
 
 pub(super) fn api(global: &Global, listen: &Listen) -> Result<End> {
-    run(global, listen, Parts { engine: false, api: true })
+    run(global, listen, false, Parts { engine: false, api: true })
 }
 
-pub(super) fn start_all(global: &Global, listen: &Listen) -> Result<End> {
-    run(global, listen, Parts { engine: true, api: true })
+pub(super) fn start_all(global: &Global, start: &Start) -> Result<End> {
+    run(global, &start.listen, start.start_paused, Parts { engine: true, api: true })
 }
 
-fn run(global: &Global, listen: &Listen, parts: Parts) -> Result<End> {
+fn run(global: &Global, listen: &Listen, start_paused: bool, parts: Parts) -> Result<End> {
     let Listen { host, port, workers } = listen;
-    let flags = Flags { host: host.clone(), port: *port, workers: *workers, ..Flags::default() };
+    let flags =
+        Flags { host: host.clone(), port: *port, workers: *workers, start_paused, ..Flags::default() };
     let config = configure(global, flags)?;
     log(std::io::stderr)?;
     let banner = banner(&config, parts);
@@ -65,11 +66,15 @@ where
 
 /// What the terminal shows once the daemon is ready.
 fn banner(config: &Config, parts: Parts) -> impl FnOnce(Option<SocketAddr>) -> String + use<> {
-    let workers = config.executor.max_workers;
+    let (fewest, most) = (config.executor.min_workers, config.executor.max_workers);
+    let workers = if fewest < most { format!("{fewest} to {most}") } else { most.to_string() };
     let data = config.data_dir.display().to_string();
     let mut rows = vec![("data", data)];
     if parts.engine {
-        rows.push(("workers", workers.to_string()));
+        rows.push(("workers", workers));
+        if config.executor.start_paused {
+            rows.push(("queue", "paused: nothing is taken until it is resumed".to_owned()));
+        }
     }
     move |address| {
         let mut text = format!("{} {}\n", bold("chimera-daemon"), env!("CARGO_PKG_VERSION"));

@@ -1,18 +1,15 @@
 //! Lays the layers over each other and checks the result.
 
 use super::file::{self, File};
-use super::{Api, Config, ConfigError, Executor, Flags, duration, nearest, parties};
-use chimera_core::{Phase, Policy, RetryPolicy, Role};
+use super::{Api, Config, ConfigError, Flags, duration, executor, nearest, parties};
+use chimera_core::{Phase, Role};
 use chimera_store::Database;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Most workers of one daemon: each may hold a browser of several hundred megabytes.
-const MOST_WORKERS: u32 = 1024;
-
-type Environment = BTreeMap<String, String>;
+pub(super) type Environment = BTreeMap<String, String>;
 
 pub(super) fn resolve(
     file: File,
@@ -33,8 +30,8 @@ pub(super) fn resolve(
     let projects = parties::projects(file.project, &agents, home)?;
     Ok(Config {
         api: api(file.api, flags, &environment)?,
-        policy: policy(&file.executor),
-        executor: executor(&file.executor, flags, &environment)?,
+        policy: executor::policy(&file.executor),
+        executor: executor::executor(&file.executor, flags, &environment)?,
         timeouts: timeouts(&file.timeouts)?,
         green_runs: at_least_one("delivery.green_runs", file.delivery.green_runs.unwrap_or(2))?,
         staging_ttl: file.delivery.staging_ttl.map_or(Duration::from_secs(24 * 3600), |span| span.0),
@@ -98,55 +95,6 @@ fn api(file: file::Api, flags: &Flags, environment: &Environment) -> Result<Api,
     Ok(Api { host: host.unwrap_or_else(|| "127.0.0.1".to_owned()), port, allowed_hosts: file.allowed_hosts })
 }
 
-fn executor(
-    file: &file::Executor,
-    flags: &Flags,
-    environment: &Environment,
-) -> Result<Executor, ConfigError> {
-    let max_workers = match (flags.workers, environment.get("CHIMERA_MAX_WORKERS")) {
-        (Some(workers), _) => workers,
-        (None, Some(text)) => number("CHIMERA_MAX_WORKERS", text, 1..=MOST_WORKERS)?,
-        (None, None) => file.max_workers.unwrap_or(5),
-    };
-    if !(1..=MOST_WORKERS).contains(&max_workers) {
-        let detail = format!("{max_workers} workers are not possible: give 1 to {MOST_WORKERS}");
-        return Err(ConfigError::value("executor.max_workers", detail));
-    }
-    let poll_interval = match environment.get("CHIMERA_POLL_INTERVAL") {
-        Some(text) => {
-            duration::parse(text).map_err(|why| ConfigError::value("CHIMERA_POLL_INTERVAL", why))?
-        }
-        None => file.poll_interval.map_or(Duration::from_secs(1), |span| span.0),
-    };
-    let lease = file.lease.map_or(Duration::from_secs(30), |span| span.0);
-    at_least("executor.poll_interval", poll_interval, Duration::from_millis(10))?;
-    at_least("executor.lease", lease, Duration::from_secs(3))?;
-    let mut limits = BTreeMap::new();
-    for (name, limit) in &file.limits {
-        limits.insert(
-            role(name, "executor.limits")?,
-            at_least_one(&format!("executor.limits.{name}"), *limit)?,
-        );
-    }
-    let shutdown_grace = file.shutdown_grace.map_or(Duration::from_secs(10), |span| span.0);
-    Ok(Executor { max_workers, poll_interval, lease, shutdown_grace, limits })
-}
-
-fn policy(file: &file::Executor) -> Policy {
-    let default = Policy::default();
-    Policy {
-        retry: RetryPolicy {
-            max_retries: file.max_retries.unwrap_or(default.retry.max_retries),
-            base: file.retry_base.map_or(default.retry.base, |span| span.0),
-            cap: file.retry_cap.map_or(default.retry.cap, |span| span.0),
-        },
-        max_iterations: file.max_iterations.unwrap_or(default.max_iterations),
-        max_review_rounds: file.max_review_rounds.unwrap_or(default.max_review_rounds),
-        max_validation_rounds: file.max_validation_rounds.unwrap_or(default.max_validation_rounds),
-        max_crashes: file.max_crashes.unwrap_or(default.max_crashes).max(1),
-    }
-}
-
 fn timeouts(file: &BTreeMap<String, duration::Span>) -> Result<BTreeMap<Phase, Duration>, ConfigError> {
     let minutes = |m: u64| Duration::from_secs(m * 60);
     let mut timeouts = BTreeMap::from([
@@ -186,7 +134,7 @@ pub(super) fn unknown<'a>(
     ConfigError::value(key, format!("`{name}` {what}: {hint}"))
 }
 
-fn number<T>(key: &str, text: &str, range: RangeInclusive<T>) -> Result<T, ConfigError>
+pub(super) fn number<T>(key: &str, text: &str, range: RangeInclusive<T>) -> Result<T, ConfigError>
 where
     T: std::str::FromStr + PartialOrd + std::fmt::Display,
 {
@@ -199,11 +147,11 @@ where
     }
 }
 
-fn at_least_one(key: &str, value: u32) -> Result<u32, ConfigError> {
+pub(super) fn at_least_one(key: &str, value: u32) -> Result<u32, ConfigError> {
     if value == 0 { Err(ConfigError::value(key, "must be at least 1")) } else { Ok(value) }
 }
 
-fn at_least(key: &str, value: Duration, least: Duration) -> Result<(), ConfigError> {
+pub(super) fn at_least(key: &str, value: Duration, least: Duration) -> Result<(), ConfigError> {
     if value >= least {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 use super::duration::Span;
 use super::retention::Keep;
+use super::size::Size;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -42,7 +43,10 @@ pub(super) struct Api {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Executor {
+    pub(super) min_workers: Option<u32>,
     pub(super) max_workers: Option<u32>,
+    pub(super) min_free_memory: Option<Size>,
+    pub(super) max_load: Option<f64>,
     pub(super) poll_interval: Option<Span>,
     pub(super) lease: Option<Span>,
     pub(super) shutdown_grace: Option<Span>,
@@ -53,6 +57,8 @@ pub(super) struct Executor {
     pub(super) max_review_rounds: Option<u32>,
     pub(super) max_validation_rounds: Option<u32>,
     pub(super) max_crashes: Option<u32>,
+    pub(super) breaker_failures: Option<u32>,
+    pub(super) breaker_cool_down: Option<Span>,
     pub(super) limits: BTreeMap<String, u32>,
 }
 
@@ -106,6 +112,7 @@ pub(super) struct Agent {
     pub(super) env: Vec<String>,
     pub(super) timeout: Option<Span>,
     pub(super) stall: Option<Span>,
+    pub(super) max_concurrent: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -130,6 +137,7 @@ pub(super) struct Project {
     pub(super) allow_paths: Vec<String>,
     pub(super) max_diff_lines: Option<u32>,
     pub(super) push: Option<bool>,
+    pub(super) max_concurrent: Option<u32>,
     pub(super) staging: Option<Staging>,
 }
 
@@ -142,4 +150,5 @@ pub(super) struct Staging {
     pub(super) ready: Option<String>,
     pub(super) revision: Option<String>,
     pub(super) agent: Option<String>,
+    pub(super) shared: Option<bool>,
 }

@@ -5,15 +5,19 @@
 
 mod check;
 mod duration;
+mod executor;
 mod file;
 mod parties;
 mod retention;
+mod size;
 mod template;
 
 pub use retention::{Retention, span};
 pub use template::TEMPLATE;
 
-use chimera_agent::spec::{Agent, Project};
+use crate::engine::Throttle;
+use chimera_agent::spec::{Agent, Project, Staging};
+use chimera_core::gates::{BreakerPolicy, Deployer, Gates};
 use chimera_core::{Phase, Policy, Role};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -63,6 +67,35 @@ pub struct Config {
     pub environment: BTreeMap<String, String>,
 }
 
+impl Config {
+    /// What may hold tasks back.
+    pub fn gates(&self) -> Gates {
+        let projects = self.projects.iter();
+        let agents = self.roles.values().flatten().chain(self.agents.values());
+        let deployer = |project: &Project| match &project.staging {
+            Staging::Agent { agent, shared, .. } => {
+                Some((project.name.clone(), Deployer { agent: agent.clone(), shared: *shared }))
+            }
+            Staging::Static { .. } | Staging::Start { .. } => None,
+        };
+        Gates {
+            roles: self.executor.limits.clone(),
+            projects: projects
+                .clone()
+                .filter_map(|project| Some((project.name.clone(), project.max_concurrent?)))
+                .collect(),
+            agents: agents.filter_map(|agent| Some((agent.name.clone(), agent.max_concurrent?))).collect(),
+            cast: self
+                .roles
+                .iter()
+                .map(|(role, agents)| (*role, agents.iter().map(|agent| agent.name.clone()).collect()))
+                .collect(),
+            deployers: projects.filter_map(deployer).collect(),
+            breaker: self.executor.breaker,
+        }
+    }
+}
+
 /// Where the API listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Api {
@@ -75,10 +108,16 @@ pub struct Api {
 }
 
 /// How tasks are executed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Executor {
-    /// Tasks that run side by side.
+    /// Fewest tasks that run side by side; the number is fixed if it is `max_workers`.
+    pub min_workers: u32,
+    /// Most tasks that run side by side.
     pub max_workers: u32,
+    /// When no further task is begun.
+    pub throttle: Throttle,
+    /// Whether the queue is paused before the first task is taken.
+    pub start_paused: bool,
     /// The fallback poll.
     pub poll_interval: Duration,
     /// How long a silent daemon keeps its tasks.
@@ -87,6 +126,8 @@ pub struct Executor {
     pub shutdown_grace: Duration,
     /// Most concurrent attempts of a role.
     pub limits: BTreeMap<Role, u32>,
+    /// When what keeps failing is left alone; absent: never.
+    pub breaker: Option<BreakerPolicy>,
 }
 
 /// What the command line lays over file and environment.
@@ -104,6 +145,8 @@ pub struct Flags {
     pub port: Option<u16>,
     /// `--workers`.
     pub workers: Option<u32>,
+    /// `--start-paused`.
+    pub start_paused: bool,
 }
 
 /// The configuration cannot be used as it is.

@@ -1,6 +1,6 @@
 //! Agents, roles and projects: who works, and on what.
 
-use super::check::{role, unknown};
+use super::check::{at_least_one, role, unknown};
 use super::{ConfigError, file};
 use chimera_agent::spec::{Agent, E2e, Project, Protocol, Staging, Suite};
 use chimera_core::Role;
@@ -33,9 +33,15 @@ pub(super) fn agents(
             }
         };
         let (timeout, stall) = (agent.timeout.map(|span| span.0), agent.stall.map(|span| span.0));
-        agents.insert(name.clone(), Agent { name, protocol, env: agent.env, timeout, stall });
+        let max_concurrent = most(&key, agent.max_concurrent)?;
+        agents.insert(name.clone(), Agent { name, protocol, env: agent.env, timeout, stall, max_concurrent });
     }
     Ok(agents)
+}
+
+/// A limit of concurrency.
+fn most(key: &str, limit: Option<u32>) -> Result<Option<u32>, ConfigError> {
+    limit.map(|limit| at_least_one(&format!("{key}.max_concurrent"), limit)).transpose()
 }
 
 /// The command with its program's path relative to the configuration, like every other path in it. Bare names
@@ -54,6 +60,7 @@ fn builtin() -> Agent {
         env: Vec::new(),
         timeout: None,
         stall: None,
+        max_concurrent: None,
     }
 }
 
@@ -127,6 +134,7 @@ fn checked_project(
         allow_paths: project.allow_paths,
         max_diff_lines: project.max_diff_lines.unwrap_or(DIFF_LINES),
         push: project.push.unwrap_or(true),
+        max_concurrent: most(key, project.max_concurrent)?,
     })
 }
 
@@ -175,6 +183,11 @@ fn checked_hosts(hosts: Vec<String>, key: &str) -> Result<Vec<String>, ConfigErr
 fn staging(file: file::Staging, key: &str, agents: &BTreeMap<String, Agent>) -> Result<Staging, ConfigError> {
     let key = format!("{key}.staging");
     let only_with_start = file.build.is_some() || file.ready.is_some();
+    if file.shared.is_some() && file.agent.is_none() {
+        let detail =
+            "`shared` goes with `agent`: the built-in deployer serves each task at a port of its own";
+        return Err(ConfigError::value(key, detail));
+    }
     if file.revision.is_some() && file.start.is_none() && file.agent.is_none() {
         return Err(ConfigError::value(key, "`revision` goes with `start` or `agent`"));
     }
@@ -188,7 +201,7 @@ fn staging(file: file::Staging, key: &str, agents: &BTreeMap<String, Agent>) -> 
         }
         (None, None, Some(agent)) => {
             self::agent(agents, &agent, &key)?;
-            Ok(Staging::Agent { agent, revision: file.revision })
+            Ok(Staging::Agent { agent, revision: file.revision, shared: file.shared.unwrap_or(true) })
         }
         (Some(static_dir), None, None) => Ok(Staging::Static { static_dir }),
         (None, None, None) => Ok(Staging::Static { static_dir: ".".to_owned() }),

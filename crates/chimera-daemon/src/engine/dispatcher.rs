@@ -3,6 +3,10 @@
 //! It registers its interest in changes, looks, then sleeps: on a commit anywhere, on the end of a worker, on
 //! its heartbeat, on the next retry time, at the latest on the poll interval.
 
+mod drain;
+mod room;
+
+use super::pool::Pool;
 use super::running::Running;
 use super::worker::{Brake, Stop, work};
 use super::{Context, Settings};
@@ -11,15 +15,14 @@ use chimera_core::{Task, TaskId, UnixMillis};
 use chimera_store::StoreError;
 use chimera_store::home;
 use chimera_store::queue::{self, Claim};
+use chimera_store::{hold, roster};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{Id, JoinSet};
-use tokio::time::{Instant, Interval};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long the end of killed processes is waited for at a shutdown, after their grace.
-const HANDBACK: Duration = Duration::from_secs(15);
 /// How long commits are gathered before they are searched for cancellations: a busy daemon commits thousands of
 /// times a second itself.
 const GATHER: Duration = Duration::from_millis(20);
@@ -31,7 +34,9 @@ pub(super) struct Dispatcher {
     /// Shutdown: no new phase may begin once this is cancelled.
     draining: CancellationToken,
     last_beat: Instant,
+    /// When a claim may find what the last one did not.
     next_ready: Option<UnixMillis>,
+    pool: Pool,
     /// When to look for cancellations, if something was committed since the last look.
     look_at: Option<Instant>,
     /// The queue was found closed, and that was told.
@@ -40,6 +45,7 @@ pub(super) struct Dispatcher {
 
 impl Dispatcher {
     pub(super) fn new(context: Arc<Context>, shutdown: CancellationToken) -> Self {
+        let pool = Pool::new(&context.settings);
         Self {
             context,
             workers: JoinSet::new(),
@@ -47,6 +53,7 @@ impl Dispatcher {
             draining: shutdown,
             last_beat: Instant::now(),
             next_ready: None,
+            pool,
             look_at: None,
             moved: false,
         }
@@ -93,25 +100,30 @@ impl Dispatcher {
         let until = |at: UnixMillis| at.since(now).max(Duration::from_millis(1));
         let (ready, deadline) = (self.next_ready.map(until), deadline.map(until));
         let look = self.look_at.map(|at| at.saturating_duration_since(Instant::now()));
-        [ready, deadline, look].into_iter().flatten().fold(self.settings().poll_interval, Duration::min)
+        [ready, deadline, look, self.pool.nap()]
+            .into_iter()
+            .flatten()
+            .fold(self.settings().poll_interval, Duration::min)
     }
 
     /// Fills the free slots.
     async fn claim(&mut self) {
-        let free = (self.settings().max_workers as usize).saturating_sub(self.running.len());
-        let Ok(limit @ 1..) = u32::try_from(free) else { return };
+        self.look_at_machine().await;
+        let limit @ 1.. = self.pool.free(self.running.len()) else { return };
         let (context, now) = (self.context.clone(), self.context.clock.now());
         let lease = self.settings().lease;
         let claimed = self
             .context
             .store
             .write(move |tx| {
-                let claim = Claim { owner: context.owner.as_str(), now, lease, limit };
+                let gates = &context.settings.gates;
+                let claim = Claim { owner: context.owner.as_str(), now, lease, limit, gates };
                 let tasks = match &context.home {
                     None => queue::claim(tx, &claim)?,
                     Some(home) => home::claim(tx, &claim, &home.name)?,
                 };
-                let next = if tasks.is_empty() { queue::next_ready_at(tx)? } else { None };
+                let filled = tasks.len() >= limit as usize;
+                let next = if filled { None } else { queue::next_event_at(tx, now)? };
                 Ok((tasks, next))
             })
             .await;
@@ -155,7 +167,7 @@ impl Dispatcher {
     async fn heartbeat(&mut self) {
         self.set_clock().await;
         let (context, now, lease) = (self.context.clone(), self.context.clock.now(), self.settings().lease);
-        let policy = self.settings().policy;
+        let (policy, state) = (self.settings().policy, self.state());
         let working: HashSet<TaskId> = self.running.values().map(|running| running.task.clone()).collect();
         let beaten = self
             .context
@@ -165,6 +177,8 @@ impl Dispatcher {
                 if let Some(home) = &context.home {
                     home::present(tx, &home.name, now, lease, home.patience)?;
                 }
+                roster::present(tx, context.owner.as_str(), &state, now, lease)?;
+                hold::forget(tx, now)?;
                 let gone: Vec<String> =
                     queue::owners(tx)?.into_iter().filter(|other| context.owner.knows_gone(other)).collect();
                 let mut rescued = queue::rescue(tx, now, &gone, &policy)?;
@@ -241,35 +255,6 @@ impl Dispatcher {
         // In an order that a simulation finds again.
         stopped.sort_by(|one, other| one.task.cmp(&other.task));
         stopped.into_iter().for_each(|running| running.brake.pull(why));
-    }
-
-    /// Lets running phases end within their grace, then hands the tasks back.
-    async fn drain(mut self, now: CancellationToken, mut beat: Interval) {
-        if !self.running.is_empty() {
-            tracing::info!(running = self.running.len(), "shutting down: waiting for running phases");
-        }
-        let grace = self.settings().shutdown_grace;
-        self.wait_for_workers(grace, &now, &mut beat).await;
-        self.stop_where(Stop::Shutdown, |_| true);
-        self.wait_for_workers(HANDBACK, &CancellationToken::new(), &mut beat).await;
-        if !self.running.is_empty() {
-            tracing::error!(left = self.running.len(), "some phases did not end; their leases run out");
-        }
-    }
-
-    /// Waits until no worker is left, but no longer than `limit` and no longer than `hurry`.
-    async fn wait_for_workers(&mut self, limit: Duration, hurry: &CancellationToken, beat: &mut Interval) {
-        let limit = tokio::time::sleep(limit);
-        tokio::pin!(limit);
-        while !self.running.is_empty() {
-            tokio::select! {
-                biased;
-                Some(ended) = self.workers.join_next_with_id() => self.ended(ended),
-                () = hurry.cancelled() => return,
-                () = &mut limit => return,
-                _ = beat.tick() => self.heartbeat().await,
-            }
-        }
     }
 }
 

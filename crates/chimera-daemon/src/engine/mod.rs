@@ -3,8 +3,8 @@
 //! One loop owns the state ([`dispatcher`]): it claims ready tasks into free slots, beats the heart of their
 //! leases, takes over from daemons that are gone, and stops what lost its lease or was cancelled. One
 //! [`worker`] per claimed task runs its phases: attempt, step, settle. [`fence`] keeps an attempt whose lease is
-//! lost from acting, [`limit`] ends attempts that hang, `ends` waiting tasks whose time is up. [`owner`] says who
-//! this daemon is and which other owners are gone, [`home`] where the branches of its tasks are.
+//! lost from acting, [`limit`] ends attempts that hang, [`pool`] says how many may run, `ends` waiting tasks whose time is
+//! up. [`owner`] says who this daemon is and which other owners are gone, [`home`] where the branches of its tasks are.
 
 mod dispatcher;
 mod ends;
@@ -12,35 +12,41 @@ mod fence;
 mod home;
 mod limit;
 mod owner;
+mod pool;
 mod running;
 mod worker;
 
-use crate::seams::{Clock, Dice};
+use crate::seams::{Clock, Dice, Machine};
 use chimera_agent::runner::Runner;
-use chimera_core::{Phase, Policy, Role};
+use chimera_core::{Gates, Phase, Policy};
 use chimera_store::Store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use home::Home;
 pub use owner::Owner;
+pub use pool::Throttle;
 
 /// How the engine works.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Tasks that run side by side.
+    /// Fewest tasks that run side by side; below `max_workers`, the number follows what waits and what the machine
+    /// has room for.
+    pub min_workers: u32,
+    /// Most tasks that run side by side.
     pub max_workers: u32,
+    /// When no further task is begun.
+    pub throttle: Throttle,
     /// The fallback poll.
     pub poll_interval: Duration,
     /// How long a lease lasts without a heartbeat; the heart beats three times as often.
     pub lease: Duration,
     /// How long running phases may go on once a shutdown was asked for.
     pub shutdown_grace: Duration,
-    /// Most concurrent attempts of a role; absent: no limit besides `max_workers`.
-    pub limits: BTreeMap<Role, u32>,
+    /// What may hold tasks back.
+    pub gates: Arc<Gates>,
     /// The limits of a delivery.
     pub policy: Policy,
     /// Wall clock limit of an attempt.
@@ -61,7 +67,7 @@ struct Context {
     dice: Dice,
     owner: Owner,
     home: Option<Home>,
-    roles: BTreeMap<Role, Semaphore>,
+    machine: Machine,
 }
 
 /// The engine, ready to run.
@@ -72,10 +78,9 @@ pub struct Engine {
 impl Engine {
     /// Puts an engine together.
     pub fn new(store: Store, runner: Arc<dyn Runner>, settings: Settings, clock: Clock, dice: Dice) -> Self {
-        let roles =
-            settings.limits.iter().map(|(role, limit)| (*role, Semaphore::new(*limit as usize))).collect();
         let owner = Owner::current();
-        Self { context: Arc::new(Context { store, runner, settings, clock, dice, owner, home: None, roles }) }
+        let (home, machine) = (None, Machine::default());
+        Self { context: Arc::new(Context { store, runner, settings, clock, dice, owner, home, machine }) }
     }
 
     /// The same where daemons do not share the branches of tasks: they stay with the home that has theirs.
@@ -92,6 +97,15 @@ impl Engine {
     pub fn owned_by(mut self, owner: Owner) -> Self {
         if let Some(context) = Arc::get_mut(&mut self.context) {
             context.owner = owner;
+        }
+        self
+    }
+
+    /// The same on a machine that tells how busy it is.
+    #[must_use]
+    pub fn on(mut self, machine: Machine) -> Self {
+        if let Some(context) = Arc::get_mut(&mut self.context) {
+            context.machine = machine;
         }
         self
     }

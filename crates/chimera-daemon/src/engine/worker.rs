@@ -9,6 +9,7 @@ use chimera_core::{
     Event, IllegalEvent, Next, Outcome, Reason, Setback, State, Task, Transition, Usage, step,
 };
 use chimera_store::StoreError;
+use chimera_store::settle::{self, Onward, Settlement};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -71,11 +72,13 @@ pub(super) async fn work(context: Arc<Context>, mut task: Task, brake: Brake, dr
             _ => Event::Settled { outcome: report.outcome.clone(), usage: report.usage },
         };
         let Ok(transition) = decide(&context, &task, event).map(Arc::new) else { return lost(&task) };
-        if !settle(&context, &task, &transition, &report, &brake).await {
-            return lost(&task);
-        }
+        let transition = match settle(&context, &task, &transition, report, &brake).await {
+            Some(Onward::AsDecided) => Arc::unwrap_or_clone(transition),
+            Some(Onward::HandedBack) => Arc::unwrap_or_clone(transition).handed_back(),
+            None => return lost(&task),
+        };
         tell(&task, &transition);
-        let Transition { state, next, .. } = Arc::unwrap_or_clone(transition);
+        let Transition { state, next, .. } = transition;
         (task.status, task.workflow) = (state.status, state.workflow);
         task.seq += 1;
         match next {
@@ -92,16 +95,6 @@ async fn attempt(context: &Arc<Context>, task: &Task, brake: &Brake, draining: &
         return Outcome::Interrupted.into();
     }
     let phase = task.phase();
-    let limit = phase.role().and_then(|role| context.roles.get(&role));
-    let _slot = match limit {
-        Some(limit) => tokio::select! {
-            biased;
-            slot = limit.acquire() => slot.ok(),
-            () = brake.signal.cancelled() => return Outcome::Interrupted.into(),
-            () = draining.cancelled() => return Outcome::Interrupted.into(),
-        },
-        None => None,
-    };
     let timeout = context.settings.timeouts.get(&phase).copied().unwrap_or(Duration::from_secs(600));
     let attempt = Attempt { task: task.clone(), timeout, fence: fence::of(context, task, brake) };
     let (runner, stop) = (context.runner.clone(), brake.signal.child_token());
@@ -150,28 +143,37 @@ fn decide(context: &Context, task: &Task, event: Event) -> Result<Transition, Il
     })
 }
 
-/// Writes the transition, as long as the lease holds. False if the lease is lost.
+/// Writes the transition, as long as the lease holds. Nothing if the lease is lost.
 async fn settle(
     context: &Context,
     task: &Task,
     transition: &Arc<Transition>,
-    report: &Report,
+    report: Report,
     brake: &Brake,
-) -> bool {
-    let Some(epoch) = task.lease.as_ref().map(|lease| lease.epoch) else { return false };
+) -> Option<Onward> {
+    let mut settlement = Settlement {
+        id: task.id.clone(),
+        project: task.project.clone(),
+        epoch: task.lease.as_ref().map(|lease| lease.epoch)?,
+        transition: transition.clone(),
+        evidence: report.evidence,
+        agent: report.agent,
+        gates: context.settings.gates.clone(),
+        now: context.clock.now(),
+    };
     loop {
-        let (store, now) = (&context.store, context.clock.now());
-        match chimera_store::settle::record(store, &task.id, epoch, transition, &report.evidence, now).await {
-            Ok(()) => return true,
-            Err(StoreError::LeaseLost { .. }) => return false,
+        match settle::record(&context.store, settlement.clone()).await {
+            Ok(onward) => return Some(onward),
+            Err(StoreError::LeaseLost { .. }) => return None,
             Err(err) => {
                 tracing::error!(task = %task.id, error = %err, "cannot record a result; trying again");
             }
         }
         tokio::time::sleep(SETTLE_RETRY).await;
         if brake.reason() == Some(Stop::LeaseLost) {
-            return false;
+            return None;
         }
+        settlement.now = context.clock.now();
     }
 }
 

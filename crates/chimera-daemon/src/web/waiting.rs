@@ -60,7 +60,10 @@ pub fn waiting_for(task: &Task, around: &Around, now: UnixMillis) -> Option<Wait
     if task.ready_at > now {
         let until = rfc3339(task.ready_at);
         let failures = task.workflow.failures;
-        let (kind, detail) = if failures > 0 {
+        let (kind, detail) = if task.workflow.waits > 0 {
+            let detail = format!("{} was put off by its agent until {until}", task.phase());
+            (WaitingKind::Retry, detail)
+        } else if failures > 0 {
             let phase = task.phase();
             (WaitingKind::Retry, format!("{phase} failed {} and is tried again at {until}", times(failures)))
         } else {

@@ -3,9 +3,10 @@
 use crate::api::{api, problem};
 use crate::real::{Daemon, Site};
 use chimera_core::{
-    Event, Outcome, Policy, Reason, Request, Setback, State, TaskId, Tick, UnixMillis, Usage, step,
+    Event, Gates, Outcome, Policy, Reason, Request, Setback, State, TaskId, Tick, UnixMillis, Usage, step,
 };
 use chimera_store::queue::{self, Claim};
+use chimera_store::settle::{Settlement, settle};
 use chimera_store::submit::{NewTask, submit};
 use chimera_store::{Database, Options, Store};
 use serde_json::{Value, json};
@@ -46,13 +47,16 @@ fn fail(
     let request = Request::new(format!("Wish {number}"), "https://example.com");
     let new = NewTask { id: id(number), request, project: "shop".to_owned(), now: at, idempotency: None };
     submit(tx, &new)?;
-    let task =
-        queue::claim(tx, &Claim { owner: "x", now: at, lease: Duration::from_secs(9), limit: 1 })?.remove(0);
+    let task = queue::claim(
+        tx,
+        &Claim { owner: "x", now: at, lease: Duration::from_secs(9), limit: 1, gates: &Gates::default() },
+    )?
+    .remove(0);
     let state = State { status: task.status, workflow: task.workflow.clone() };
     let outcome = Outcome::Failed(Setback::new(reason, "no"));
     let event = Event::Settled { outcome, usage: Usage::default() };
     let end = step(&state, event, Tick { now: at, jitter: 0.0 }, &Policy::default()).expect("it settles");
-    chimera_store::settle::settle(tx, &task.id, 1, &end, &[], at)
+    settle(tx, &Settlement::new(&task, 1, end, at)).map(drop)
 }
 
 fn treat(daemon: &Daemon, what: &str, body: &Value) -> crate::real::Answer {

@@ -3,9 +3,10 @@
 use crate::script::{House, Script, conformance, pass, settings};
 use chimera_agent::runner::Report;
 use chimera_core::{
-    EntryKind, Event, Outcome, Phase, Reason, Setback, State, Status, Task, Tick, Usage, step,
+    EntryKind, Event, Gates, Outcome, Phase, Reason, Setback, State, Status, Task, Tick, Usage, step,
 };
 use chimera_daemon::engine::Settings;
+use chimera_store::settle::{Settlement, settle};
 use chimera_store::{Store, queue, read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -131,8 +132,8 @@ async fn a_role_limit_holds_attempts_back_without_losing_them(house: House) {
             pass(&attempt)
         }
     });
-    let limits = [(chimera_core::Role::Coder, 1)].into();
-    let running = house.start(script, Settings { limits, ..settings() });
+    let gates = Gates { roles: [(chimera_core::Role::Coder, 1)].into(), ..Gates::default() };
+    let running = house.start(script, Settings { gates: Arc::new(gates), ..settings() });
     let mut ids = Vec::new();
     for bits in 1..=5 {
         ids.push(house.submit(bits).await);
@@ -302,7 +303,8 @@ async fn a_worker_whose_lease_was_taken_over_writes_nothing(house: House) {
     let take = move |tx: &mut chimera_store::Tx<'_>| {
         queue::rescue(tx, later, &[], &policy)?;
         let lease = Duration::from_secs(3600);
-        queue::claim(tx, &queue::Claim { owner: "other", now: later, lease, limit: 1 })
+        let gates = &Gates::default();
+        queue::claim(tx, &queue::Claim { owner: "other", now: later, lease, limit: 1, gates })
     };
     // A task is passed over while its owner beats its heart in that very instant.
     let mut taken = Vec::new();
@@ -331,7 +333,8 @@ async fn the_tasks_of_a_dead_daemon_are_taken_over_at_once(house: House) {
     house
         .store
         .write(move |tx| {
-            queue::claim(tx, &queue::Claim { owner: &dead, now, lease: Duration::from_secs(3600), limit: 1 })
+            let (lease, gates) = (Duration::from_secs(3600), &Gates::default());
+            queue::claim(tx, &queue::Claim { owner: &dead, now, lease, limit: 1, gates })
         })
         .await
         .expect("claimed by a daemon that is gone");
@@ -375,9 +378,8 @@ async fn record(store: &Store, task: &Task, outcome: Outcome) {
     let now = chimera_daemon::seams::Clock::system().now();
     let event = Event::Settled { outcome, usage: Usage::default() };
     let transition = step(&state, event, Tick { now, jitter: 0.0 }, &settings().policy).expect("it settles");
-    let (id, epoch) = (task.id.clone(), task.lease.as_ref().expect("held").epoch);
-    store
-        .write(move |tx| chimera_store::settle::settle(tx, &id, epoch, &transition, &[], now))
-        .await
-        .expect("recorded");
+    let epoch = task.lease.as_ref().expect("held").epoch;
+    let settlement = Settlement::new(task, epoch, transition, now);
+    let record = move |tx: &mut chimera_store::Tx<'_>| settle(tx, &settlement);
+    store.write(record).await.expect("recorded");
 }

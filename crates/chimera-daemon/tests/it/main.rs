@@ -8,6 +8,7 @@ mod crash;
 mod dead;
 mod engine;
 mod fence;
+mod gates;
 mod notebook;
 mod playwright_test;
 mod product;

@@ -6,8 +6,8 @@ use chimera_core::{
     Digest, GreenProof, GreenRuns, Outcome, Phase, PhaseOutput, Policy, RedProof, RedRuns, Request,
     RetryPolicy, Task, TaskId, TestReport, TestResult, TestStatus, UnixMillis,
 };
-use chimera_daemon::engine::{Engine, Settings};
-use chimera_daemon::seams::{Clock, Dice};
+use chimera_daemon::engine::{Engine, Settings, Throttle};
+use chimera_daemon::seams::{Clock, Dice, Machine};
 use chimera_store::submit::{NewTask, Submitted, submit};
 use chimera_store::{Database, Options, Store, read};
 use std::collections::BTreeMap;
@@ -122,7 +122,21 @@ impl House {
 
     /// An engine on a store of its own.
     pub(crate) fn start_on(&self, store: Store, runner: Arc<dyn Runner>, settings: Settings) -> Running {
-        let engine = Engine::new(store, runner, settings, Clock::system(), Dice::seeded(7));
+        Self::run(Engine::new(store, runner, settings, Clock::system(), Dice::seeded(7)))
+    }
+
+    /// An engine on a machine that tells how busy it is.
+    pub(crate) fn start_busy(
+        &self,
+        machine: Machine,
+        runner: Arc<dyn Runner>,
+        settings: Settings,
+    ) -> Running {
+        let engine = Engine::new(self.store.clone(), runner, settings, Clock::system(), Dice::seeded(7));
+        Self::run(engine.on(machine))
+    }
+
+    fn run(engine: Engine) -> Running {
         let (asked, now) = (CancellationToken::new(), CancellationToken::new());
         let handle = tokio::spawn(engine.run(asked.clone(), now.clone()));
         Running { asked, now, handle }
@@ -174,11 +188,13 @@ impl House {
 
 pub(crate) fn settings() -> Settings {
     Settings {
+        min_workers: 5,
         max_workers: 5,
+        throttle: Throttle::default(),
         poll_interval: Duration::from_millis(200),
         lease: Duration::from_secs(3),
         shutdown_grace: Duration::from_secs(10),
-        limits: BTreeMap::new(),
+        gates: Arc::default(),
         policy: Policy {
             retry: RetryPolicy {
                 max_retries: 3,

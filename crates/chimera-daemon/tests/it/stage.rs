@@ -6,7 +6,7 @@ use chimera_agent::runner::{Attempt, BoxFuture, Report, Runner};
 use chimera_core::{
     Outcome, Phase, Policy, Priority, Reason, Request, RetryPolicy, Setback, Task, TaskId, UnixMillis,
 };
-use chimera_daemon::engine::{Engine, Owner, Settings};
+use chimera_daemon::engine::{Engine, Owner, Settings, Throttle};
 use chimera_daemon::local::{Violation, search};
 use chimera_daemon::seams::{Clock, Dice};
 use chimera_store::sim::{Fair, Fate, Fates, World};
@@ -284,7 +284,9 @@ fn how() -> Settings {
         cap: Duration::from_millis(200),
     };
     Settings {
+        min_workers: 2,
         max_workers: 2,
+        throttle: Throttle::default(),
         poll_interval: Duration::from_millis(300),
         lease: LEASE,
         shutdown_grace: Duration::from_millis(50),

@@ -28,6 +28,7 @@ static DIALECT: Dialect = Dialect {
     // Numbers are given at the insert, but seen at the commit: without this, a reader could see 8 before 7 and
     // never ask for 7 again. The numbers mean nothing; every daemon takes the same ones.
     order_commits: Some("SELECT pg_advisory_xact_lock(7163375929571)"),
+    order_claims: Some("SELECT pg_advisory_xact_lock(7163375929573)"),
     order_migrations: Some("SELECT pg_advisory_xact_lock(7163375929572)"),
     server_time: Some("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"),
     disconnect: Some(

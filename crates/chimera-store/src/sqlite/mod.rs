@@ -32,6 +32,7 @@ static DIALECT: Dialect = Dialect {
     lock_free_rows: "",
     lock_rows: "",
     order_commits: None,
+    order_claims: None,
     order_migrations: None,
     server_time: None,
     disconnect: None,

@@ -1,9 +1,10 @@
 //! Tasks that wait for each other.
 
 use crate::fixture::{House, LEASE, NOW, conformance, epoch, failure, id, later, new_task, request, settled};
-use chimera_core::{Phase, Policy, Status, Task, UnixMillis, limits};
+use chimera_core::{Gates, Phase, Policy, Status, Task, UnixMillis, limits};
 use chimera_store::after::{HELD, Unlinked, Waits, Why, waits};
 use chimera_store::queue::{self, Claim};
+use chimera_store::settle::{Settlement, settle};
 use chimera_store::steer::{cancel, requeue};
 use chimera_store::submit::{NewTask, submit};
 use chimera_store::{Store, StoreError};
@@ -32,10 +33,8 @@ async fn waits_of(house: &House, number: u64) -> Waits {
 pub(crate) async fn complete(store: &Store, task: Task, now: UnixMillis) {
     let mut end = settled(&task, failure(), now);
     (end.state.status, end.state.workflow.phase) = (Status::Completed, Phase::Complete);
-    let write = move |tx: &mut chimera_store::Tx<'_>| {
-        chimera_store::settle::settle(tx, &task.id, epoch(&task), &end, &[], now)
-    };
-    store.write(write).await.expect("the lease holds");
+    let settlement = Settlement::new(&task, epoch(&task), end, now);
+    store.write(move |tx| settle(tx, &settlement)).await.expect("the lease holds");
 }
 
 async fn a_task_starts_once_all_that_it_waits_for_are_completed(house: House) {
@@ -112,7 +111,10 @@ async fn two_that_complete_at_once_release_what_waits_for_both(house: House) {
         house.submit(new_task(right)).await;
         house.submit(waiting(both, &[left, right])).await;
         let claim = |tx: &mut chimera_store::Tx<'_>| {
-            queue::claim(tx, &Claim { owner: "one", now: NOW, lease: LEASE, limit: 2 })
+            queue::claim(
+                tx,
+                &Claim { owner: "one", now: NOW, lease: LEASE, limit: 2, gates: &Gates::default() },
+            )
         };
         let taken = house.store.write(claim).await.expect("claimed");
         let [first, second] = <[Task; 2]>::try_from(taken).expect("two");

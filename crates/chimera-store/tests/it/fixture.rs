@@ -2,14 +2,16 @@
 
 use crate::scratch::Scratch;
 use chimera_core::{
-    Outcome, Policy, Priority, Reason, Request, Setback, State, Task, TaskId, Tick, Transition, UnixMillis,
-    Usage, step,
+    Evidence, Gates, Outcome, Policy, Priority, Reason, Request, Setback, State, Task, TaskId, Tick,
+    Transition, UnixMillis, Usage, step,
 };
 use chimera_store::queue::{self, Claim};
 use chimera_store::read::{self, PAGE};
+use chimera_store::settle::{self, Onward, Settlement};
 use chimera_store::submit::{IdempotencyKey, NewTask, submit};
 use chimera_store::{Database, Options, Store, StoreError};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The time at which everything begins.
@@ -137,8 +139,20 @@ impl House {
 
     /// Takes up to `limit` tasks for an owner.
     pub(crate) async fn claim(&self, owner: &'static str, now: UnixMillis, limit: u32) -> Vec<Task> {
+        self.claim_at(&Gates::default(), owner, now, limit).await
+    }
+
+    /// Takes up to `limit` tasks that these gates let through.
+    pub(crate) async fn claim_at(
+        &self,
+        gates: &Gates,
+        owner: &'static str,
+        now: UnixMillis,
+        limit: u32,
+    ) -> Vec<Task> {
+        let gates = gates.clone();
         let claim = move |tx: &mut chimera_store::Tx<'_>| {
-            queue::claim(tx, &Claim { owner, now, lease: LEASE, limit })
+            queue::claim(tx, &Claim { owner, now, lease: LEASE, limit, gates: &gates })
         };
         self.store.write(claim).await.expect("claimed")
     }
@@ -156,8 +170,22 @@ impl House {
         outcome: Outcome,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        let (id, transition) = (task.id.clone(), settled(task, outcome, now));
-        self.store.write(move |tx| chimera_store::settle::settle(tx, &id, epoch, &transition, &[], now)).await
+        let transition = settled(task, outcome, now);
+        self.record(task, epoch, transition, &[], &Gates::default()).await.map(drop)
+    }
+
+    /// Records what came of an attempt, before these gates.
+    pub(crate) async fn record(
+        &self,
+        task: &Task,
+        epoch: i64,
+        transition: Transition,
+        evidence: &[Evidence],
+        gates: &Gates,
+    ) -> Result<Onward, StoreError> {
+        let (evidence, gates, now) = (evidence.to_vec(), Arc::new(gates.clone()), transition.entry.at);
+        let settlement = Settlement { evidence, gates, ..Settlement::new(task, epoch, transition, now) };
+        settle::record(&self.store, settlement).await
     }
 
     pub(crate) async fn rescue(&self, now: UnixMillis, gone: &[&str]) -> Vec<TaskId> {

@@ -1,6 +1,7 @@
 //! A task stays with the machine that has its branch, until that has been silent for too long.
 
 use crate::fixture::{House, LEASE, NOW, conformance, epoch, failure, id, new_task};
+use chimera_core::Gates;
 use chimera_core::{
     Digest, Outcome, PhaseOutput, RedProof, RedRuns, Task, TaskId, TestReport, TestResult, TestStatus,
     UnixMillis,
@@ -19,7 +20,7 @@ conformance! {
 
 async fn claim(house: &House, owner: &'static str, home: &'static str, now: UnixMillis) -> Vec<Task> {
     let claim = move |tx: &mut chimera_store::Tx<'_>| {
-        home::claim(tx, &Claim { owner, now, lease: LEASE, limit: 10 }, home)
+        home::claim(tx, &Claim { owner, now, lease: LEASE, limit: 10, gates: &Gates::default() }, home)
     };
     house.store.write(claim).await.expect("claimed")
 }

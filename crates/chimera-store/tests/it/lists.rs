@@ -1,7 +1,7 @@
 //! Lists, events and evidence, page by page.
 
 use crate::fixture::{House, NOW, conformance, epoch, failure, id, later, new_task, numbers, settled};
-use chimera_core::{Digest, Evidence, EvidenceKind, Phase, Status};
+use chimera_core::{Digest, Evidence, EvidenceKind, Gates, Phase, Status};
 use chimera_store::StoreError;
 use chimera_store::read::{self, Filter, PAGE};
 use chimera_store::submit::submit;
@@ -108,12 +108,9 @@ async fn evidence_is_listed_in_the_order_in_which_it_was_left(house: House) {
         attempt: 1,
     };
     let left = vec![proof("red.json", "b"), proof("red.png", "a"), proof("red-again.json", "b")];
-    let (transition, kept) = (settled(&task, failure(), NOW), left.clone());
-    house
-        .store
-        .write(move |tx| chimera_store::settle::settle(tx, &id(1), epoch(&task), &transition, &kept, NOW))
-        .await
-        .expect("the lease holds");
+    let transition = settled(&task, failure(), NOW);
+    let gates = Gates::default();
+    house.record(&task, epoch(&task), transition, &left, &gates).await.expect("the lease holds");
     let found = house.store.read(|tx| read::evidence(tx, &id(1))).await.expect("readable");
     assert_eq!(found, left);
 }

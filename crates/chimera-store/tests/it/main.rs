@@ -5,6 +5,7 @@ mod batch;
 mod claim;
 mod dead;
 mod fixture;
+mod gates;
 mod home;
 mod lease;
 mod lists;

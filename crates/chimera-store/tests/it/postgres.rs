@@ -2,7 +2,7 @@
 
 use crate::fixture::{House, NOW, id, new_task};
 use chimera_store::submit::submit;
-use chimera_store::{Database, Options, Store, StoreError, queue, read};
+use chimera_store::{Database, Options, Store, StoreError, read, ready};
 use std::path::PathBuf;
 
 /// Two daemons write; a reader that always goes on after the last number it has seen misses nothing.
@@ -67,7 +67,7 @@ async fn the_claim_walks_its_index_however_many_wait() {
         .await
         .expect("accepted");
     house.store.write(|tx| tx.execute("ANALYZE tasks", &[]).map(drop)).await.expect("analysed");
-    let ready = queue::READY.replace("$1", "5");
+    let ready = ready::ANY.guarded.replace("$1", "5");
     let plan =
         house.store.read(move |tx| tx.query(&format!("EXPLAIN {ready} FOR UPDATE SKIP LOCKED"), &[])).await;
     let plan: Vec<String> =

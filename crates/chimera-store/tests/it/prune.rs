@@ -2,7 +2,7 @@
 
 use crate::after::{complete, waiting};
 use crate::fixture::{House, NOW, conformance, epoch, failure, id, key, later, new_task, settled};
-use chimera_core::{Digest, Evidence, EvidenceKind, Phase, Policy, UnixMillis};
+use chimera_core::{Digest, Evidence, EvidenceKind, Gates, Phase, Policy, UnixMillis};
 use chimera_store::dead::{Treatment, Which, treat};
 use chimera_store::prune::{self, Cutoffs, Trash};
 use chimera_store::steer::cancel;
@@ -72,10 +72,7 @@ async fn fail_with(house: &House, number: u64, hashes: &[char]) {
         attempt: 1,
     };
     let (end, files) = (settled(&task, failure(), later(1)), hashes.iter().map(file).collect::<Vec<_>>());
-    let write = move |tx: &mut chimera_store::Tx<'_>| {
-        chimera_store::settle::settle(tx, &task.id, epoch(&task), &end, &files, later(1))
-    };
-    house.store.write(write).await.expect("the lease holds");
+    house.record(&task, epoch(&task), end, &files, &Gates::default()).await.expect("the lease holds");
 }
 
 async fn what_ended_long_ago_goes_with_all_that_belongs_to_it(house: House) {

@@ -1,10 +1,10 @@
 //! Changes that share a statement: what is wrong with one does not reach the others.
 
-use crate::fixture::{House, NOW, conformance, epoch, failure, id, new_task, settled};
+use crate::fixture::{House, NOW, conformance, epoch, failure, id, new_task};
 use chimera_core::{Status, Task};
 use chimera_store::submit::{Submitted, accept};
 use chimera_store::{StoreError, read};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 
 conformance! {
     a_task_that_cannot_be_accepted_keeps_none_of_the_others_out,
@@ -25,8 +25,7 @@ macro_rules! together {
 }
 
 async fn record(house: &House, task: &Task, epoch: i64) -> Result<(), StoreError> {
-    let transition = Arc::new(settled(task, failure(), NOW));
-    chimera_store::settle::record(&house.store, &task.id, epoch, &transition, &[], NOW).await
+    house.settle(task, epoch, failure(), NOW).await
 }
 
 async fn a_task_that_cannot_be_accepted_keeps_none_of_the_others_out(house: House) {

@@ -2,11 +2,11 @@
 
 use crate::after::{complete, waiting};
 use crate::fixture::{House, LEASE, conformance, epoch, failure, id, key, later, new_task, settled};
-use chimera_core::{Digest, Evidence, EvidenceKind, Outcome, Phase, Policy, Status};
+use chimera_core::{Digest, Evidence, EvidenceKind, Gates, Outcome, Phase, Policy, Status};
 use chimera_store::batch::{self, NewBatch};
 use chimera_store::queue::{self, Claim};
 use chimera_store::transfer::{self, Checked, Counts, Header};
-use chimera_store::{Options, StoreError, dead, moved, read, settle, steer, submit};
+use chimera_store::{Options, StoreError, dead, moved, read, steer, submit};
 use std::collections::BTreeSet;
 
 conformance! {
@@ -32,10 +32,7 @@ async fn fill(house: &House) {
         attempt: 1,
     };
     let end = settled(&second, failure(), later(3));
-    let write = move |tx: &mut chimera_store::Tx<'_>| {
-        settle::settle(tx, &second.id, epoch(&second), &end, &[file], later(3))
-    };
-    house.store.write(write).await.expect("the lease holds");
+    house.record(&second, epoch(&second), end, &[file], &Gates::default()).await.expect("the lease holds");
     let discard = |tx: &mut chimera_store::Tx<'_>| {
         let which = dead::Which::Named(vec![id(2)]);
         dead::treat(tx, which, dead::Treatment::Discard, later(4), &Policy::default())
@@ -125,7 +122,10 @@ async fn a_closed_queue_takes_and_gives_nothing_until_it_is_opened_again(house: 
     other.write(|tx| moved::close(tx, later(7))).await.expect("closed");
     assert_eq!(other.write(|tx| moved::close(tx, later(8))).await.expect("closed already"), []);
     let claim = |tx: &mut chimera_store::Tx<'_>| {
-        queue::claim(tx, &Claim { owner: "one", now: later(8), lease: LEASE, limit: 9 })
+        queue::claim(
+            tx,
+            &Claim { owner: "one", now: later(8), lease: LEASE, limit: 9, gates: &Gates::default() },
+        )
     };
     let submitted = house.store.write(|tx| submit::submit(tx, &new_task(3))).await;
     assert!(matches!(submitted, Err(StoreError::Moved)), "{submitted:?}");

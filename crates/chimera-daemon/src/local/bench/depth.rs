@@ -4,8 +4,9 @@ use super::empty::task;
 use super::{Figure, Plan, quantile};
 use crate::seams::{Clock, Dice};
 use anyhow::{Context, Result};
-use chimera_core::{Outcome, Policy, State, Tick, Usage, step};
+use chimera_core::{Gates, Outcome, Policy, State, Tick, Usage, step};
 use chimera_store::queue::{self, Claim};
+use chimera_store::settle::{Settlement, settle};
 use chimera_store::submit::submit;
 use chimera_store::{Database, Options, Store, StoreError, Tx};
 use std::time::Duration;
@@ -69,7 +70,8 @@ pub(super) async fn measure(store: &Store, database: &Database, plan: &Plan) -> 
 async fn claim(store: &Store) -> Result<f64> {
     let now = Clock::system().now();
     let take = move |tx: &mut Tx<'_>| {
-        queue::claim(tx, &Claim { owner: "bench", now, lease: Duration::from_secs(60), limit: 1 })
+        let gates = &Gates::default();
+        queue::claim(tx, &Claim { owner: "bench", now, lease: Duration::from_secs(60), limit: 1, gates })
     };
     let from = Instant::now();
     let mut tasks = store.write(take).await?;
@@ -78,9 +80,10 @@ async fn claim(store: &Store) -> Result<f64> {
     let state = State { status: task.status, workflow: task.workflow.clone() };
     let event = chimera_core::Event::Settled { outcome: Outcome::Interrupted, usage: Usage::default() };
     let transition = step(&state, event, Tick { now, jitter: 0.0 }, &Policy::default())?;
-    let epoch = task.lease.map(|lease| lease.epoch).context("a claimed task has a lease")?;
+    let epoch = task.lease.as_ref().map(|lease| lease.epoch).context("a claimed task has a lease")?;
     let back = move |tx: &mut Tx<'_>| -> Result<(), StoreError> {
-        chimera_store::settle::settle(tx, &task.id, epoch, &transition, &[], now)
+        let settlement = Settlement::new(&task, epoch, transition, now);
+        settle(tx, &settlement).map(drop)
     };
     store.write(back).await?;
     Ok(time)

@@ -2,7 +2,7 @@
 
 use super::empty::{Empty, put};
 use super::{Figure, Plan, process, quantile};
-use crate::engine::{self, Engine, Settings};
+use crate::engine::{self, Engine, Settings, Throttle};
 use crate::seams::{Clock, Dice};
 use anyhow::{Context, Result};
 use chimera_core::Policy;
@@ -73,11 +73,13 @@ pub(super) async fn put_all(store: &Store, dice: &Dice, tasks: u32) -> Result<()
 
 pub(super) fn settings(workers: u32) -> Settings {
     Settings {
+        min_workers: workers,
         max_workers: workers,
+        throttle: Throttle::default(),
         poll_interval: Duration::from_secs(1),
         lease: Duration::from_secs(30),
         shutdown_grace: Duration::from_secs(1),
-        limits: BTreeMap::new(),
+        gates: Arc::default(),
         policy: Policy::default(),
         timeouts: BTreeMap::new(),
         patience: engine::PATIENCE,

@@ -1,7 +1,7 @@
 //! What a tortured daemon runs: the real engine on the real store, with agents that do nothing for a moment.
 
 use super::LEASE;
-use crate::engine::{self, Engine, Settings};
+use crate::engine::{self, Engine, Settings, Throttle};
 use crate::local::bench::empty::nothing;
 use crate::seams::{Clock, Dice};
 use crate::wiring::Shutdown;
@@ -52,11 +52,13 @@ pub async fn run_daemon(life: &Incarnation) -> Result<()> {
         clock.set(time);
     }
     let settings = Settings {
+        min_workers: WORKERS,
         max_workers: WORKERS,
+        throttle: Throttle::default(),
         poll_interval: Duration::from_millis(200),
         lease: LEASE,
         shutdown_grace: Duration::from_millis(100),
-        limits: BTreeMap::new(),
+        gates: Arc::default(),
         // A torture kills more often than a task could deserve to be set aside for.
         policy: Policy { max_crashes: 1_000_000, ..Policy::default() },
         timeouts: BTreeMap::new(),

@@ -131,7 +131,7 @@ impl Replay {
                 }
                 (self.worker, self.epoch, self.attempt) = (Some(worker.clone()), *epoch, entry.attempt);
             }
-            EntryKind::Settled { result, .. } => {
+            EntryKind::Settled { result, handed_back, .. } => {
                 if self.worker.is_none() {
                     return Err("a result from somebody who does not work on it".to_owned());
                 }
@@ -142,6 +142,9 @@ impl Replay {
                     ));
                 }
                 self.settled(result, entry.phase, entry.to)?;
+                if *handed_back {
+                    self.worker = None;
+                }
             }
             EntryKind::Rescued { .. } => {
                 let worker = self.worker.take().ok_or("rescued from nobody")?;
