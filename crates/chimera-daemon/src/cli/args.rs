@@ -1,10 +1,12 @@
 //! What can be typed. `care` has the arguments of dead letters and of the database, `submit` those of a request, `task` those of what is done to tasks.
 
 mod care;
+mod gates;
 mod submit;
 mod task;
 
 pub(super) use care::{DeadChoice, DeadFilter, DeadLetters, Export, Prune};
+pub(super) use gates::{BreakerArg, Pause, ScopeArg};
 pub(super) use submit::Submit;
 pub(super) use task::{Evidence, List, Logs, Priority, Retry, TaskArg};
 
@@ -98,6 +100,14 @@ pub(super) enum Command {
     Retry(Retry),
     /// Change the priority of a task
     Priority(Priority),
+    /// Let nothing new begin: of the queue, a project, a role or an agent
+    Pause(Pause),
+    /// Let it go on
+    Resume(ScopeArg),
+    /// Show what holds tasks back, and the daemons that take them
+    Gates,
+    /// Let a project or an agent that kept failing be tried again at once
+    CloseBreaker(BreakerArg),
     /// Check a running daemon: submit a small feature and follow it to its end
     Validate(Validate),
     /// Deliver a feature to an example shop, here and now

@@ -72,6 +72,11 @@ impl Client {
         self.answer(self.agent.patch(self.url(path)).send_json(body))
     }
 
+    /// Removes something; the answer is empty.
+    pub(super) fn delete(&self, path: &str) -> Result<()> {
+        self.accepted(self.agent.delete(self.url(path)).call()).map(drop)
+    }
+
     /// A text, as it comes.
     pub(super) fn text(&self, path: &str) -> Result<impl Read + use<>> {
         let response = self.accepted(self.streams.get(self.url(path)).call())?;

@@ -9,6 +9,7 @@ mod client;
 mod dead;
 mod demo;
 mod evidence;
+mod gates;
 mod logs;
 mod machine;
 mod serve;
@@ -89,6 +90,10 @@ fn run(Cli { global, command }: Cli) -> Result<End> {
         Command::Cancel(args) => steer::cancel(&connect(&global)?, &args.task, global.json),
         Command::Retry(args) => steer::retry(&connect(&global)?, &args, global.json),
         Command::Priority(args) => steer::priority(&connect(&global)?, &args, global.json),
+        Command::Pause(args) => gates::pause(&connect(&global)?, &args, global.json),
+        Command::Resume(scope) => gates::resume(&connect(&global)?, &scope, global.json),
+        Command::Gates => gates::gates(&connect(&global)?, global.json),
+        Command::CloseBreaker(breaker) => gates::close_breaker(&connect(&global)?, &breaker, global.json),
         Command::Validate(args) => validate::validate(&connect(&global)?, &args, global.json),
         Command::Demo(args) => demo::demo(&global, &args),
         Command::Doctor => machine::doctor(&global),

@@ -1,8 +1,8 @@
 //! The HTTP interface.
 //!
-//! [`router`] is all of it. Map: `submit`, `batch`, `tasks`, `dead`, `events`, `evidence`, `bundle`, `logs`, `health` hold
-//! the handlers,
-//! `view` the shapes they answer with, [`waiting`] the answer to "why is it not running", `problem` every
+//! [`router`] is all of it. Map: `submit`, `batch`, `tasks`, `dead`, `gates`, `events`, `evidence`, `bundle`, `logs`,
+//! `health` hold the handlers,
+//! `view` the shapes they answer with, [`waiting`] and `held` the answer to "why is it not running", `problem` every
 //! error, `input` what is read from requests, `guard` the checks before all handlers. Handlers are thin: they
 //! read, ask the store once, and show.
 
@@ -11,8 +11,10 @@ mod bundle;
 mod dead;
 mod events;
 mod evidence;
+mod gates;
 mod guard;
 mod health;
+mod held;
 mod input;
 mod logs;
 mod problem;
@@ -32,7 +34,7 @@ use axum::Router;
 use chimera_agent::spec::Project;
 use chimera_agent::toolchain::Search;
 use chimera_agent::vault::Vault;
-use chimera_core::{Policy, UnixMillis};
+use chimera_core::{Gates, Policy, UnixMillis};
 use chimera_store::Store;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,6 +61,8 @@ pub struct Settings {
     pub tools: Search,
     /// The limits of a delivery.
     pub policy: Policy,
+    /// What may hold tasks back.
+    pub gates: Gates,
     /// The host that the interface is bound to.
     pub host: String,
     /// Further `Host` names that are answered.
@@ -88,6 +92,7 @@ impl App {
             data_dir: config.data_dir.clone(),
             tools: wiring::tools(config),
             policy: config.policy,
+            gates: config.gates(),
             host: config.api.host.clone(),
             allowed_hosts: config.api.allowed_hosts.clone(),
         };
@@ -144,6 +149,7 @@ impl App {
         (name = "dead letters", description = "Failed tasks that wait for a person"),
         (name = "events", description = "The journal, as pages and as a live stream"),
         (name = "evidence", description = "What proves a task: reports, screenshots, logs"),
+        (name = "gates", description = "What holds tasks back: pauses, circuit breakers, the daemons that live"),
         (name = "health", description = "Whether the daemon lives")
     )
 )]
@@ -162,6 +168,11 @@ pub fn router(app: App) -> Router {
         .routes(routes!(dead::list))
         .routes(routes!(dead::retry))
         .routes(routes!(dead::discard))
+        .routes(routes!(gates::pauses, gates::pause))
+        .routes(routes!(gates::resume))
+        .routes(routes!(gates::breakers))
+        .routes(routes!(gates::close))
+        .routes(routes!(gates::daemons))
         .routes(routes!(events::of_task))
         .routes(routes!(events::of_all))
         .routes(routes!(evidence::list))

@@ -1,6 +1,7 @@
 //! Finding and steering tasks.
 
 use super::dead::phase;
+use super::held::held_by;
 use super::input::{Id, JsonBody, MaybeBody, Params};
 use super::submit::{NewPriority, new_priority};
 use super::view::{TaskPage, TaskView};
@@ -12,10 +13,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chimera_core::{Phase, Status, Task, TaskId, UnixMillis};
+use chimera_core::gates::Board;
+use chimera_core::{Gates, Phase, Status, Task, TaskId, UnixMillis};
 use chimera_store::read::{self, Filter, PAGE};
 use chimera_store::steer::{self, Cancel};
-use chimera_store::{ReadTx, StoreError};
+use chimera_store::{ReadTx, StoreError, hold};
 use chimera_store::{after, home};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -74,9 +76,11 @@ pub(super) async fn page(
     limit: u32,
 ) -> Result<TaskPage, Problem> {
     let now = app.now();
+    let settings = app.settings.clone();
     let read = app.store.read(move |tx| {
         let page = read::list(tx, &filter, cursor.as_deref(), limit)?;
-        let looked_at = |task: Task| Ok((around(tx, &task, now)?, task));
+        let board = Board::over_all(&settings.gates, hold::facts(tx, now)?);
+        let looked_at = |task: Task| Ok((around(tx, &task, &settings.gates, &board)?, task));
         let items = page.items.into_iter().map(looked_at).collect::<Result<Vec<_>, StoreError>>()?;
         Ok((items, page.next))
     });
@@ -125,20 +129,31 @@ pub(super) async fn show(State(app): State<App>, Id(id): Id) -> Result<Json<Task
 
 async fn view(app: &App, id: TaskId) -> Result<TaskView, Problem> {
     let now = app.now();
-    let (task, around) = app.store.read(move |tx| looked_at(tx, &id, now)).await.map_err(Problem::store)?;
+    let settings = app.settings.clone();
+    let read = app.store.read(move |tx| looked_at(tx, &id, &settings.gates, now)).await;
+    let (task, around) = read.map_err(Problem::store)?;
     Ok(TaskView::of(task, &around, now))
 }
 
 /// What is around a task, but for its place in the queue.
-fn around(tx: &ReadTx<'_>, task: &Task, now: UnixMillis) -> Result<Around, StoreError> {
-    let away = if task.status == Status::Queued { home::away(tx, &task.id, now)? } else { None };
-    Ok(Around { ahead: None, after: after::waits(tx, task)?, away })
+fn around(tx: &ReadTx<'_>, task: &Task, gates: &Gates, board: &Board<'_>) -> Result<Around, StoreError> {
+    if task.status != Status::Queued {
+        return Ok(Around::default());
+    }
+    let (away, held) = (home::away(tx, &task.id, board.facts().now)?, held_by(task, gates, board));
+    Ok(Around { ahead: None, after: after::waits(tx, task)?, away, held })
 }
 
-fn looked_at(tx: &ReadTx<'_>, id: &TaskId, now: UnixMillis) -> Result<(Task, Around), StoreError> {
+fn looked_at(
+    tx: &ReadTx<'_>,
+    id: &TaskId,
+    gates: &Gates,
+    now: UnixMillis,
+) -> Result<(Task, Around), StoreError> {
     let task = read::task(tx, id)?.ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
     let ahead = (task.status == Status::Queued).then(|| read::ahead(tx, &task)).transpose()?;
-    let around = Around { ahead, ..around(tx, &task, now)? };
+    let board = Board::over_all(gates, hold::facts(tx, now)?);
+    let around = Around { ahead, ..around(tx, &task, gates, &board)? };
     Ok((task, around))
 }
 
@@ -213,13 +228,21 @@ pub(super) async fn retry(
 ) -> Result<Json<TaskView>, Problem> {
     let from = body.map_or(Ok(None), |body| retry_from(&body))?;
     let (now, policy, task) = (app.now(), app.settings.policy, id.clone());
+    let settings = app.settings.clone();
     let requeued = app.store.write(move |tx| {
         let known = read::task(tx, &task)?.ok_or_else(|| StoreError::NotFound { id: task.clone() })?;
         let reached = known.workflow.failed_in.unwrap_or(known.phase());
-        steer::requeue(tx, &task, from.unwrap_or(reached), now, &policy)
+        let from = deployed_anew(&settings.gates, &known, from.unwrap_or(reached));
+        steer::requeue(tx, &task, from, now, &policy)
     });
     requeued.await.map_err(Problem::store)?;
     view(&app, id).await.map(Json)
+}
+
+/// At a shared place of staging, another task's change may stand there by now: it is deployed again first.
+fn deployed_anew(gates: &Gates, task: &Task, from: Phase) -> Phase {
+    let place = gates.place(&task.project, task.request.staging_url.as_deref());
+    if from == Phase::E2eValidation && place.is_some() { Phase::StagingDeployment } else { from }
 }
 
 fn retry_from(body: &[u8]) -> Result<Option<Phase>, Problem> {

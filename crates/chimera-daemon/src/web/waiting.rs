@@ -33,7 +33,19 @@ pub enum WaitingKind {
     After,
     /// The machine that has its branch is silent.
     Machine,
-    /// All workers are busy, or none is running.
+    /// People have paused the queue, or something that it needs.
+    Paused,
+    /// An agent or the project keeps failing and is left alone for a while.
+    Breaker,
+    /// Another task's change is at its place of staging.
+    Staging,
+    /// As many run of its project, its agent or its role as may.
+    Limit,
+    /// No daemon that takes tasks was heard of.
+    NoDaemon,
+    /// The machines have too little memory, or too much to do.
+    Throttled,
+    /// All workers are busy.
     Worker,
 }
 
@@ -46,6 +58,8 @@ pub struct Around {
     pub after: Waits,
     /// The silent machine that has its branch.
     pub away: Option<Away>,
+    /// The gate that holds it back.
+    pub held: Option<WaitingFor>,
 }
 
 /// What a task waits for; nothing unless it is queued.
@@ -77,6 +91,9 @@ pub fn waiting_for(task: &Task, around: &Around, now: UnixMillis) -> Option<Wait
             rfc3339(*seen_at)
         );
         return Some(WaitingFor { kind: WaitingKind::Machine, until: None, detail });
+    }
+    if let Some(held) = &around.held {
+        return Some(held.clone());
     }
     let detail = match around.ahead {
         None => "waits for a free worker".to_owned(),

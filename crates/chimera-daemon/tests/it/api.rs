@@ -48,7 +48,7 @@ fn a_plain_request_is_answered_as_documented() {
     assert_eq!(task["progress"], "1/7 phases complete");
     assert_eq!(task["priority"], 5);
     assert_eq!(task["project"], "scratch-example.com");
-    assert_eq!(task["waiting_for"]["kind"], "worker");
+    assert_eq!(task["waiting_for"]["kind"], "no_daemon");
 }
 
 #[test]

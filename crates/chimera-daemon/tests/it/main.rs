@@ -9,6 +9,7 @@ mod dead;
 mod engine;
 mod fence;
 mod gates;
+mod held;
 mod notebook;
 mod playwright_test;
 mod product;

@@ -4,7 +4,7 @@ use super::{Figure, Plan, quantile};
 use crate::seams::{Clock, Dice};
 use crate::web::{self, App, Settings};
 use anyhow::{Context, Result, bail};
-use chimera_core::Policy;
+use chimera_core::{Gates, Policy};
 use chimera_store::Store;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -29,6 +29,7 @@ pub(super) async fn measure(store: &Store, plan: &Plan, data_dir: &Path) -> Resu
         data_dir: data_dir.to_owned(),
         tools: chimera_agent::toolchain::Search::default(),
         policy: Policy::default(),
+        gates: Gates::default(),
         host: "127.0.0.1".to_owned(),
         allowed_hosts: Vec::new(),
     };

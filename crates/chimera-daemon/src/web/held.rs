@@ -1,0 +1,68 @@
+//! Which gate holds a ready task back, in words.
+
+use super::time::rfc3339;
+use super::waiting::{WaitingFor, WaitingKind};
+use chimera_core::gates::{Board, Candidate, Obstacle};
+use chimera_core::{Gates, Lane, Scope, Task};
+
+/// What stands in the way of a ready task, whichever daemon would take it; nothing if it only waits for its turn.
+pub(super) fn held_by(task: &Task, gates: &Gates, board: &Board<'_>) -> Option<WaitingFor> {
+    let candidate = Candidate {
+        task: task.id.clone(),
+        lane: Lane::new(task.project.clone(), task.phase()),
+        place: gates.place(&task.project, task.request.staging_url.as_deref()),
+    };
+    board.obstacle(&candidate).map(told).or_else(|| without_worker(board))
+}
+
+fn told(obstacle: Obstacle) -> WaitingFor {
+    match obstacle {
+        Obstacle::Paused(pause) => {
+            let why = pause.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+            let detail = format!("{} is paused since {}{why}", what(&pause.scope), rfc3339(pause.since));
+            WaitingFor { kind: WaitingKind::Paused, until: None, detail }
+        }
+        Obstacle::Breaker { scope, until, probe, error } => {
+            let until = until.map(rfc3339);
+            let next = match (&until, probe) {
+                (Some(until), _) => format!("one task may try again at {until}"),
+                (None, Some(task)) => format!("{task} tries whether it works again"),
+                (None, None) => "one task may try again".to_owned(),
+            };
+            let detail = format!("{} keeps failing, {next}; last: {error}", what(&scope));
+            WaitingFor { kind: WaitingKind::Breaker, until, detail }
+        }
+        Obstacle::Staging { place, task } => {
+            let detail = format!("waits until {task}, whose change is staged at {place}, is validated");
+            WaitingFor { kind: WaitingKind::Staging, until: None, detail }
+        }
+        Obstacle::Limit { scope, limit } => {
+            let detail = format!("{} has as many running as may: {limit}", what(&scope));
+            WaitingFor { kind: WaitingKind::Limit, until: None, detail }
+        }
+    }
+}
+
+fn what(scope: &Scope) -> String {
+    match scope {
+        Scope::Queue => "the queue".to_owned(),
+        scope => format!("the {} {}", scope.kind(), scope.name()),
+    }
+}
+
+/// No daemon that could take it, whatever it is.
+fn without_worker(board: &Board<'_>) -> Option<WaitingFor> {
+    let daemons = &board.facts().daemons;
+    if daemons.is_empty() {
+        let detail =
+            "no daemon is running that takes tasks: start one with `chimera-daemon start`".to_owned();
+        return Some(WaitingFor { kind: WaitingKind::NoDaemon, until: None, detail });
+    }
+    let reasons: Option<Vec<&str>> = daemons.iter().map(|daemon| daemon.state.throttled.as_deref()).collect();
+    let reason = reasons?.first().copied().unwrap_or_default();
+    let detail = format!("no daemon takes tasks at the moment: {reason}");
+    Some(WaitingFor { kind: WaitingKind::Throttled, until: None, detail })
+}
+
+#[cfg(test)]
+mod tests;
