@@ -202,3 +202,19 @@ async fn long_answers_are_cut_to_their_bounds() {
     assert!(answer.findings.iter().all(|finding| finding.message.len() <= 4096));
     assert_eq!(answer.summary, "the agent answered rejected without a summary");
 }
+
+#[tokio::test]
+async fn an_agent_may_say_that_it_cannot_work_now_and_how_long() {
+    let said = async |text: &str| match Place::new().answering(text.as_bytes()).await {
+        Err(Trouble::NotNow { summary, retry_after, usage }) => (summary, retry_after, usage.input_tokens),
+        other => panic!("{other:?}"),
+    };
+    let limited = "{\"outcome\": \"transient\", \"summary\": \"429\", \"retry_after\": 1.5, \"usage\": {\"input_tokens\": 7}}";
+    assert_eq!(said(limited).await, ("429".to_owned(), Some(Duration::from_millis(1500)), 7));
+    let silent = "the agent answered transient without a summary".to_owned();
+    assert_eq!(said("{\"outcome\": \"transient\"}").await, (silent.clone(), None, 0));
+    for no_time in ["-1", "1e300"] {
+        let text = format!("{{\"outcome\": \"transient\", \"retry_after\": {no_time}}}");
+        assert_eq!(said(&text).await, (silent.clone(), None, 0), "{no_time}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Everything has a limit.
 
 use crate::fixture::{NOW, TICK, accepted, at, claim, digest, go, onward, pass, setback, settle, transient};
-use chimera_core::limits::{RETRY_AFTER, truncate};
+use chimera_core::limits::{RETRY_AFTER, WAITS, truncate};
 use chimera_core::{
     Event, Next, Outcome, Phase, PhaseOutput, Policy, Reason, RetryPolicy, Setback, State, Status, Tick,
     Usage, step,
@@ -197,4 +197,23 @@ fn a_text_is_cut_at_a_character_and_never_longer_than_its_limit() {
     }
     let long = Setback::new(Reason::Config, "x".repeat(10_000));
     assert_eq!(long.summary.len(), chimera_core::limits::SUMMARY_BYTES);
+}
+
+#[test]
+fn a_named_time_uses_up_no_retry_but_not_for_ever() {
+    let asked = || {
+        let retry_after = Some(Duration::from_secs(60));
+        settle(Outcome::Transient { setback: setback(), retry_after })
+    };
+    let mut state = at(Phase::CodeImplementation);
+    for _ in 0..WAITS {
+        let after = go(&state, asked());
+        assert_eq!(after.next, Next::Wait(NOW.plus(Duration::from_secs(60))));
+        state = go(&after.state, claim()).state;
+    }
+    assert_eq!((state.workflow.failures, state.workflow.waits), (0, WAITS));
+    state = go(&state, asked()).state;
+    assert_eq!((state.workflow.failures, state.workflow.waits), (1, WAITS), "from now on it is a failure");
+    let next = go(&go(&state, claim()).state, settle(pass(&state.workflow))).state;
+    assert_eq!((next.workflow.failures, next.workflow.waits), (0, 0), "each phase begins anew");
 }

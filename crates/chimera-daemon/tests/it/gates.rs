@@ -6,7 +6,7 @@ use chimera_core::gates::{BreakerPolicy, DaemonState, Deployer};
 use chimera_core::{Gates, Outcome, Phase, Reason, Role, Scope, Setback, Status, TaskId};
 use chimera_daemon::engine::{Settings, Throttle};
 use chimera_daemon::seams::{Machine, Strain};
-use chimera_store::{hold, roster};
+use chimera_store::{Database, Options, Store, hold, roster};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -315,4 +315,20 @@ async fn a_task_put_off_by_its_agent_uses_up_no_retry(house: House) {
     all_completed(&house, &[id]).await;
     assert_eq!(asked.load(Ordering::SeqCst), 7);
     running.stopped().await;
+}
+
+/// The real binary pauses the queue before it takes anything.
+#[tokio::test]
+async fn started_paused_a_daemon_accepts_but_takes_nothing() {
+    let site = crate::real::Site::new("");
+    let daemon = site.start_with(&["start-all", "--port", "0", "--start-paused"]);
+    let id = daemon.submit(&serde_json::json!({"feature": "x", "target_url": "http://127.0.0.1:1/"}));
+    let database = Database::Sqlite(site.path().join("chimera-data/tasks.db"));
+    let store = Store::open(&database, &Options::default()).expect("the daemon's database");
+    let pauses = store.read(hold::pauses).await.expect("readable");
+    assert_eq!((pauses.len(), &pauses[0].scope), (1, &Scope::Queue));
+    assert_eq!(pauses[0].reason.as_deref(), Some("started with --start-paused"));
+    assert_eq!(daemon.get(&format!("/api/tasks/{id}"))["status"], "queued");
+    assert!(store.write(|tx| hold::resume(tx, &Scope::Queue)).await.expect("resumed"));
+    site.until_logged("claimed");
 }
