@@ -30,6 +30,18 @@ pub(crate) fn test(filters: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Sets up, then has every cheat and every honest case delivered, and prints what came of each; `names` choose some.
+pub(crate) fn cheats(names: &[String]) -> Result<()> {
+    let place = Place::find()?;
+    let target = ["test", "--package", "chimera-daemon", "--test", "cheats"];
+    set_up(&place, &["build", "--package", "chimera-daemon"])?;
+    let mut cheats = place.cargo();
+    if !names.is_empty() {
+        cheats.env("CHIMERA_CASES", names.join(","));
+    }
+    step("cheats", cheats.args(target).args(["--", "--nocapture"]))
+}
+
 /// Runs a command with a server for the tests of the store.
 pub(crate) fn with_postgres(command: &[String]) -> Result<()> {
     let [program, args @ ..] = command else {

@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask demo | test | ci | tidy | with-postgres`.
+//! The project's own tasks: `cargo xtask demo | test | cheats | ci | tidy | with-postgres`.
 //!
 //! Map: [`commands`] is what a person calls, [`run`] starts the programs that do the work,
 //! [`postgres`] the server that the tests of the store need, [`tidy`] holds the
@@ -16,6 +16,7 @@ usage: cargo xtask <task>
 
   demo [--keep] [..]   set up, build, and watch one feature being delivered and proven
   test [filter..]      set up, then run every test; filters select tests by name
+  cheats [name..]      set up, then deliver every dishonest and every honest case, and print what came of each
   ci                   formatting, lints, tidy, then every test: what must hold before a merge
   tidy                 the project's own rules; needs neither network nor set-up
   with-postgres <command ..>
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let done = match task.as_str() {
         "demo" => commands::demo(&rest),
         "test" => commands::test(&rest),
+        "cheats" => commands::cheats(&rest),
         "ci" => commands::ci(),
         "with-postgres" => commands::with_postgres(&rest),
         "tidy" => commands::tidy(),
