@@ -34,7 +34,7 @@ pub(crate) fn test(filters: &[String]) -> Result<()> {
 pub(crate) fn cheats(names: &[String]) -> Result<()> {
     let place = Place::find()?;
     let target = ["test", "--package", "chimera-daemon", "--test", "cheats"];
-    set_up(&place, &["build", "--package", "chimera-daemon"])?;
+    set_up(&place, &["build", "--package", "chimera-daemon"], &["--playwright-test"])?;
     let mut cheats = place.cargo();
     if !names.is_empty() {
         cheats.env("CHIMERA_CASES", names.join(","));

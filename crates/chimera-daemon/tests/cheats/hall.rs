@@ -191,7 +191,7 @@ fn lay_out(site: &Site, case: &Case, runner: Runner, config: &mut String) -> Str
     let staging = match case.app {
         App::Static => "",
         App::Server => "start = \"exec python3 app.py\"\nready = \"/health\"\nrevision = \"/revision\"\n",
-        App::Deployed => "agent = \"deployer\"\n",
+        App::Deployed => "agent = \"deployer\"\nrevision = \"/revision\"\n",
     };
     let _ = write!(
         config,
