@@ -168,6 +168,8 @@ async fn a_python_file_as_a_whole_is_looked_at() {
         (format!("{import}@pytest.fixture\ndef page(): pass\n{test}"), "name"),
         (format!("{import}def pytest_runtest_setup(): pass\n{test}"), "name"),
         (format!("{import}def expect(x): return x\n{test}"), "name"),
+        // A name that is bound in one function is none that another one may call.
+        (format!("{import}def show(exec): pass\n{test}    exec('x')\n"), "name"),
         (
             "from playwright.sync_api import *\ndef test_x(page): assert page.url == 'x'\n".to_owned(),
             "import",

@@ -172,7 +172,7 @@ fn lay_out(site: &Site, case: &Case, runner: Runner, config: &mut String) -> Str
     let mut seen = std::collections::BTreeSet::new();
     files.retain(|(path, _)| seen.insert(*path));
     repository(&site.path().join("repos").join(&id), &files);
-    std::fs::create_dir_all(dir.join("served")).expect("a directory");
+    std::fs::create_dir_all(&dir).expect("a directory");
     for (name, text) in [
         ("test", case.test(runner).expect("it runs on this one")),
         ("test_path", runner.test_path()),
@@ -183,11 +183,15 @@ fn lay_out(site: &Site, case: &Case, runner: Runner, config: &mut String) -> Str
     ] {
         std::fs::write(dir.join(name), text).expect("a file");
     }
-    let target = match case.app {
-        App::Static | App::Server => "http://127.0.0.1:1/".to_owned(),
-        App::Deployed => serve(&dir.join("served"), &site.path().join("repos").join(&id)),
+    let (target, url) = match case.app {
+        App::Static | App::Server => ("http://127.0.0.1:1/".to_owned(), String::new()),
+        App::Deployed => {
+            // What users see stays as it is, whatever is deployed to the place of staging.
+            let repo = site.path().join("repos").join(&id);
+            (serve(&dir.join("live"), &repo), serve(&dir.join("served"), &repo))
+        }
     };
-    std::fs::write(dir.join("url"), &target).expect("a file");
+    std::fs::write(dir.join("url"), &url).expect("a file");
     let staging = match case.app {
         App::Static => "",
         App::Server => "start = \"exec python3 app.py\"\nready = \"/health\"\nrevision = \"/revision\"\n",
@@ -204,6 +208,7 @@ fn lay_out(site: &Site, case: &Case, runner: Runner, config: &mut String) -> Str
 
 /// The server of a deployment agent: serves the page in a directory, first the base. It ends with the test program.
 fn serve(served: &Path, repo: &Path) -> String {
+    std::fs::create_dir_all(served).expect("a directory");
     std::fs::copy(repo.join("index.html"), served.join("index.html")).expect("a page");
     std::fs::write(served.join("revision"), crate::real::git(repo, &["rev-parse", "HEAD"]))
         .expect("a revision");

@@ -3,7 +3,9 @@
 //!
 //! Map: [`case`] is what a case is made of, `hall` has all of them delivered by one daemon, `table` prints what came
 //! of it; `tests_that_lie`, `coders`, `reviewers`, `deployers` and `honest` are the cases. `CHIMERA_CASES` (names
-//! such as `plain`, `plain-py` or `py`, separated by commas) runs some of them; with `UPDATE_DOCS=1` the table goes into `docs/cheats.md`.
+//! such as `plain`, `plain-py` or `py`, separated by commas) runs some of them; a run of all of them writes the table into
+//! `docs/cheats.md`. It takes some hundred deliveries with browsers, so `cargo test` does not run it by itself:
+//! `cargo xtask cheats` does.
 
 mod case;
 mod coders;
@@ -34,7 +36,7 @@ fn no_cheat_is_completed_and_every_honest_case_is() {
     let results = hall::deliver(&cases, wanted.as_deref());
     table::print(&results);
     if wanted.is_none() {
-        table::compare_with_docs(&results);
+        table::write_into_docs(&results);
     }
     let wrong: Vec<String> = results.iter().filter_map(hall::Verdict::complaint).collect();
     assert_eq!(wrong, [] as [String; 0]);

@@ -6,6 +6,7 @@ little of the language. The rules are described in docs/proof.md.
 """
 
 import ast
+import builtins
 import io
 import json
 import re
@@ -203,7 +204,7 @@ class Check:
                 self.no(node, "import", f"`from {'.' * node.level}{node.module or ''} import {name.name}` is not possible in a test")
 
     def on_functiondef(self, node):
-        if node.name in BUILTINS | RESERVED or node.name.startswith(("pytest_", "_")):
+        if node.name in set(dir(builtins)) | RESERVED or node.name.startswith(("pytest_", "_")):
             self.no(node, "name", f"`{node.name}` is not free: a test must not replace what it is judged with")
         for decorator in node.decorator_list:
             self.decorator(node, decorator)
@@ -256,7 +257,8 @@ class Check:
         self.free(node, node.arg, FIXTURES | {"request"})
 
     def free(self, node, name, but):
-        taken = self.imported | BUILTINS | MODULES.keys() | (RESERVED - but)
+        # Every builtin, not only those that may be called: a name that is bound anywhere counts as bound everywhere.
+        taken = self.imported | set(dir(builtins)) | MODULES.keys() | (RESERVED - but)
         if name in taken or (name.startswith("_") and name != "_"):
             self.no(node, "name", f"`{name}` is not free: a test must not replace what it is judged with")
 
