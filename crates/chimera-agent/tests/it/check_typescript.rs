@@ -1,6 +1,6 @@
 //! The look at a Playwright Test file before it is frozen.
 
-use crate::check::found;
+use crate::check::{EVERY_CRITERION, found};
 use chimera_agent::author;
 use chimera_agent::criteria::parse_all;
 use chimera_agent::spec::E2e;
@@ -19,25 +19,9 @@ fn typescript(line: &str) -> String {
 
 #[tokio::test]
 async fn what_the_author_writes_in_typescript_is_fine() {
-    let sentences = [
-        "open \"/form\"",
-        "see heading \"Form\"",
-        "see link \"A\"",
-        "see button \"B\"",
-        "see text \"C\"",
-        "not see text \"D\"",
-        "title is \"E\"",
-        "click \"F\"",
-        "click link \"G\"",
-        "click button \"H\"",
-        "fill \"I\" with \"J\"",
-        "choose \"K\" from \"L\"",
-        "check \"M\"",
-        "url is \"/n?o=p#q\"",
-    ];
-    let criteria = parse_all(&sentences.map(str::to_owned)).expect("in the grammar");
+    let criteria = parse_all(&EVERY_CRITERION.map(str::to_owned)).expect("in the grammar");
     let test = author::compile(E2e::PlaywrightTest, "User can \"do\" it", &criteria, "/");
-    assert_eq!(found(E2e::PlaywrightTest, &test.source, &sentences).await, [], "{}", test.source);
+    assert_eq!(found(E2e::PlaywrightTest, &test.source, &EVERY_CRITERION).await, [], "{}", test.source);
 }
 
 #[tokio::test]

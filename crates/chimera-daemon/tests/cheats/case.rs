@@ -198,3 +198,33 @@ impl Case {
         self.expect == Expect::Completed
     }
 }
+
+/// A pytest file around a body.
+macro_rules! py {
+    ($body:literal) => {
+        concat!(
+            "from playwright.sync_api import Page, expect\n\n\ndef test_case(page: Page) -> None:\n",
+            $body
+        )
+    };
+    ($head:literal, $body:literal) => {
+        concat!(
+            $head,
+            "from playwright.sync_api import Page, expect\n\n\ndef test_case(page: Page) -> None:\n",
+            $body
+        )
+    };
+}
+
+/// A Playwright Test file around a body.
+macro_rules! ts {
+    ($body:literal) => {
+        concat!(
+            "import { test, expect } from '@playwright/test';\n\ntest('case', async ({ page }) => {\n",
+            $body,
+            "});\n"
+        )
+    };
+}
+
+pub(crate) use {py, ts};

@@ -1,6 +1,6 @@
 //! Honest cases: applications and tests as they are written every day. All of them must be completed.
 
-use crate::case::{App, Case};
+use crate::case::{App, Case, py, ts};
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = pages();
@@ -8,27 +8,6 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(tests());
     cases.extend(ways());
     cases
-}
-
-/// A pytest file around a body.
-macro_rules! py {
-    ($body:literal) => {
-        concat!(
-            "from playwright.sync_api import Page, expect\n\n\ndef test_case(page: Page) -> None:\n",
-            $body
-        )
-    };
-}
-
-/// A Playwright Test file around a body.
-macro_rules! ts {
-    ($body:literal) => {
-        concat!(
-            "import { test, expect } from '@playwright/test';\n\ntest('case', async ({ page }) => {\n",
-            $body,
-            "});\n"
-        )
-    };
 }
 
 /// Puts a text before the end of the page's main part.

@@ -1,6 +1,6 @@
 //! Tests that would pass without the feature, or whatever it is; agents and applications are honest unless said otherwise.
 
-use crate::case::{App, Case};
+use crate::case::{App, Case, py, ts};
 
 const NO_RED: &[&str] = &["red_not_provable"];
 /// The change that such a test hopes for: none that a visitor sees.
@@ -14,34 +14,6 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(that_prove_nothing());
     cases.extend(by_broken_authors());
     cases
-}
-
-/// A pytest file around a body.
-macro_rules! py {
-    ($body:literal) => {
-        concat!(
-            "from playwright.sync_api import Page, expect\n\n\ndef test_case(page: Page) -> None:\n",
-            $body
-        )
-    };
-    ($head:literal, $body:literal) => {
-        concat!(
-            $head,
-            "from playwright.sync_api import Page, expect\n\n\ndef test_case(page: Page) -> None:\n",
-            $body
-        )
-    };
-}
-
-/// A Playwright Test file around a body.
-macro_rules! ts {
-    ($body:literal) => {
-        concat!(
-            "import { test, expect } from '@playwright/test';\n\ntest('case', async ({ page }) => {\n",
-            $body,
-            "});\n"
-        )
-    };
 }
 
 fn that_do_not_run() -> Vec<Case> {
