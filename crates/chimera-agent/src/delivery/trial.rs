@@ -2,7 +2,7 @@
 
 use super::bench::Bench;
 use super::halt::Halt;
-use crate::judge::{Judge, Scene, Trial};
+use crate::judge::{Judge, STILL_WAIT, Scene, Trial};
 use crate::spec::{E2e, Project};
 use crate::toolchain;
 use chimera_core::{Digest, EvidenceKind, Reason, Setback, TestReport};
@@ -53,6 +53,7 @@ pub(super) async fn run(
         out_dir: &out_dir,
         label,
         timeout: LONGEST_RUN.min(bench.attempt.timeout),
+        still_wait: STILL_WAIT,
         with_trace: bench.settings().trace,
     };
     let run = judge(bench)?.run(&trial, &bench.stop).await?;

@@ -6,26 +6,21 @@ the end of the session. A run that ends in any other way leaves no report, and w
 
 import builtins
 import functools
-import inspect
 import json
 import os
 import re
 import sys
-import time
 
 import playwright.sync_api._generated as api
 import pytest
+from playwright._impl.assertions import AssertionsBase
+from playwright._impl.channel_owner import ApiCallOptions
+from playwright._impl.frame import Frame
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api._context_manager import PlaywrightContextManager
 
 _instructions = json.load(sys.stdin)
 _token = _instructions.pop("token")
-
-STILL_WAIT_MS = 150
-"""How long a check waits on a page that nothing can change any more."""
-
-PROMPT_SECONDS = 0.05
-"""How fast browser and machine must answer for the short wait to be fair."""
 
 _session = {"tests": [], "error": None, "tool_error": None}
 _ending = False
@@ -148,10 +143,11 @@ for _name in ("fetch", "get", "post", "put", "patch", "delete", "head"):
 
 
 # Assertions: counted, and not waited for on a page that cannot change. Where anything can (a script, a
-# request, an animation), or where the machine is too busy to tell, Playwright's own patience applies.
+# request, an animation), or where the browser has not looked yet, Playwright's own patience applies.
 
-_STILL = """() => document.readyState === 'complete' && document.scripts.length === 0
-    && !document.querySelector('iframe, frame, object, embed, meta[http-equiv=refresh i], [href^="javascript:" i]')
+_STILL = """() => document.readyState === 'complete' && document.scripts.length === 0 && opener === null
+    && !document.querySelector('iframe, frame, object, embed, animate, set, animateTransform, animateMotion')
+    && !document.querySelector('meta[http-equiv=refresh i], [href^="javascript:" i]')
     && document.evaluate('count(//@*[starts-with(name(), "on")])', document, null, 1, null).numberValue === 0
     && document.getAnimations().length === 0 ? performance.timeOrigin : null"""
 
@@ -164,20 +160,41 @@ def _request_ends(request):
     _in_flight.discard(request)
 
 
-def _still(page):
+async def _still(page):
     """A number for the document, if nothing can change it any more; otherwise None."""
-    begun = time.perf_counter()
     try:
-        document = page.evaluate(_STILL)
+        # Internal: a question of ours is no step of the test, and has no place in its trace.
+        document = await page._wrap_api_call(
+            lambda _: page.main_frame.evaluate(_STILL, None), ApiCallOptions(internal=True)
+        )
     except api.Error:
         return None
-    prompt = time.perf_counter() - begun < PROMPT_SECONDS
-    return document if prompt and not _in_flight else None
+    return document if not _in_flight else None
 
 
-def _still_when_warm(page):
-    """The same; the first script in a new document takes longer."""
-    return _still(page) or _still(page)
+async def _expecting(original, self, selector, expression, options, title):
+    """Frame._expect: at first with the short wait, if it has no other time than the default one."""
+    if options.pop("patience", None) != "default":
+        return await original(self, selector, expression, options, title)
+    document = await _still(self._page)
+    if document is not None:
+        hurried = {**options, "timeout": _instructions["still_wait_ms"]}
+        result = await original(self, selector, expression, hurried, title)
+        if not result.get("timedOut") or (_looked(result) and await _still(self._page) == document):
+            return result
+    return await original(self, selector, expression, options, title)
+
+
+def _looked(result):
+    """Whether the browser saw what is there before the time was over."""
+    return bool(result.get("received")) or "element(s) not found" in (result.get("errorMessage") or "")
+
+
+async def _with_default_patience(original, self, expression, options, *args, **kwargs):
+    __tracebackhide__ = True
+    if options.get("timeout") is None and not self._timeout:
+        options["patience"] = "default"
+    return await original(self, expression, options, *args, **kwargs)
 
 
 def _asserted(line):
@@ -197,46 +214,46 @@ def _line_of_the_test():
 def _counting(original, self, *args, **kwargs):
     __tracebackhide__ = True
     _asserted(_line_of_the_test())
-    impl = self._impl_obj
-    timed = "timeout" in inspect.signature(original).parameters
-    if timed and kwargs.get("timeout") is None and impl._timeout is None and not impl._is_soft:
-        page = api.mapping.from_impl(impl._actual_locator._frame._page)
-        document = _still_when_warm(page)
-        if document is not None:
-            try:
-                return original(self, *args, **{**kwargs, "timeout": STILL_WAIT_MS})
-            except AssertionError:
-                if _still(page) == document:
-                    raise
     return original(self, *args, **kwargs)
 
 
 def _acting(original, self, *args, **kwargs):
     __tracebackhide__ = True
-    if kwargs.get("timeout") is None and _never_appears(self):
-        kwargs["timeout"] = STILL_WAIT_MS
+    if kwargs.get("timeout") is None and self._sync(_never_appears(self._impl_obj)):
+        kwargs["timeout"] = _instructions["still_wait_ms"]
     return original(self, *args, **kwargs)
 
 
-def _never_appears(locator):
-    document = _still_when_warm(locator.page)
+async def _never_appears(locator):
+    """Whether the element is not there, and nothing can bring it."""
+    return await locator._frame._page._wrap_api_call(
+        lambda _: _is_missing(locator), ApiCallOptions(internal=True)
+    )
+
+
+async def _is_missing(locator):
+    page = locator._frame._page
+    document = await _still(page)
     if document is None:
         return False
     try:
-        locator.wait_for(state="attached", timeout=STILL_WAIT_MS)
+        await locator.wait_for(state="attached", timeout=_instructions["still_wait_ms"])
     except PlaywrightTimeout:
-        # On a busy machine the wait may end before the browser has looked: what is there may not be hurried.
-        return _still(locator.page) == document and locator.count() == 0
+        # The wait may have ended before the browser looked; the count is a look.
+        return await locator.count() == 0 and await _still(page) == document
     except api.Error:
         pass
     return False
 
 
+_wrap(Frame, "_expect", _expecting)
+_wrap(AssertionsBase, "_expect_impl", _with_default_patience)
 for _owner in (api.LocatorAssertions, api.PageAssertions, api.APIResponseAssertions):
     for _name in _public(_owner, "to_", "not_to_"):
         _wrap(_owner, _name, _counting)
 for _name in ("click", "dblclick", "fill", "check", "uncheck", "select_option", "hover", "press", "tap", "type"):
     _wrap(api.Locator, _name, _acting)
+
 
 def pytest_assertion_pass(item, lineno, orig, expl):
     _asserted(lineno)

@@ -30,6 +30,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// How long a check waits on a page that nothing can change any more. A request that was just caused shows itself
+/// in this time; if it does not, the answer is still that of the page as it was seen.
+pub const STILL_WAIT: Duration = Duration::from_millis(150);
+
 /// Runs frozen tests with one set of tools.
 #[derive(Debug, Clone)]
 pub struct Judge {
@@ -58,6 +62,9 @@ pub struct Trial<'a> {
     pub label: &'a str,
     /// The hard limit of the run.
     pub timeout: Duration,
+    /// How long a check waits on a page that nothing can change any more: [`STILL_WAIT`] but for tests of the
+    /// judge. No longer than a check waits anyway, which is 5 s.
+    pub still_wait: Duration,
     /// Whether a Playwright trace is recorded, which takes about 0.4 s.
     pub with_trace: bool,
 }

@@ -51,6 +51,7 @@ pub(super) fn instructions(room: &Room, trial: &Trial<'_>, tools: &Toolchain, po
         "test_file": trial.test_name,
         "chromium": tools.chromium,
         "args": room.browser_args(),
+        "still_wait_ms": trial.still_wait.as_millis() as u64,
         "action_timeout_ms": ACTION_TIMEOUT.as_millis() as u64,
         "navigation_timeout_ms": NAVIGATION_TIMEOUT.as_millis() as u64,
         "message_chars": super::report::MESSAGE_BYTES,

@@ -6,7 +6,7 @@ use axum::response::Html;
 use axum::routing::get;
 use chimera_agent::author;
 use chimera_agent::criteria::parse_all;
-use chimera_agent::judge::{Judge, JudgeError, Run, Scene, Trial, fingerprint};
+use chimera_agent::judge::{Judge, JudgeError, Run, STILL_WAIT, Scene, Trial, fingerprint};
 use chimera_agent::spec::E2e;
 use chimera_core::{EvidenceKind, TestReport, TestStatus};
 use std::path::Path;
@@ -67,6 +67,7 @@ impl Bench {
             out_dir: self.out.path(),
             label: "run",
             timeout: PATIENCE,
+            still_wait: STILL_WAIT,
             with_trace: false,
         }
     }
@@ -129,8 +130,6 @@ async fn a_heading_that_is_there_is_green_and_one_that_is_not_is_red() {
     let (status, assertions, message) = only(&report);
     assert_eq!((status, assertions), (TestStatus::AssertionFailed, 1));
     assert!(message.contains("Locator expected to be visible"), "{message}");
-    // Nothing on this page can change, so nobody waits for it.
-    assert!(report.tests[0].duration_ms < 4000, "{report:?}");
 }
 
 #[tokio::test]
@@ -167,6 +166,31 @@ async fn a_page_that_changes_by_script_is_waited_for() {
     assert_eq!(only(&report), (TestStatus::Passed, 1, ""));
     let report = bench.written_by_the_author(&["open \"/late\"", "see heading \"Late\""]).await;
     assert_eq!(only(&report), (TestStatus::Passed, 1, ""));
+}
+
+#[tokio::test]
+async fn nobody_waits_on_a_page_that_cannot_change() {
+    let bench = Bench::new().await;
+    let home = "page.goto('/')\n";
+    let cases = [
+        (format!("{home}expect(page.get_by_text('Nope')).to_be_visible()"), "with timeout 1234ms"),
+        (format!("{home}expect(page.get_by_text('Homepage')).not_to_be_visible()"), "with timeout 1234ms"),
+        (format!("{home}expect(page).to_have_title('Nope')"), "with timeout 1234ms"),
+        (format!("{home}expect(page.get_by_role('link')).to_have_count(7)"), "with timeout 1234ms"),
+        (format!("{home}page.get_by_text('Nope').click()"), "Timeout 1234ms exceeded"),
+        // A time of the test's own is kept.
+        (format!("{home}expect(page).to_have_title('Nope', timeout=321)"), "with timeout 321ms"),
+        (format!("{home}page.get_by_text('Nope').click(timeout=321)"), "Timeout 321ms exceeded"),
+        // What is there is acted on with patience.
+        (format!("{home}page.get_by_text('Homepage').fill('x')"), "not an <input>"),
+    ];
+    let bodies: Vec<(&str, &str)> = cases.iter().map(|(body, _)| ("", body.as_str())).collect();
+    let source = tests(&bodies);
+    let trial = Trial { still_wait: Duration::from_millis(1234), ..bench.trial(&source) };
+    let run = bench.judge.run(&trial, &CancellationToken::new()).await.expect("a run");
+    for ((body, said), test) in cases.iter().zip(&run.report.tests) {
+        assert!(test.message.as_ref().is_some_and(|message| message.contains(said)), "{body}: {test:?}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 //! head are served as the bundle says, and the test runs on both.
 
 use super::verify::Checked;
-use chimera_agent::judge::{Judge, Scene, Trial};
+use chimera_agent::judge::{Judge, STILL_WAIT, Scene, Trial};
 use chimera_agent::process::environment;
 use chimera_agent::spec::{E2e, Project, Staging as Spec};
 use chimera_agent::staging::{Deploy, Staging};
@@ -213,6 +213,7 @@ impl Court<'_> {
             out_dir: &self.dir.join("runs"),
             label,
             timeout: LONGEST_RUN,
+            still_wait: STILL_WAIT,
             with_trace: false,
         };
         let run = self.judge.run(&trial, &CancellationToken::new()).await;

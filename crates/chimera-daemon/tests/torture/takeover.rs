@@ -4,7 +4,7 @@
 use crate::TURN;
 use crate::scratch::Scratch;
 use chimera_agent::process::Identity;
-use chimera_core::{Request, TaskId, UnixMillis};
+use chimera_core::{EntryKind, Request, TaskId, UnixMillis};
 use chimera_daemon::local::search;
 use chimera_daemon::seams::Clock;
 use chimera_store::submit::{NewTask, submit};
@@ -14,14 +14,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// The lease of the daemons that `torture` starts.
 const LEASE: Duration = Duration::from_secs(2);
-/// For the rescue and its round trips, on a machine that is busy otherwise.
-const SLACK: Duration = Duration::from_secs(10);
+/// How late a look at expired leases may be that is due three times per lease: only one that hangs takes longer,
+/// however busy the machine is.
+const SLACK: Duration = Duration::from_secs(60);
 /// Before this, something hangs.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 struct Hall {
     store: Store,
@@ -110,6 +110,13 @@ impl Hall {
         }
     }
 
+    /// When the last task was taken from a daemon whose lease had run out.
+    async fn last_rescue(&self) -> Option<UnixMillis> {
+        let journals = self.journals().await;
+        let rescues = journals.values().flatten().map(|event| &event.entry);
+        rescues.filter(|entry| matches!(entry.kind, EntryKind::Rescued { .. })).map(|entry| entry.at).max()
+    }
+
     /// Nothing happened twice, and tasks were taken only from `victim`.
     async fn nothing_amiss(&self, accepted: &[TaskId], victim: &Daemon) {
         let excused = |owner: &str, _: UnixMillis| victim.is(owner);
@@ -125,17 +132,16 @@ async fn of_200_tasks_none_is_lost_or_done_twice_when_one_of_two_daemons_is_kill
     let _turn = TURN.lock().await;
     let hall = Hall::open();
     let (mut victim, _other) = (hall.daemon("1"), hall.daemon("2"));
-    let begin = Instant::now();
     let accepted = hall.submit(1..=200).await;
     hall.until_completed(100).await;
-    let half = begin.elapsed();
     victim.0.kill().expect("killed");
     victim.0.wait().expect("reaped");
-    let killed = Instant::now();
+    let killed = Clock::system().now();
     hall.until_completed(200).await;
-    // The other half by one instead of two, and the last ones alone.
-    let allowed = 3 * half + LEASE + SLACK;
-    assert!(killed.elapsed() < allowed, "{:?} instead of {allowed:?}", killed.elapsed());
+    // From the rescue on, a task takes what any task takes.
+    let allowed = killed.plus(LEASE + SLACK);
+    let rescued = hall.last_rescue().await.expect("something was taken over");
+    assert!(rescued < allowed, "{rescued:?} instead of {allowed:?}, killed at {killed:?}");
     hall.nothing_amiss(&accepted, &victim).await;
 }
 

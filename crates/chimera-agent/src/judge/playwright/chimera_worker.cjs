@@ -1,23 +1,16 @@
 // Chimera's judge, Playwright Test: what is different about pages in a run.
 //
 // An answer with an error status and an empty body is an answer of the application, only the application is a page
-// of a test, and the browser calls itself what people's browsers do.
+// of a test, the browser calls itself what people's browsers do, and nobody waits on a page that cannot change.
 
 'use strict';
 
 const path = require('node:path');
 const { chromium } = require('playwright-core');
 const { utils } = require('playwright-core/lib/coreBundle');
+const { hurry, watch, wrap } = require('./chimera_still.cjs');
 
 const ELSEWHERE = /^\s*(?!https?:)[a-z][a-z0-9+.-]*:/i;
-
-/** Replaces a method of a class by one that is given the original. */
-function wrap(owner, name, around) {
-  const original = owner[name];
-  owner[name] = function (...args) {
-    return around(original, this, args);
-  };
-}
 
 /** Does something with a class once, as soon as there is an object of it. */
 function once(found) {
@@ -40,13 +33,10 @@ function prepare(settings) {
       throw new Error(`${args[0]} is no page of the application`);
     let response;
     try {
-      response = await original.apply(self, args);
+      response = await original(self, args);
     } catch (error) {
-      if (!String(error).includes('net::ERR_HTTP_RESPONSE_CODE_FAILURE')) {
-        // The runner names a call by its stack, which has us in it.
-        error.message = error.message.replace(/^\w+\.apply:/, 'page.goto:');
+      if (!String(error).includes('net::ERR_HTTP_RESPONSE_CODE_FAILURE'))
         throw error;
-      }
       // The browser shows a page of its own instead.
       return null;
     }
@@ -59,21 +49,22 @@ function prepare(settings) {
   const frames = once(owner => wrap(owner, 'goto', reaching));
   const contexts = once(owner =>
     wrap(owner, 'newPage', async (original, self, args) => {
-      const page = pages(await original.apply(self, args));
+      const page = pages(await original(self, args));
       frames(page.mainFrame());
+      hurry(page, settings);
       return page;
     }));
   const browsers = once(owner =>
     wrap(owner, 'newContext', async (original, self, [options]) => {
       // As people's browsers call themselves, which have a window: an application must not tell a test from them.
       const userAgent = `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${self.version().split('.')[0]}.0.0.0 Safari/537.36`;
-      return contexts(await original.call(self, { ...options, userAgent }));
+      return contexts(watch(await original(self, [{ ...options, userAgent }])));
     }));
   wrap(Object.getPrototypeOf(chromium), 'launch', async (original, self, args) => {
     // Steps and errors are those of the test's lines, not of ours.
     const runner = path.dirname(require.resolve('playwright/package.json'));
     utils.setBoxedStackPrefixes([runner, __dirname]);
-    return browsers(await original.apply(self, args));
+    return browsers(await original(self, args));
   });
 }
 

@@ -9,11 +9,12 @@ use crate::toolchain::{PlaywrightTest, Toolchain};
 use std::path::PathBuf;
 
 /// Our parts of a run, which lie beside each other.
-const PARTS: [(&str, &str); 4] = [
+const PARTS: [(&str, &str); 5] = [
     (MAIN, include_str!("chimera_run.cjs")),
     ("chimera_reporter.cjs", include_str!("chimera_reporter.cjs")),
     ("chimera.config.cjs", include_str!("chimera.config.cjs")),
     ("chimera_worker.cjs", include_str!("chimera_worker.cjs")),
+    ("chimera_still.cjs", include_str!("chimera_still.cjs")),
 ];
 const MAIN: &str = "chimera_run.cjs";
 /// What stands for the files of a project that the runner looks for in every directory above the test.
@@ -65,6 +66,7 @@ pub(super) fn settings(
         "chromium": tools.chromium,
         "args": room.browser_args(),
         "trace": trial.with_trace,
+        "still_wait_ms": trial.still_wait.as_millis() as u64,
         "action_timeout_ms": ACTION_TIMEOUT.as_millis() as u64,
         "navigation_timeout_ms": NAVIGATION_TIMEOUT.as_millis() as u64,
     });
