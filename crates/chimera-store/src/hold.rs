@@ -29,7 +29,8 @@ const COUNT: &str = "INSERT INTO breakers (scope, name, failures, failed_at, err
 const CLOSE: &str = "DELETE FROM breakers WHERE scope = $1 AND name = $2";
 const FORGET: &str = "DELETE FROM breakers WHERE failed_at < $1 AND opened_at IS NULL";
 const PROBE: &str = "UPDATE breakers SET probe_task = $1, probe_attempt = $2 WHERE scope = $3 AND name = $4";
-const NEXT_TRY: &str = "SELECT MIN(open_until) FROM breakers WHERE open_until > $1";
+/// When the next open breaker lets somebody try. Public for plans and measurements.
+pub const NEXT_TRY: &str = "SELECT MIN(open_until) FROM breakers WHERE open_until > $1";
 /// The running tasks by daemon and lane. Public for plans and measurements.
 pub const RUNNING: &str = "SELECT lease_owner, phase, project, COUNT(*) FROM tasks WHERE status = 'running' GROUP BY lease_owner, phase, project";
 /// A place is taken while its task is deployed, or waits for its validation, or is validated.

@@ -2,7 +2,7 @@
 
 use crate::fixture::{House, NOW, id, new_task};
 use chimera_store::submit::submit;
-use chimera_store::{Database, Options, Store, StoreError, read, ready};
+use chimera_store::{Database, Options, Store, StoreError, hold, lanes, queue, read, ready};
 use std::path::PathBuf;
 
 /// Two daemons write; a reader that always goes on after the last number it has seen misses nothing.
@@ -74,6 +74,29 @@ async fn the_claim_walks_its_index_however_many_wait() {
         plan.expect("a plan").iter().map(|row| row.text(0).expect("a line").to_owned()).collect();
     let plan = plan.join("\n");
     assert!(plan.contains("Index Scan using tasks_ready") && !plan.contains("Sort"), "{plan}");
+}
+
+/// To compile a statement takes the server a hundred times as long as to run it, and a claim is made of these.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_compiles_no_statement_of_a_claim() {
+    let house = House::postgres();
+    house.submit(new_task(1)).await;
+    let statements = [
+        (ready::ANY.guarded, 1),
+        (ready::ANY.all_the_same, 1),
+        (queue::NEXT_READY, 0),
+        (hold::NEXT_TRY, 1),
+        (hold::RUNNING, 0),
+        (lanes::EARLIEST, 2),
+        (lanes::PROJECTS, 1),
+    ];
+    for (sql, parameters) in statements {
+        let sql = (1..=parameters).fold(sql.to_owned(), |sql, n| sql.replace(&format!("${n}"), "'1'"));
+        let plan = house.store.read(move |tx| tx.query(&format!("EXPLAIN {sql}"), &[])).await;
+        let lines = plan.expect("a plan");
+        let compiled = lines.iter().any(|row| row.text(0).expect("a line").starts_with("JIT"));
+        assert!(!compiled, "{lines:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
