@@ -90,7 +90,8 @@ async fn from_every_prefix_of_its_journal_a_task_is_finished(house: House) {
         let entries = || events.iter().map(|event| &event.entry);
         let settled = entries().filter(|entry| matches!(entry.kind, EntryKind::Settled { .. }));
         assert_eq!(settled.map(|entry| entry.phase).collect::<Vec<_>>(), Phase::WORKING, "cut off in {cut}");
-        assert_eq!(entries().filter(|entry| matches!(entry.kind, EntryKind::Rescued { .. })).count(), 1);
+        // More than once, if the machine stands still for longer than this short lease.
+        assert!(entries().any(|entry| matches!(entry.kind, EntryKind::Rescued { .. })), "cut off in {cut}");
     }
 }
 
@@ -359,7 +360,7 @@ async fn a_result_that_was_recorded_unnoticed_is_recorded_once_and_the_task_goes
                 report
             }
         }),
-        Settings { lease: Duration::from_millis(300), ..settings() },
+        Settings { lease: Duration::from_secs(3), ..settings() },
     );
     let id = house.submit(1).await;
     let task = house.until(&id, |task| task.status.is_end()).await;
