@@ -32,6 +32,40 @@ pub enum Protocol {
     },
 }
 
+/// Which runs of the frozen test leave a trace and, where there is what records it, a video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recordings {
+    /// None.
+    None,
+    /// The red run and the first green one: before and after.
+    Proof,
+    /// Every run.
+    All,
+}
+
+impl Recordings {
+    /// Every choice.
+    pub const ALL: [Self; 3] = [Self::None, Self::Proof, Self::All];
+
+    /// The name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Proof => "proof",
+            Self::All => "all",
+        }
+    }
+
+    /// Whether the run of this label, such as `red` or `green-1`, is recorded.
+    pub(crate) fn cover(self, label: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::Proof => matches!(label, "red" | "green-1"),
+            Self::All => true,
+        }
+    }
+}
+
 /// What runs a project's end-to-end tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum E2e {

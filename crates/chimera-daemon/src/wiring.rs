@@ -205,7 +205,7 @@ fn delivery(config: &Config, staging: Staging, clock: &Clock) -> Result<Delivery
         tools: tools(config),
         green_runs: config.green_runs,
         staging_ttl: config.staging_ttl,
-        trace: config.trace,
+        recordings: config.recordings,
         clock: Arc::new(move || clock.now()),
     };
     let workspaces = Workspaces::new(&config.data_dir)?.sharing(config.git_remote.clone());

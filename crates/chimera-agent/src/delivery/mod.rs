@@ -22,7 +22,7 @@ mod validate;
 pub use site::{staging_of, start_path};
 
 use crate::runner::{Attempt, BoxFuture, Report, Runner};
-use crate::spec::{Agent, Project};
+use crate::spec::{Agent, Project, Recordings};
 use crate::staging::Staging;
 use crate::toolchain::Search;
 use crate::vault::Vault;
@@ -55,8 +55,8 @@ pub struct Settings {
     pub green_runs: u32,
     /// How long a staged change stays reachable.
     pub staging_ttl: Duration,
-    /// Whether test runs keep a trace.
-    pub trace: bool,
+    /// Which test runs keep a trace and a video.
+    pub recordings: Recordings,
     /// Reads the time.
     pub clock: Arc<dyn Fn() -> UnixMillis + Send + Sync>,
 }

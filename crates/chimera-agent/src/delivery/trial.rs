@@ -54,7 +54,7 @@ pub(super) async fn run(
         label,
         timeout: LONGEST_RUN.min(bench.attempt.timeout),
         still_wait: STILL_WAIT,
-        with_trace: bench.settings().trace,
+        recorded: bench.settings().recordings.cover(label),
     };
     let run = judge(bench)?.run(&trial, &bench.stop).await?;
     for (kind, name, path) in &run.files {

@@ -46,12 +46,22 @@ pub(super) fn behind(
     let mut read: Vec<PathBuf> = SYSTEM.map(PathBuf::from).to_vec();
     read.extend([&tools.python, &tools.chromium].into_iter().flat_map(|program| homes(program)));
     read.extend(tools.playwright_test.iter().map(|installed| installed.dir.clone()));
+    read.extend(tools.video.iter().flat_map(|dir| programs_in(dir)));
     let write: Vec<PathBuf> = SHARED.iter().map(PathBuf::from).chain([room.to_owned()]).collect();
     let plan = serde_json::json!({ "port": port, "read": read, "write": write, "note": note });
     let mut argv: Vec<String> = [&*tools.python.to_string_lossy(), "-I", "-S"].map(str::to_owned).to_vec();
     argv.extend([script.display().to_string(), plan.to_string()]);
     argv.extend(command);
     argv
+}
+
+/// A directory of links to programs, and where they lead.
+fn programs_in(dir: &Path) -> Vec<PathBuf> {
+    let versions = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let entries =
+        versions.flat_map(|version| std::fs::read_dir(version.path()).into_iter().flatten().flatten());
+    let real = entries.filter_map(|entry| std::fs::canonicalize(entry.path()).ok());
+    real.chain([dir.to_owned()]).collect()
 }
 
 /// The directories that a program and what belongs to it lie in, as it is named and as links lead to it.

@@ -56,7 +56,7 @@ pub struct Trial<'a> {
     pub scene: Scene<'a>,
     /// Further hosts that the page may load from, as `cdn.example.com` or `cdn.example.com:8443`.
     pub allow_hosts: &'a [String],
-    /// Where report, pictures, trace and log are left; it is made if need be.
+    /// Where report, pictures, trace, video and log are left; it is made if need be.
     pub out_dir: &'a Path,
     /// What the names of these files begin with, such as `red` or `green-1`.
     pub label: &'a str,
@@ -65,8 +65,8 @@ pub struct Trial<'a> {
     /// How long a check waits on a page that nothing can change any more: [`STILL_WAIT`] but for tests of the
     /// judge. No longer than a check waits anyway, which is 5 s.
     pub still_wait: Duration,
-    /// Whether a Playwright trace is recorded, which takes about 0.4 s.
-    pub with_trace: bool,
+    /// Whether a Playwright trace and, where the tools allow it, a video are recorded.
+    pub recorded: bool,
 }
 
 /// What is behind the origin.
@@ -90,7 +90,7 @@ pub enum Scene<'a> {
 pub struct Run {
     /// What the test did.
     pub report: TestReport,
-    /// Report, pictures, trace and log: kind, file name, and where it lies now.
+    /// Report, pictures, trace, video and log: kind, file name, and where it lies now.
     pub files: Vec<(EvidenceKind, String, PathBuf)>,
     /// What the runner printed; one of `files` too.
     pub log: PathBuf,
@@ -119,6 +119,13 @@ pub enum JudgeError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl Trial<'_> {
+    /// The directory in which Playwright finds its recorder, if a video is to be made.
+    fn recorder<'a>(&self, tools: &'a Toolchain) -> Option<&'a Path> {
+        tools.video.as_deref().filter(|_| self.recorded)
+    }
 }
 
 impl JudgeError {

@@ -19,8 +19,11 @@ pub(super) fn argv(room: &Room, trial: &Trial<'_>, tools: &Toolchain) -> Vec<Str
                  -p no:cacheprovider -p pytest_playwright.pytest_playwright -p chimera_judge \
                  -o enable_assertion_pass_hook=true --browser chromium --screenshot on";
     argv.extend(fixed.split_whitespace().map(str::to_owned));
-    if trial.with_trace {
+    if trial.recorded {
         argv.extend(["--tracing", "on"].map(str::to_owned));
+    }
+    if trial.recorder(tools).is_some() {
+        argv.extend(["--video", "on"].map(str::to_owned));
     }
     argv.extend(["--base-url".to_owned(), room.origin().to_owned()]);
     argv.extend(["--output".to_owned(), room.at("artifacts").display().to_string()]);

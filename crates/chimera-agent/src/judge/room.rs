@@ -139,10 +139,11 @@ impl Room {
                 (playwright::argv(self, tools)?, playwright::env(tools)?, stdin)
             }
         };
+        let video = trial.recorder(tools).map(|dir| ("PLAYWRIGHT_BROWSERS_PATH", dir.display().to_string()));
         Ok(Spec {
             argv: fence::behind(tools, &self.fence(), self.dir.path(), &self.note(), port, argv),
             cwd: self.at("test"),
-            env: self.env(env),
+            env: self.env(env.into_iter().chain(video).collect()),
             stdin: stdin.into_bytes(),
             log: trial.out_dir.join(format!("{}.log", trial.label)),
             timeout: trial.timeout,
@@ -210,9 +211,11 @@ impl Room {
         let json = serde_json::to_vec_pretty(&kept).unwrap_or_default();
         fs::write(&path, json).map_err(JudgeError::io(&path))?;
         let mut files = vec![(EvidenceKind::Report, name, path)];
-        for (kind, extension, suffix) in
-            [(EvidenceKind::Screenshot, "png", ""), (EvidenceKind::Trace, "zip", "-trace")]
-        {
+        for (kind, extension, suffix) in [
+            (EvidenceKind::Screenshot, "png", ""),
+            (EvidenceKind::Trace, "zip", "-trace"),
+            (EvidenceKind::Video, "webm", ""),
+        ] {
             for (index, from) in left(&self.at("artifacts"), extension).into_iter().enumerate() {
                 let number = if index == 0 { String::new() } else { format!("-{}", index + 1) };
                 let name = format!("{label}{suffix}{number}.{extension}");

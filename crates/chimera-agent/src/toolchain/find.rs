@@ -65,6 +65,11 @@ pub(super) fn npm(search: &Search) -> Option<PathBuf> {
     in_path(search, &["npm"]).find(|path| is_program(path))
 }
 
+/// The system's ffmpeg.
+pub(super) fn ffmpeg(search: &Search) -> Option<PathBuf> {
+    in_path(search, &["ffmpeg"]).find(|path| is_program(path))
+}
+
 /// Interpreters that might make our environment, best first.
 pub(super) fn pythons(search: &Search) -> Vec<PathBuf> {
     match &search.overrides.python {

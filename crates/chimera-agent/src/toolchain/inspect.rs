@@ -1,6 +1,6 @@
 //! Tells people what is there.
 
-use super::{Missing, Search, find, node, python, step};
+use super::{Missing, Search, find, node, python, step, video};
 use std::path::{Path, PathBuf};
 
 /// What was found out about one tool.
@@ -25,6 +25,8 @@ pub enum Status {
     Missing,
     /// It is there in another version than needed.
     Outdated,
+    /// It is not there, or it does not start, and deliveries do without it.
+    Optional,
 }
 
 /// Looks for every tool and asks it for its version.
@@ -37,6 +39,7 @@ pub async fn inspect(search: &Search) -> Vec<Check> {
     };
     let mut checks = vec![chromium, git, base, environment(search).await];
     checks.extend(playwright_test(search).await);
+    checks.push(recorder(search).await);
     checks
 }
 
@@ -53,6 +56,27 @@ async fn playwright_test(search: &Search) -> Option<Check> {
         (Some(own), Some(node)) => ok(NAME, &format!("{own} on Node.js {node}"), &installed.dir),
         _ => broken(NAME, &installed.dir, remedy),
     })
+}
+
+/// Runs are made without video where there is none.
+async fn recorder(search: &Search) -> Check {
+    const NAME: &str = "ffmpeg";
+    let without = |detail: String| Check {
+        name: NAME,
+        status: Status::Optional,
+        detail,
+        remedy: "test runs are made without video; `chimera-daemon setup` installs what records it"
+            .to_owned(),
+    };
+    let Some(program) = video::program(search) else {
+        let place = search.tools_dir.join("video");
+        return without(format!("no videos: looked for {}", place.display()));
+    };
+    let argv = vec![program.display().to_string(), "-version".to_owned()];
+    match step::answer(argv, &search.env).await {
+        Some(said) => ok(NAME, said.split(" Copyright").next().unwrap_or_default(), &program),
+        None => without(format!("no videos: {} does not start", program.display())),
+    }
 }
 
 async fn environment(search: &Search) -> Check {

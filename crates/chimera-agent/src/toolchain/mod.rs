@@ -3,7 +3,7 @@
 //! Browser and git come from the system; the Python packages come in exact versions into an environment of
 //! our own below the tools directory. [`locate`] says where everything is or what is missing, [`inspect`] says
 //! it with versions for people, [`setup`] installs. Map: `find` looks at the disk, `advice` knows how to get a
-//! missing thing on this system, `python` makes the environment, `node` adds Playwright Test, `system` calls the package manager, `step`
+//! missing thing on this system, `python` makes the environment, `node` adds Playwright Test, `video` a recorder, `system` calls the package manager, `step`
 //! runs one command of the set-up.
 
 mod advice;
@@ -14,6 +14,7 @@ mod python;
 mod setup;
 mod step;
 mod system;
+mod video;
 
 pub use inspect::{Check, Status, inspect};
 pub use node::PlaywrightTest;
@@ -33,6 +34,9 @@ pub struct Toolchain {
     pub git: PathBuf,
     /// Playwright Test, where it is installed: projects with `e2e = "playwright-test"` need it.
     pub playwright_test: Option<PlaywrightTest>,
+    /// The directory in which Playwright finds what records videos, where that is installed: without it, runs are
+    /// made without video.
+    pub video: Option<PathBuf>,
 }
 
 /// Where to look for tools.
@@ -78,9 +82,13 @@ pub struct Missing {
 /// Everything that is missing, each with the way to get it.
 pub fn locate(search: &Search) -> Result<Toolchain, Vec<Missing>> {
     match (find::environment(search), find::chromium(search), find::git(search)) {
-        (Ok(python), Ok(chromium), Ok(git)) => {
-            Ok(Toolchain { python, chromium, git, playwright_test: node::installed(search) })
-        }
+        (Ok(python), Ok(chromium), Ok(git)) => Ok(Toolchain {
+            python,
+            chromium,
+            git,
+            playwright_test: node::installed(search),
+            video: video::installed(search),
+        }),
         (python, chromium, git) => Err([python, chromium, git].into_iter().filter_map(Result::err).collect()),
     }
 }

@@ -4,7 +4,7 @@
 //! of tools is one version of Node.js everywhere. No browser is fetched.
 
 use super::setup::{SetupError, Step};
-use super::{Missing, Search, advice, find, step};
+use super::{Missing, Search, advice, find, python, step};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -71,9 +71,8 @@ fn dir(search: &Search) -> PathBuf {
 
 /// The Node.js of the Python environment.
 fn driver(search: &Search) -> Option<PathBuf> {
-    let versions = std::fs::read_dir(search.venv().join("lib")).ok()?;
-    let node = |version: PathBuf| version.join("site-packages/playwright/driver/node");
-    versions.flatten().map(|entry| node(entry.path())).find(|path| find::is_program(path))
+    let node = python::packages_dir(&search.venv())?.join("playwright/driver/node");
+    find::is_program(&node).then_some(node)
 }
 
 /// Installs it, unless that is done already.

@@ -29,6 +29,12 @@ pub(super) fn exists(venv: &Path) -> bool {
     venv.join("pyvenv.cfg").exists()
 }
 
+/// Where its packages lie.
+pub(super) fn packages_dir(venv: &Path) -> Option<PathBuf> {
+    let versions = std::fs::read_dir(venv.join("lib")).ok()?;
+    versions.flatten().map(|entry| entry.path().join("site-packages")).find(|dir| dir.is_dir())
+}
+
 fn fingerprint() -> String {
     use std::fmt::Write as _;
     Sha256::digest(REQUIREMENTS).iter().fold(String::new(), |mut hex, byte| {
@@ -108,7 +114,7 @@ fn packages() -> usize {
 }
 
 /// The caller's environment without what would redirect Python itself.
-fn clean_env(search: &Search) -> BTreeMap<String, String> {
+pub(super) fn clean_env(search: &Search) -> BTreeMap<String, String> {
     search
         .env
         .iter()

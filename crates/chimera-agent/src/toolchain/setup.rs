@@ -1,6 +1,6 @@
 //! Installs what is missing.
 
-use super::{Missing, PlaywrightTest, Search, Toolchain, find, node, python, system};
+use super::{Missing, PlaywrightTest, Search, Toolchain, find, node, python, system, video};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,10 @@ pub enum Step {
     PlaywrightTest,
     /// Doing without Playwright Test, which no project needs, and why.
     WithoutPlaywrightTest(String),
+    /// Installing what records videos of runs.
+    Video,
+    /// Doing without videos, and why.
+    WithoutVideo(String),
 }
 
 impl std::fmt::Display for Step {
@@ -36,6 +40,8 @@ impl std::fmt::Display for Step {
             Self::Packages(count) => write!(f, "installing {count} Python packages"),
             Self::PlaywrightTest => write!(f, "installing Playwright Test"),
             Self::WithoutPlaywrightTest(why) => write!(f, "doing without Playwright Test: {why}"),
+            Self::Video => write!(f, "installing ffmpeg for videos of test runs"),
+            Self::WithoutVideo(why) => write!(f, "doing without videos of test runs: {why}"),
         }
     }
 }
@@ -108,7 +114,8 @@ pub async fn setup(
     match (python, chromium, git) {
         (Some(python), Some(chromium), Some(git)) => {
             let playwright_test = add_playwright_test(search, system_packages, progress).await?;
-            Ok(Toolchain { python, chromium, git, playwright_test })
+            let video = add_video(search, progress).await;
+            Ok(Toolchain { python, chromium, git, playwright_test, video })
         }
         _ => Err(SetupError::Missing(missing)),
     }
@@ -155,6 +162,17 @@ async fn add_playwright_test(
             Ok(None)
         }
         made => made,
+    }
+}
+
+/// Installs what records videos, where that is possible.
+async fn add_video(search: &Search, progress: &mut (dyn FnMut(Step) + Send)) -> Option<PathBuf> {
+    match video::install(search, progress).await {
+        Ok(video) => video,
+        Err(err) => {
+            progress(Step::WithoutVideo(err.to_string()));
+            None
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use chimera_agent::delivery::{Delivery, Settings};
 use chimera_agent::runner::{Attempt, Fence, Runner};
-use chimera_agent::spec::{Agent, E2e, Project, Protocol, Staging as HowToStage, Suite};
+use chimera_agent::spec::{Agent, E2e, Project, Protocol, Recordings, Staging as HowToStage, Suite};
 use chimera_agent::staging::Staging;
 use chimera_agent::toolchain::Search;
 use chimera_agent::vault::Vault;
@@ -67,7 +67,7 @@ impl Bench {
             environment,
             green_runs: 2,
             staging_ttl: Duration::from_secs(3600),
-            trace: false,
+            recordings: Recordings::Proof,
             clock: Arc::new(|| UnixMillis(1)),
             data_dir: data_dir.clone(),
         };

@@ -8,6 +8,7 @@ use chimera_agent::author;
 use chimera_agent::criteria::parse_all;
 use chimera_agent::judge::{Judge, JudgeError, Run, STILL_WAIT, Scene, Trial, fingerprint};
 use chimera_agent::spec::E2e;
+use chimera_agent::toolchain::Toolchain;
 use chimera_core::{EvidenceKind, TestReport, TestStatus};
 use std::path::Path;
 use std::time::Duration;
@@ -68,7 +69,7 @@ impl Bench {
             label: "run",
             timeout: PATIENCE,
             still_wait: STILL_WAIT,
-            with_trace: false,
+            recorded: false,
         }
     }
 
@@ -377,10 +378,10 @@ async fn a_run_can_be_stopped() {
 }
 
 #[tokio::test]
-async fn a_run_leaves_report_picture_trace_and_log() {
+async fn a_run_leaves_report_picture_trace_video_and_log() {
     let bench = Bench::new().await;
     let source = body("page.goto('/')\nexpect(page).to_have_title('Shop')");
-    let trial = Trial { with_trace: true, label: "green-1", ..bench.trial(&source) };
+    let trial = Trial { recorded: true, label: "green-1", ..bench.trial(&source) };
     let run = bench.judge.run(&trial, &CancellationToken::new()).await.unwrap();
     let names: Vec<(EvidenceKind, &str)> =
         run.files.iter().map(|(kind, name, _)| (*kind, name.as_str())).collect();
@@ -388,15 +389,45 @@ async fn a_run_leaves_report_picture_trace_and_log() {
         (EvidenceKind::Report, "green-1-report.json"),
         (EvidenceKind::Screenshot, "green-1.png"),
         (EvidenceKind::Trace, "green-1-trace.zip"),
+        (EvidenceKind::Video, "green-1.webm"),
         (EvidenceKind::Log, "green-1.log"),
     ];
     assert_eq!(names, expected);
     for (_, _, path) in &run.files {
         assert!(std::fs::metadata(path).unwrap().len() > 0, "{}", path.display());
     }
+    assert!(is_video(&run));
     let json = std::fs::read(&run.files[0].2).unwrap();
     assert_eq!(serde_json::from_slice::<TestReport>(&json).unwrap(), run.report);
     assert!(std::fs::read_to_string(&run.log).unwrap().contains("1 passed"));
+}
+
+/// Whether a run's video is one: WebM begins like every Matroska file.
+pub(crate) fn is_video(run: &Run) -> bool {
+    let video = run.files.iter().find(|(kind, ..)| *kind == EvidenceKind::Video);
+    let bytes = video.map(|(.., path)| std::fs::read(path).expect("readable"));
+    bytes.is_some_and(|bytes| bytes.starts_with(b"\x1a\x45\xdf\xa3") && bytes.len() > 1000)
+}
+
+#[tokio::test]
+async fn where_nothing_records_videos_runs_are_made_without() {
+    let bench = Bench::new().await;
+    let judge = Judge::new(Toolchain { video: None, ..tools().await });
+    let python = body("page.goto('/')\nexpect(page).to_have_title('Shop')");
+    let typescript = "import { test, expect } from '@playwright/test';\n\
+         test('x', async ({ page }) => { await page.goto('/'); await expect(page).toHaveTitle('Shop'); });\n";
+    let trial = Trial { recorded: true, ..bench.trial(&python) };
+    let spec =
+        Trial { e2e: E2e::PlaywrightTest, test_name: "x.spec.ts", test: typescript.as_bytes(), ..trial };
+    for trial in [trial, spec] {
+        let run = judge.run(&trial, &CancellationToken::new()).await.expect("a run");
+        assert_eq!(only(&run.report).0, TestStatus::Passed);
+        let kinds: Vec<EvidenceKind> = run.files.iter().map(|(kind, ..)| *kind).collect();
+        assert_eq!(
+            kinds,
+            [EvidenceKind::Report, EvidenceKind::Screenshot, EvidenceKind::Trace, EvidenceKind::Log]
+        );
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The judge on Playwright Test files, with a real browser against the same small site as for pytest.
 
-use crate::judge::{Bench, only, statuses};
+use crate::judge::{Bench, is_video, only, statuses};
 use chimera_agent::author;
 use chimera_agent::criteria::parse_all;
 use chimera_agent::judge::{JudgeError, Run, Scene, Trial};
@@ -229,12 +229,13 @@ async fn a_page_cannot_tell_a_spec_from_people() {
 }
 
 #[tokio::test]
-async fn a_trace_is_left_when_it_is_asked_for() {
+async fn trace_and_video_are_left_when_they_are_asked_for() {
     let bench = Bench::new().await;
     let source = bodies(&["await page.goto('/'); await expect(page).toHaveTitle('Shop');"]);
-    let trial = Trial { with_trace: true, ..bench.spec(&source) };
+    let trial = Trial { recorded: true, ..bench.spec(&source) };
     let run = bench.judge.run(&trial, &CancellationToken::new()).await.expect("a run");
     assert!(run.files.iter().any(|(kind, name, _)| *kind == EvidenceKind::Trace && name == "run-trace.zip"));
+    assert!(run.files.iter().any(|(_, name, _)| name == "run.webm") && is_video(&run));
 }
 
 #[tokio::test]

@@ -46,10 +46,7 @@ async fn an_empty_machine_is_told_everything_at_once() {
         assert!(err.contains(&format!("{name} is missing")), "{err}");
     }
     let checks = inspect(&search).await;
-    assert!(
-        checks.iter().all(|check| check.status == Status::Missing && !check.remedy.is_empty()),
-        "{checks:?}"
-    );
+    assert!(checks.iter().all(|check| check.status != Status::Ok && !check.remedy.is_empty()), "{checks:?}");
 }
 
 #[tokio::test]
@@ -57,8 +54,9 @@ async fn playwright_test_is_named_where_it_is_needed_and_missing() {
     let dir = tempfile::tempdir().unwrap();
     let mut search = Search { playwright_test: true, ..search(dir.path()) };
     search.env.insert("PATH".to_owned(), dir.path().display().to_string());
-    let check = inspect(&search).await.pop().unwrap();
-    assert_eq!((check.name, check.status), ("Playwright Test", Status::Missing));
+    let checks = inspect(&search).await;
+    let check = checks.iter().find(|check| check.name == "Playwright Test").unwrap();
+    assert_eq!(check.status, Status::Missing);
     assert!(check.remedy.contains("chimera-daemon setup --playwright-test"), "{check:?}");
     search.playwright_test = false;
     assert!(inspect(&search).await.iter().all(|check| check.name != "Playwright Test"));
@@ -92,6 +90,15 @@ async fn the_doctor_shows_versions() {
     assert!(checks[3].detail.contains("pytest-playwright 0."), "{checks:?}");
     assert_eq!(checks[4].name, "Playwright Test");
     assert!(checks[4].detail.contains(" on Node.js v"), "{checks:?}");
+    assert!(checks[5].detail.starts_with("ffmpeg version "), "{checks:?}");
+}
+
+#[tokio::test]
+async fn a_machine_without_a_recorder_is_told_that_runs_have_no_video() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = inspect(&search(dir.path())).await.pop().unwrap();
+    assert_eq!((check.name, check.status), ("ffmpeg", Status::Optional));
+    assert!(check.detail.contains("no videos") && check.remedy.contains("chimera-daemon setup"), "{check:?}");
 }
 
 #[tokio::test]
@@ -100,7 +107,8 @@ async fn two_setups_at_once_make_an_unfinished_environment_anew_once() {
     let search = search(dir.path());
     std::fs::create_dir(dir.path().join("venv")).unwrap();
     std::fs::write(dir.path().join("venv/pyvenv.cfg"), "half").unwrap();
-    let environment = inspect(&search).await.pop().unwrap();
+    let checks = inspect(&search).await;
+    let environment = checks.iter().find(|check| check.name == "Python environment").unwrap();
     assert_eq!(environment.status, Status::Outdated);
 
     let (mut first, mut second) = (Vec::new(), Vec::new());
@@ -113,7 +121,7 @@ async fn two_setups_at_once_make_an_unfinished_environment_anew_once() {
     assert!(
         matches!(
             worker[..],
-            [Step::Discarding(_), Step::Environment(_), Step::Packages(_), Step::PlaywrightTest]
+            [Step::Discarding(_), Step::Environment(_), Step::Packages(_), Step::PlaywrightTest, Step::Video]
         ),
         "{worker:?}"
     );

@@ -214,7 +214,7 @@ impl Court<'_> {
             label,
             timeout: LONGEST_RUN,
             still_wait: STILL_WAIT,
-            with_trace: false,
+            recorded: false,
         };
         let run = self.judge.run(&trial, &CancellationToken::new()).await;
         run.map(|run| run.report).map_err(impossible)

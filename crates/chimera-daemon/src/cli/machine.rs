@@ -34,6 +34,9 @@ pub(super) fn doctor(global: &Global) -> Result<End> {
     for check in &wanting {
         print(format!("\n{}: {}\n", bold(&check.name), check.remedy));
     }
+    for check in checks.iter().filter(|check| check.ok && !check.remedy.is_empty()) {
+        print(format!("\n{}: {}\n", check.name, check.remedy));
+    }
     if wanting.is_empty() {
         print("everything that a delivery needs is there\n");
     }

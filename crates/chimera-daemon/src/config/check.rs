@@ -35,7 +35,7 @@ pub(super) fn resolve(
         timeouts: timeouts(&file.timeouts)?,
         green_runs: at_least_one("delivery.green_runs", file.delivery.green_runs.unwrap_or(2))?,
         staging_ttl: file.delivery.staging_ttl.map_or(Duration::from_secs(24 * 3600), |span| span.0),
-        trace: file.delivery.trace.unwrap_or(false),
+        recordings: parties::recordings(file.delivery.recordings.as_deref())?,
         home_patience: file.git.home_patience.map_or(Duration::from_secs(3600), |span| span.0),
         git_remote: file.git.remote.map(|remote| parties::repository(remote, home)),
         retention: super::retention::retention(&file.retention)?,

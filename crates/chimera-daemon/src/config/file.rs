@@ -67,7 +67,7 @@ pub(super) struct Executor {
 pub(super) struct Delivery {
     pub(super) green_runs: Option<u32>,
     pub(super) staging_ttl: Option<Span>,
-    pub(super) trace: Option<bool>,
+    pub(super) recordings: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

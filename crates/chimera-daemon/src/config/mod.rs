@@ -16,7 +16,7 @@ pub use retention::{Retention, span};
 pub use template::TEMPLATE;
 
 use crate::engine::Throttle;
-use chimera_agent::spec::{Agent, Project, Staging};
+use chimera_agent::spec::{Agent, Project, Recordings, Staging};
 use chimera_core::gates::{BreakerPolicy, Deployer, Gates};
 use chimera_core::{Phase, Policy, Role};
 use std::collections::BTreeMap;
@@ -49,8 +49,8 @@ pub struct Config {
     pub green_runs: u32,
     /// How long a staged change stays reachable after its deployment.
     pub staging_ttl: Duration,
-    /// Whether test runs keep a Playwright trace.
-    pub trace: bool,
+    /// Which test runs keep a Playwright trace and a video.
+    pub recordings: Recordings,
     /// The repository through which machines hand tasks on to each other; `{project}` in it stands for the project.
     pub git_remote: Option<String>,
     /// How long tasks wait for a silent machine that has their branch.

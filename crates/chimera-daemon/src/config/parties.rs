@@ -2,7 +2,7 @@
 
 use super::check::{at_least_one, role, unknown};
 use super::{ConfigError, file};
-use chimera_agent::spec::{Agent, E2e, Project, Protocol, Staging, Suite};
+use chimera_agent::spec::{Agent, E2e, Project, Protocol, Recordings, Staging, Suite};
 use chimera_core::Role;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -152,6 +152,15 @@ fn suite(command: Option<String>, report: Option<String>, key: &str) -> Result<O
         )),
         (command, report) => Ok(command.map(|command| Suite { command, report })),
     }
+}
+
+/// Those that prove something, unless it says otherwise.
+pub(super) fn recordings(name: Option<&str>) -> Result<Recordings, ConfigError> {
+    let name = name.unwrap_or(Recordings::Proof.as_str());
+    Recordings::ALL.into_iter().find(|choice| choice.as_str() == name).ok_or_else(|| {
+        let known = Recordings::ALL.into_iter().map(Recordings::as_str);
+        unknown("delivery.recordings", name, known, "says nothing here")
+    })
 }
 
 fn e2e(name: Option<&str>, key: &str) -> Result<E2e, ConfigError> {

@@ -33,7 +33,7 @@ module.exports = {
     headless: true,
     screenshot: 'on',
     trace: settings.trace ? 'on' : 'off',
-    video: 'off',
+    video: settings.video ? 'on' : 'off',
     actionTimeout: settings.action_timeout_ms,
     navigationTimeout: settings.navigation_timeout_ms,
     launchOptions: {

@@ -29,6 +29,13 @@ const SHOWN_BYTES: u64 = 4 << 20;
 /// Most bytes of all files that are shown in the page: what a browser opens without a pause.
 const SHOWN_TOTAL_BYTES: u64 = 16 << 20;
 
+/// What is shown in the page, what matters most first.
+const SHOWN_KINDS: [&[EvidenceKind]; 3] = [
+    &[EvidenceKind::Report, EvidenceKind::Test, EvidenceKind::Diff, EvidenceKind::Review],
+    &[EvidenceKind::Screenshot],
+    &[EvidenceKind::Video],
+];
+
 /// What the page is made of.
 struct Subject<'a> {
     dossier: &'a Dossier,
@@ -44,17 +51,10 @@ struct Subject<'a> {
 pub(super) fn wanted(exhibits: &[Exhibit]) -> Vec<&Exhibit> {
     let mut room = SHOWN_TOTAL_BYTES;
     let mut wanted = Vec::new();
-    for pictures in [false, true] {
+    for kinds in SHOWN_KINDS {
         for exhibit in exhibits.iter().filter(|exhibit| exhibit.path.is_some()) {
             let fits = exhibit.size <= SHOWN_BYTES && exhibit.size <= room;
-            let shown = match exhibit.kind {
-                EvidenceKind::Screenshot => pictures,
-                EvidenceKind::Report | EvidenceKind::Test | EvidenceKind::Diff | EvidenceKind::Review => {
-                    !pictures
-                }
-                _ => false,
-            };
-            if fits && shown {
+            if fits && kinds.contains(&exhibit.kind) {
                 room -= exhibit.size;
                 wanted.push(exhibit);
             }
@@ -76,7 +76,7 @@ pub(super) fn render(
     let subject = Subject { dossier, files, shown, replayed, key_id, journal_head };
     let mut page = Page::default();
     page.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
-    page.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src 'sha256-");
+    page.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'; style-src 'sha256-");
     page.put("", STANDARD.encode(Sha256::digest(STYLE)), "'\">");
     page.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
     page.raw(

@@ -1,4 +1,4 @@
-//! Before and after, side by side, and all other pictures.
+//! Before and after, side by side, with their videos, and all other pictures.
 
 use super::page::Page;
 use super::{Subject, tables};
@@ -10,6 +10,9 @@ use chimera_core::EvidenceKind;
 /// How pictures begin that a browser may be given.
 const FORMATS: [(&[u8], &str); 2] =
     [(b"\x89PNG\r\n\x1a\n", "data:image/png;base64,"), (b"\xff\xd8\xff", "data:image/jpeg;base64,")];
+
+/// How a video in WebM begins.
+const WEBM: &[u8] = b"\x1a\x45\xdf\xa3";
 
 pub(super) fn write(page: &mut Page, subject: &Subject<'_>) {
     let (before, after) = pair(subject);
@@ -46,7 +49,23 @@ fn figure(page: &mut Page, subject: &Subject<'_>, shown: Option<&Exhibit>, (name
         let (class, word) = tables::showed(&report);
         page.raw(" <span class=\"chip ").raw(class).put("\">", word, "</span>");
     }
-    page.raw("</figcaption></figure>");
+    page.raw("</figcaption>");
+    if let Some(exhibit) = shown {
+        video(page, subject, exhibit);
+    }
+    page.raw("</figure>");
+}
+
+/// The video of the run that a picture is of, if there is one and it is small enough to be shown.
+fn video(page: &mut Page, subject: &Subject<'_>, picture: &Exhibit) {
+    let of_the_run =
+        |video: &&Exhibit| video.attempt == picture.attempt && video.label() == picture.label();
+    let found = subject.of_kind(EvidenceKind::Video).find(of_the_run);
+    let Some(bytes) = found.and_then(|exhibit| subject.content(exhibit)) else { return };
+    if bytes.starts_with(WEBM) {
+        page.raw("<video controls preload=\"metadata\" src=\"data:video/webm;base64,");
+        page.text(STANDARD.encode(bytes)).raw("\"></video>");
+    }
 }
 
 /// Draws a picture, if it is one.

@@ -1,6 +1,6 @@
 //! The page of hostile tasks.
 
-use super::{render, wanted};
+use super::{SHOWN_BYTES, render, wanted};
 use crate::bundle::chain;
 use crate::bundle::tests::{Case, case};
 use chimera_core::{EntryKind, EvidenceKind, Finding, Outcome, Phase, Severity};
@@ -74,6 +74,20 @@ fn only_pictures_are_shown_as_pictures() {
         !page.contains("data:image") && page.contains("no picture"),
         "neither four bytes nor an SVG is a PNG"
     );
+}
+
+#[test]
+fn the_video_of_a_run_is_shown_beside_its_picture_if_it_is_one_and_small_enough() {
+    let webm = |bytes: usize| [b"\x1a\x45\xdf\xa3".to_vec(), vec![0; bytes]].concat();
+    let shown = |video: Vec<u8>| {
+        let mut case = case(None);
+        case.add(EvidenceKind::Screenshot, 5, "green-1.png", b"\x89PNG\r\n\x1a\n".to_vec());
+        case.add(EvidenceKind::Video, 5, "green-1.webm", video);
+        page(&case).matches("<video controls").count()
+    };
+    assert_eq!(shown(webm(100)), 1);
+    assert_eq!(shown(b"<svg onload=alert(1)>".to_vec()), 0);
+    assert_eq!(shown(webm(SHOWN_BYTES as usize)), 0);
 }
 
 #[test]
