@@ -58,8 +58,7 @@ fn figure(page: &mut Page, subject: &Subject<'_>, shown: Option<&Exhibit>, (name
 
 /// The video of the run that a picture is of, if there is one and it is small enough to be shown.
 fn video(page: &mut Page, subject: &Subject<'_>, picture: &Exhibit) {
-    let of_the_run =
-        |video: &&Exhibit| video.attempt == picture.attempt && video.label() == picture.label();
+    let of_the_run = |video: &&Exhibit| video.attempt == picture.attempt && video.label() == picture.label();
     let found = subject.of_kind(EvidenceKind::Video).find(of_the_run);
     let Some(bytes) = found.and_then(|exhibit| subject.content(exhibit)) else { return };
     if bytes.starts_with(WEBM) {
