@@ -22,6 +22,9 @@ from playwright.sync_api._context_manager import PlaywrightContextManager
 _instructions = json.load(sys.stdin)
 _token = _instructions.pop("token")
 
+TRIES = 3
+"""How many short waits there are. A picture that has come is told as an open request for a moment longer."""
+
 _session = {"tests": [], "error": None, "tool_error": None}
 _ending = False
 _in_flight = set()
@@ -169,18 +172,24 @@ async def _still(page):
         )
     except api.Error:
         return None
-    return document if not _in_flight else None
+    return document
 
 
 async def _expecting(original, self, selector, expression, options, title):
     """Frame._expect: at first with the short wait, if it has no other time than the default one."""
     if options.pop("patience", None) != "default":
         return await original(self, selector, expression, options, title)
-    document = await _still(self._page)
-    if document is not None:
+    for _ in range(TRIES):
+        document, quiet = await _still(self._page), not _in_flight
+        if document is None:
+            break
         hurried = {**options, "timeout": _instructions["still_wait_ms"]}
         result = await original(self, selector, expression, hurried, title)
-        if not result.get("timedOut") or (_looked(result) and await _still(self._page) == document):
+        if not result.get("timedOut"):
+            return result
+        if not _looked(result) or await _still(self._page) != document:
+            break
+        if quiet and not _in_flight:
             return result
     return await original(self, selector, expression, options, title)
 
@@ -233,14 +242,21 @@ async def _never_appears(locator):
 
 async def _is_missing(locator):
     page = locator._frame._page
-    document = await _still(page)
-    if document is None:
-        return False
+    for _ in range(TRIES):
+        document, quiet = await _still(page), not _in_flight
+        if document is None or not await _is_absent(locator) or await _still(page) != document:
+            return False
+        if quiet and not _in_flight:
+            return True
+    return False
+
+
+async def _is_absent(locator):
     try:
         await locator.wait_for(state="attached", timeout=_instructions["still_wait_ms"])
     except PlaywrightTimeout:
         # The wait may have ended before the browser looked; the count is a look.
-        return await locator.count() == 0 and await _still(page) == document
+        return await locator.count() == 0
     except api.Error:
         pass
     return False

@@ -16,4 +16,5 @@ mod process;
 mod staging;
 mod toolchain;
 mod vault;
+mod waiting;
 mod workspace;

@@ -6,11 +6,10 @@ use chimera_agent::criteria::parse_all;
 use chimera_agent::judge::{JudgeError, Run, Scene, Trial};
 use chimera_agent::spec::E2e;
 use chimera_core::{EvidenceKind, TestReport, TestStatus};
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 impl Bench {
-    fn spec<'a>(&'a self, source: &'a str) -> Trial<'a> {
+    pub(crate) fn spec<'a>(&'a self, source: &'a str) -> Trial<'a> {
         Trial { e2e: E2e::PlaywrightTest, test_name: "x.spec.ts", ..self.trial(source) }
     }
 
@@ -18,13 +17,13 @@ impl Bench {
         self.judge.run(&self.spec(source), &CancellationToken::new()).await.expect("a run")
     }
 
-    async fn spec_report(&self, source: &str) -> TestReport {
+    pub(crate) async fn spec_report(&self, source: &str) -> TestReport {
         self.run_spec(source).await.report
     }
 }
 
 /// Tests with a body each.
-fn bodies(bodies: &[&str]) -> String {
+pub(crate) fn bodies(bodies: &[&str]) -> String {
     let mut source = "import { test, expect } from '@playwright/test';\n".to_owned();
     for (number, body) in bodies.iter().enumerate() {
         source += &format!("test('test {number}', async ({{ page }}) => {{\n{body}\n}});\n");
@@ -104,49 +103,6 @@ async fn each_failure_of_a_spec_has_its_class() {
     let report = bench.spec_report(&bodies(&all)).await;
     let expected: Vec<TestStatus> = cases.iter().map(|(_, status)| *status).collect();
     assert_eq!(statuses(&report), expected, "{report:#?}");
-}
-
-#[tokio::test]
-async fn nobody_waits_in_a_spec_on_a_page_that_cannot_change() {
-    let bench = Bench::new().await;
-    let home = "await page.goto('/');";
-    let cases = [
-        (format!("{home} await expect(page.getByText('Nope')).toBeVisible();"), "with timeout 1234ms"),
-        (
-            format!("{home} await expect(page.getByText('Homepage')).not.toBeVisible();"),
-            "with timeout 1234ms",
-        ),
-        (format!("{home} await expect.soft(page).toHaveTitle('Nope');"), "with timeout 1234ms"),
-        (format!("{home} await expect(page.getByRole('link')).toHaveCount(7);"), "with timeout 1234ms"),
-        (format!("{home} await page.getByText('Nope').click();"), "Timeout 1234ms exceeded"),
-        (format!("{home} await page.getByLabel('Nope').fill('x');"), "Timeout 1234ms exceeded"),
-        // A time of the test's own is kept.
-        (format!("{home} await expect(page).toHaveTitle('Nope', {{ timeout: 321 }});"), "with timeout 321ms"),
-        (format!("{home} await page.getByText('Nope').click({{ timeout: 321 }});"), "Timeout 321ms exceeded"),
-    ];
-    let all: Vec<&str> = cases.iter().map(|(body, _)| body.as_str()).collect();
-    let source = bodies(&all);
-    let trial = Trial { still_wait: Duration::from_millis(1234), ..bench.spec(&source) };
-    let run = bench.judge.run(&trial, &CancellationToken::new()).await.expect("a run");
-    assert_eq!(statuses(&run.report), [TestStatus::AssertionFailed; 8], "{:#?}", run.report);
-    for ((body, said), test) in cases.iter().zip(&run.report.tests) {
-        assert!(test.message.as_ref().is_some_and(|message| message.contains(said)), "{body}: {test:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_spec_waits_for_what_a_script_or_another_call_of_the_test_brings() {
-    let bench = Bench::new().await;
-    let report = bench
-        .spec_report(&bodies(&[
-            "await page.goto('/late'); await expect(page.getByRole('heading')).toBeVisible();",
-            "await page.goto('/late'); await page.getByRole('button').click(); await expect(page).toHaveTitle('Late');",
-            "await page.goto('/form'); await page.getByText('Send').click(); await expect(page.getByText('Done')).toBeVisible();",
-            "await page.goto('/'); await Promise.all([\
-             expect(page.getByText('Done')).toBeVisible(), page.waitForTimeout(700).then(() => page.goto('/done'))]);",
-        ]))
-        .await;
-    assert_eq!(statuses(&report), [TestStatus::Passed; 4], "{report:#?}");
 }
 
 #[tokio::test]

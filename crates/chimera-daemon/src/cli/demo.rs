@@ -130,7 +130,8 @@ fn closing(stage: &Stage, task: &Value, files: &[PathBuf]) -> String {
     for file in files {
         text.push_str(&format!("  {}\n", file.display()));
     }
-    let screenshot = files.iter().rev().find(|file| file.extension().is_some_and(|kind| kind == "png"));
+    let shown = |file: &&PathBuf| file.to_string_lossy().ends_with("-green-1.png");
+    let screenshot = files.iter().rev().find(shown);
     let branch = task["result"]["branch"].as_str().unwrap_or_default();
     text.push_str(&format!("\n{}\n", bold("Look")));
     let mut rows = vec![("change", format!("git -C {} diff main {branch}", stage.repository.display()))];

@@ -11,6 +11,9 @@ const ACTIONS = {
   click: 0, dblclick: 0, check: 0, uncheck: 0, hover: 0, tap: 0, fill: 1, selectOption: 1, press: 1, type: 1,
 };
 
+/** How many short waits there are. A picture that has come is told as an open request for a moment longer. */
+const TRIES = 3;
+
 /** In the page: a number for the document, if nothing can change it any more; otherwise null. */
 const stillDocument = () =>
   document.readyState === 'complete' && document.scripts.length === 0 && opener === null
@@ -45,47 +48,59 @@ function watch(context) {
   return context;
 }
 
-/** The same, if nothing is under way either. */
+/** The same, if no other call of the test is under way either. */
 async function still(page) {
   // Internal: a question of ours is no step of the test, and has no place in its trace.
   const ask = () => page.mainFrame().evaluate(stillDocument);
   const document = await page._wrapApiCall(ask, { internal: true }).catch(() => null);
-  const quiet = calls.running === 0 && inFlight.get(page.context())?.size === 0;
-  return document !== null && quiet ? document : null;
+  return calls.running === 0 ? document : null;
 }
+
+const isQuiet = page => inFlight.get(page.context())?.size === 0;
 
 /** Whether the browser saw what is there before the time was over. */
 const looked = result => result.received !== undefined || (result.errorMessage ?? '').includes('element(s) not found');
 
 async function expecting(original, frame, [expression, options], settings) {
-  const patient = () => original(frame, [expression, options]);
-  if (options.timeout !== settings.action_timeout_ms)
-    return await patient();
-  const [document, begun] = [await still(frame.page()), calls.begun];
-  if (document === null)
-    return await patient();
-  const result = await original(frame, [expression, { ...options, timeout: settings.still_wait_ms }]);
-  const alone = () => calls.begun === begun + 1;
-  if (!result.timedOut || looked(result) && alone() && await still(frame.page()) === document)
-    return { ...result, timedOut: false };
-  return await patient();
+  const page = frame.page();
+  for (let tries = 0; tries < TRIES && options.timeout === settings.action_timeout_ms; tries++) {
+    const [document, begun, quiet] = [await still(page), calls.begun, isQuiet(page)];
+    if (document === null)
+      break;
+    const result = await original(frame, [expression, { ...options, timeout: settings.still_wait_ms }]);
+    if (!result.timedOut)
+      return result;
+    if (!looked(result) || calls.begun !== begun + 1 || await still(page) !== document)
+      break;
+    if (quiet && isQuiet(page))
+      return { ...result, timedOut: false };
+  }
+  return await original(frame, [expression, options]);
 }
 
 /** Whether an element is not there, and nothing can bring it. */
 async function neverAppears(locator, settings) {
   const page = locator.page();
-  const [document, begun] = [await still(page), calls.begun];
-  if (document === null)
-    return false;
-  const missing = async () => {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const [document, begun, quiet] = [await still(page), calls.begun, isQuiet(page)];
+    const same = async () => calls.begun === begun && await still(page) === document;
+    if (document === null || !await isAbsent(locator, settings) || !await same())
+      return false;
+    if (quiet && isQuiet(page))
+      return true;
+  }
+  return false;
+}
+
+async function isAbsent(locator, settings) {
+  const ask = async () => {
     const wait = locator.waitFor({ state: 'attached', timeout: settings.still_wait_ms });
     if (await wait.then(() => true, () => false))
       return false;
     // The wait may have ended before the browser looked; the count is a look.
     return await locator.count() === 0;
   };
-  return await page._wrapApiCall(missing, { internal: true }).catch(() => false)
-    && calls.begun === begun && await still(page) === document;
+  return await locator.page()._wrapApiCall(ask, { internal: true }).catch(() => false);
 }
 
 async function acting(original, locator, args, place, settings) {
