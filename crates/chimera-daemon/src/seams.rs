@@ -38,6 +38,21 @@ impl Clock {
     pub fn set(&self, time: UnixMillis) {
         self.ahead.store(time.0.saturating_sub((self.read)().0), Ordering::Relaxed);
     }
+
+    /// The time now before any correction, for [`Clock::correct`].
+    pub fn uncorrected(&self) -> UnixMillis {
+        (self.read)()
+    }
+
+    /// Sets this clock and its clones by another one, which showed `time` at some moment since `asked`: only if it is
+    /// proven wrong, so that an answer that took long makes it no worse. It is never put ahead of the other one.
+    pub fn correct(&self, time: UnixMillis, asked: UnixMillis) {
+        let least = time.0.saturating_sub((self.read)().0);
+        let most = time.0.saturating_sub(asked.0);
+        if !(least..=most).contains(&self.ahead.load(Ordering::Relaxed)) {
+            self.ahead.store(least, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Makes ids and jitter.
@@ -135,3 +150,6 @@ impl std::fmt::Debug for Dice {
         f.write_str("Dice")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,10 +73,14 @@ impl Statement {
         Ok((run(text, &now.concat())?, rest))
     }
 
-    /// Writes rows.
-    pub(crate) fn execute(&self, session: &dyn Session, mut rows: &[Vec<Value>]) -> Result<(), StoreError> {
+    /// Writes rows, at the latest with the next statement.
+    pub(crate) fn execute_later(
+        &self,
+        session: &dyn Session,
+        mut rows: &[Vec<Value>],
+    ) -> Result<(), StoreError> {
         while !rows.is_empty() {
-            (_, rows) = self.some(rows, |text, values| session.execute(text, values))?;
+            (_, rows) = self.some(rows, |text, values| session.later(text, values))?;
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ pub enum Database {
 /// How to reach a PostgreSQL server.
 #[derive(Clone)]
 pub struct PostgresServer {
-    pub(crate) config: postgres::Config,
+    pub(crate) config: tokio_postgres::Config,
     /// A file of certificates to trust beside those of the system, in PEM.
     pub(crate) ca: Option<PathBuf>,
 }
@@ -33,7 +33,7 @@ impl Database {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err("give `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`".to_owned());
         }
-        let mut config = postgres::Config::from_str(url).map_err(|_| {
+        let mut config = tokio_postgres::Config::from_str(url).map_err(|_| {
             "this is no PostgreSQL URL: give `postgres://USER:PASSWORD@HOST:PORT/NAME`".to_owned()
         })?;
         if config.get_connect_timeout().is_none() {
@@ -61,7 +61,7 @@ impl fmt::Display for Database {
 
 impl fmt::Display for PostgresServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use postgres::config::Host;
+        use tokio_postgres::config::Host;
         let host = match self.config.get_hosts().first() {
             Some(Host::Tcp(name)) => name.clone(),
             Some(Host::Unix(path)) => path.display().to_string(),

@@ -183,7 +183,7 @@ impl<'a> Group<'a> {
     fn begin(&self) -> Result<(), StoreError> {
         match (self.session.in_transaction(), self.clean) {
             (true, true) => Ok(()),
-            (true, false) => self.session.batch("SAVEPOINT part"),
+            (true, false) => self.session.later("SAVEPOINT part", &[]),
             // Some errors (full disk, a lost connection) end the whole transaction.
             (false, _) => Err(rolled_back()),
         }
@@ -198,9 +198,9 @@ impl<'a> Group<'a> {
         let ended = match (self.clean, keep) {
             (true, true) => Ok(()),
             (true, false) => {
-                session.batch("ROLLBACK").and_then(|()| session.batch(session.dialect().begin_write))
+                session.batch("ROLLBACK").and_then(|()| session.later(session.dialect().begin_write, &[]))
             }
-            (false, true) => session.batch("RELEASE part"),
+            (false, true) => session.later("RELEASE part", &[]),
             (false, false) => session.batch("ROLLBACK TO part; RELEASE part"),
         };
         self.clean &= !keep;

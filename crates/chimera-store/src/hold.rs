@@ -99,7 +99,7 @@ pub fn close(tx: &mut Tx<'_>, scope: &Scope) -> Result<bool, StoreError> {
 /// The database's.
 pub fn forget(tx: &mut Tx<'_>, now: UnixMillis) -> Result<(), StoreError> {
     let age = i64::try_from(FORGOTTEN.as_millis()).unwrap_or(i64::MAX);
-    tx.execute(FORGET, &[now.0.saturating_sub(age).into()]).map(drop)
+    tx.later(FORGET, &[now.0.saturating_sub(age).into()])
 }
 
 /// The next time at which an open breaker lets somebody try.

@@ -36,7 +36,7 @@ pub struct Away {
 pub fn claim(tx: &mut Tx<'_>, claim: &Claim<'_>, home: &str) -> Result<Vec<Task>, StoreError> {
     let taken = queue::claim_from(tx, claim, &READY, Some(home))?;
     if !taken.is_empty() {
-        tx.execute(BIND, &[home.into(), claim.owner.into()])?;
+        tx.later(BIND, &[home.into(), claim.owner.into()])?;
     }
     Ok(taken)
 }
@@ -53,9 +53,9 @@ pub fn present(
     lease: Duration,
     patience: Duration,
 ) -> Result<(), StoreError> {
-    tx.execute(PRESENT, &[home.into(), now.0.into(), now.plus(lease).0.into()])?;
+    tx.later(PRESENT, &[home.into(), now.0.into(), now.plus(lease).0.into()])?;
     let silent = now.0.saturating_sub(i64::try_from(patience.as_millis()).unwrap_or(i64::MAX));
-    tx.execute(GIVE_UP, &[silent.into()]).map(drop)
+    tx.later(GIVE_UP, &[silent.into()])
 }
 
 /// The silent home that a waiting task waits for, if it does.

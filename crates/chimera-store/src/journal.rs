@@ -21,15 +21,15 @@ pub(crate) fn append(tx: &mut Tx<'_>, id: &TaskId, seq: i64, entry: &Entry) -> R
     Ok(())
 }
 
-/// Writes what was appended during a transaction.
+/// Writes what was appended during a transaction, at the latest with its commit.
 pub(crate) fn write(session: &dyn Session, rows: &[Vec<Value>]) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
     if let Some(sql) = session.dialect().order_commits {
-        session.batch(sql)?;
+        session.later(sql, &[])?;
     }
-    APPEND.execute(session, rows)
+    APPEND.execute_later(session, rows)
 }
 
 /// Adds files to the evidence index.

@@ -78,7 +78,7 @@ pub(crate) fn claim_from(
     ready: &Ready,
     home: Option<&str>,
 ) -> Result<Vec<Task>, StoreError> {
-    tx.execute(UNPARK, &[claim.now.0.into()])?;
+    tx.later(UNPARK, &[claim.now.0.into()])?;
     let params = [Some(i64::from(claim.limit).into()), home.map(Value::from)];
     let params: Vec<Value> = params.into_iter().flatten().collect();
     if !claim.gates.are_limits() {

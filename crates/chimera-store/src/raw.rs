@@ -74,7 +74,7 @@ fn step(ids: &[String], number: usize) -> Step {
 }
 
 fn commit(session: &dyn Session, step: &Step) -> Result<(), StoreError> {
-    session.batch(session.dialect().begin_write)?;
+    session.later(session.dialect().begin_write, &[])?;
     if step.statement.change(session, &step.rows)?.len() != step.rows.len() {
         return Err(StoreError::Database("the bare loop does not find its rows".to_owned()));
     }

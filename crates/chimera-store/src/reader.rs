@@ -26,7 +26,7 @@ fn snapshot<T>(
     session: &dyn Session,
     f: impl FnOnce(&ReadTx<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    session.batch(session.dialect().begin_read)?;
+    session.later(session.dialect().begin_read, &[])?;
     let result =
         catch_unwind(AssertUnwindSafe(|| f(&ReadTx::new(session)))).unwrap_or(Err(StoreError::Panicked));
     session.batch("ROLLBACK")?;

@@ -23,7 +23,7 @@ pub fn present(
     lease: Duration,
 ) -> Result<(), StoreError> {
     let state = serde_json::to_string(state)?;
-    tx.execute(PRESENT, &[owner.into(), now.0.into(), now.plus(lease).0.into(), state.into()]).map(drop)
+    tx.later(PRESENT, &[owner.into(), now.0.into(), now.plus(lease).0.into(), state.into()])
 }
 
 /// Says that a daemon is gone, and forgets those that were not heard of for longer than they promised.

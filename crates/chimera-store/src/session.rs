@@ -13,6 +13,12 @@ pub(crate) trait Session: Send {
     /// Runs statements without parameters and answers.
     fn batch(&self, sql: &str) -> Result<(), StoreError>;
 
+    /// Runs a statement whose answer nobody needs, at the latest with the next one: where each answer is a round trip, this
+    /// one is not waited for. If it fails, the next one says so.
+    fn later(&self, sql: &str, params: &[Value]) -> Result<(), StoreError> {
+        if params.is_empty() { self.batch(sql) } else { self.execute(sql, params).map(drop) }
+    }
+
     /// Whether a transaction is open. Some errors end it by themselves.
     fn in_transaction(&self) -> bool;
 

@@ -66,6 +66,11 @@ impl<'a> Tx<'a> {
         self.read.session.execute(sql, params)
     }
 
+    /// Runs a statement whose answer nobody needs, at the latest with the next one.
+    pub(crate) fn later(&mut self, sql: &str, params: &[Value]) -> Result<(), StoreError> {
+        self.read.session.later(sql, params)
+    }
+
     /// Leaves the database of this connection no room to grow, as a full disk would, or gives it back; a server is not
     /// to be had that way. For trying out what happens then.
     ///
@@ -116,7 +121,7 @@ impl<'a> Tx<'a> {
     /// Waits until no other transaction is between this and its commit, so that what was counted stays true.
     pub(crate) fn in_turn(&mut self) -> Result<(), StoreError> {
         let session = self.read.session;
-        session.dialect().order_claims.map_or(Ok(()), |sql| session.batch(sql))
+        session.dialect().order_claims.map_or(Ok(()), |sql| session.later(sql, &[]))
     }
 
     /// Adds a row to the journal at the commit: its numbers then ascend in the order of the commits, whoever

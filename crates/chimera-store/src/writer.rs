@@ -101,7 +101,7 @@ impl Writer {
         if !self.session.usable() {
             self.session = (self.connect)()?;
         }
-        self.session.batch(self.session.dialect().begin_write)?;
+        self.session.later(self.session.dialect().begin_write, &[])?;
         Ok(self.session.written())
     }
 }

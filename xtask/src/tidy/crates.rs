@@ -22,6 +22,8 @@ const ALLOWED: [(&str, &[&str]); 5] = [
             "sha2",
             "thiserror",
             "tokio",
+            // What `postgres` wraps: several statements on their way at once.
+            "tokio-postgres",
             "tokio-postgres-rustls",
             "tracing",
         ],

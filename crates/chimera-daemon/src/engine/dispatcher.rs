@@ -110,12 +110,13 @@ impl Dispatcher {
     async fn claim(&mut self) {
         self.look_at_machine().await;
         let limit @ 1.. = self.pool.free(self.running.len()) else { return };
-        let (context, now) = (self.context.clone(), self.context.clock.now());
-        let lease = self.settings().lease;
+        let (context, lease) = (self.context.clone(), self.settings().lease);
         let claimed = self
             .context
             .store
             .write(move |tx| {
+                // Here, not before: while this waited for its turn, a lease would have run down.
+                let now = context.clock.now();
                 let gates = &context.settings.gates;
                 let claim = Claim { owner: context.owner.as_str(), now, lease, limit, gates };
                 let tasks = match &context.home {
@@ -166,13 +167,15 @@ impl Dispatcher {
     /// Extends the leases, stops what is no longer ours, takes over from daemons that are gone.
     async fn heartbeat(&mut self) {
         self.set_clock().await;
-        let (context, now, lease) = (self.context.clone(), self.context.clock.now(), self.settings().lease);
+        let (context, lease) = (self.context.clone(), self.settings().lease);
         let (policy, state) = (self.settings().policy, self.state());
         let working: HashSet<TaskId> = self.running.values().map(|running| running.task.clone()).collect();
         let beaten = self
             .context
             .store
             .write(move |tx| {
+                // Here, not before: while this waited for its turn, the leases would have run down.
+                let now = context.clock.now();
                 let held = queue::heartbeat(tx, context.owner.as_str(), now, lease)?;
                 if let Some(home) = &context.home {
                     home::present(tx, &home.name, now, lease, home.patience)?;
@@ -181,6 +184,8 @@ impl Dispatcher {
                 hold::forget(tx, now)?;
                 let gone: Vec<String> =
                     queue::owners(tx)?.into_iter().filter(|other| context.owner.knows_gone(other)).collect();
+                // Read again: nobody was gone at a time at which he was still seen.
+                let now = context.clock.now();
                 let mut rescued = queue::rescue(tx, now, &gone, &policy)?;
                 let died_here = !gone.is_empty();
                 let idle: Vec<TaskId> =
@@ -213,8 +218,10 @@ impl Dispatcher {
 
     /// Leases go by the clock of the database server, where several machines share one.
     async fn set_clock(&self) {
+        let clock = &self.context.clock;
+        let asked = clock.uncorrected();
         match self.context.store.server_time().await {
-            Ok(Some(time)) => self.context.clock.set(time),
+            Ok(Some(time)) => clock.correct(time, asked),
             Ok(None) => {}
             Err(err) => tracing::error!(error = %err, "cannot read the time of the database server"),
         }

@@ -1,11 +1,12 @@
 //! The PostgreSQL backend: connections, and the signals between daemons.
 //!
-//! Map: `session` is a connection with the shared SQL on it, `tls` how it is encrypted, `signals` tells other
-//! daemons of our commits and hears of theirs.
+//! Map: `session` is a connection with the shared SQL on it, `wire` what carries its statements, several at once; `tls` is
+//! how it is encrypted, `signals` tells other daemons of our commits and hears of theirs.
 
 mod session;
 mod signals;
 mod tls;
+mod wire;
 
 use crate::StoreError;
 use crate::database::PostgresServer;
@@ -15,6 +16,7 @@ use postgres::config::SslMode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch as signal;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How long a connection may take to be made, unless the URL says `connect_timeout`.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -77,8 +79,16 @@ pub(crate) fn watch(
 }
 
 fn connect(server: &PostgresServer) -> Result<postgres::Client, StoreError> {
-    let refused = |detail| StoreError::Open { place: server.to_string(), detail };
+    let tls = encryption(server)?;
+    postgres::Config::from(server.config.clone()).connect(tls).map_err(|err| refused(server, &err))
+}
+
+fn encryption(server: &PostgresServer) -> Result<MakeRustlsConnect, StoreError> {
     let proof = server.config.get_ssl_mode() == SslMode::Require;
-    let tls = tls::connector(proof, server.ca.as_deref()).map_err(refused)?;
-    server.config.connect(tls).map_err(|err| refused(session::describe(&err)))
+    tls::connector(proof, server.ca.as_deref())
+        .map_err(|detail| StoreError::Open { place: server.to_string(), detail })
+}
+
+fn refused(server: &PostgresServer, err: &postgres::Error) -> StoreError {
+    StoreError::Open { place: server.to_string(), detail: session::describe(err) }
 }

@@ -1,13 +1,14 @@
 //! A connection with the shared SQL on it.
 
 use super::DIALECT;
+use super::wire::{Answer, Call, Wire};
 use crate::database::PostgresServer;
 use crate::session::{Dialect, Session};
 use crate::{Row, StoreError, Value};
 use bytes::BytesMut;
+use postgres::Statement;
 use postgres::error::SqlState;
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use postgres::{Client, Statement};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::error::Error;
@@ -24,21 +25,23 @@ const STATEMENTS: usize = 256;
 const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '8s'; SET jit = off; \
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
 
-/// A connection to PostgreSQL.
+/// A connection to PostgreSQL. What is run later travels with the next statement whose answer is waited for.
 pub(super) struct PostgresSession {
-    client: RefCell<Client>,
+    wire: Wire,
     prepared: RefCell<HashMap<String, Statement>>,
+    later: RefCell<Vec<Call>>,
     open: Cell<bool>,
     written: Cell<u64>,
 }
 
 impl PostgresSession {
     pub(super) fn open(server: &PostgresServer) -> Result<Self, StoreError> {
-        let mut client = super::connect(server)?;
-        client.batch_execute(SETTINGS).map_err(|err| classify(&err))?;
+        let wire = Wire::open(server)?;
+        wire.call(&[Call::Batch(SETTINGS.to_owned())]).map_err(|err| classify(&err))?;
         Ok(Self {
-            client: RefCell::new(client),
+            wire,
             prepared: RefCell::default(),
+            later: RefCell::default(),
             open: Cell::new(false),
             written: Cell::new(0),
         })
@@ -52,57 +55,88 @@ impl PostgresSession {
         if prepared.len() >= STATEMENTS {
             prepared.clear();
         }
-        let statement = self.checked(self.client.borrow_mut().prepare(sql))?;
+        let statement = self.checked(self.wire.prepare(sql))?;
         prepared.insert(sql.to_owned(), statement.clone());
         Ok(statement)
+    }
+
+    /// Makes a call after those that wait.
+    fn call(&self, call: Call) -> Result<Answer, StoreError> {
+        let mut calls = self.later.take();
+        calls.push(call);
+        let (answer, changed) = self.checked(self.wire.call(&calls))?;
+        self.count(changed);
+        Ok(answer)
     }
 
     /// A lost connection takes its transaction with it.
     fn checked<T>(&self, result: Result<T, postgres::Error>) -> Result<T, StoreError> {
         result.map_err(|err| {
-            if self.client.try_borrow().is_ok_and(|client| client.is_closed()) || is_lost(&err) {
+            if is_lost(&err) || self.wire.is_closed() {
                 self.open.set(false);
+                self.later.take();
             }
             classify(&err)
         })
     }
 
-    fn count(&self, rows: usize) {
-        self.written.set(self.written.get() + rows as u64);
+    fn count(&self, rows: u64) {
+        self.written.set(self.written.get() + rows);
+    }
+
+    /// Whether nothing of the transaction has been sent so far.
+    fn is_untouched(&self) -> bool {
+        let later = self.later.borrow();
+        later.first().is_some_and(|call| matches!(call, Call::Batch(sql) if sql.starts_with("BEGIN")))
     }
 }
 
 impl Session for PostgresSession {
     fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
         let statement = self.prepare(sql)?;
-        let given: Vec<&(dyn ToSql + Sync)> = params.iter().map(|value| value as _).collect();
-        let answer = self.client.borrow_mut().query(&statement, &given);
-        let rows = self.checked(answer)?;
+        let rows = self.call(Call::Query(statement, params.to_vec()))?.rows;
         if !sql.starts_with("SELECT") {
-            self.count(rows.len());
+            self.count(rows.len() as u64);
         }
         rows.iter().map(row).collect()
     }
 
     fn execute(&self, sql: &str, params: &[Value]) -> Result<usize, StoreError> {
         let statement = self.prepare(sql)?;
-        let given: Vec<&(dyn ToSql + Sync)> = params.iter().map(|value| value as _).collect();
-        let answer = self.client.borrow_mut().execute(&statement, &given);
-        let rows = usize::try_from(self.checked(answer)?).unwrap_or(usize::MAX);
-        self.count(rows);
-        Ok(rows)
+        let changed = self.call(Call::Execute(statement, params.to_vec()))?.changed;
+        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
     fn batch(&self, sql: &str) -> Result<(), StoreError> {
-        if sql == "COMMIT" || sql == "ROLLBACK" {
+        let ends = sql == "COMMIT" || sql == "ROLLBACK";
+        if ends {
             // Whatever the server answers: there is no transaction afterwards.
             self.open.set(false);
         }
-        let answer = self.client.borrow_mut().batch_execute(sql);
-        self.checked(answer)?;
+        if sql == "ROLLBACK" {
+            let nothing_to_undo = self.is_untouched();
+            self.later.take();
+            if nothing_to_undo {
+                return Ok(());
+            }
+        }
+        self.call(Call::Batch(sql.to_owned()))?;
         if sql.starts_with("BEGIN") {
             self.open.set(true);
         }
+        Ok(())
+    }
+
+    fn later(&self, sql: &str, params: &[Value]) -> Result<(), StoreError> {
+        let call = if params.is_empty() {
+            Call::Batch(sql.to_owned())
+        } else {
+            Call::Execute(self.prepare(sql)?, params.to_vec())
+        };
+        if sql.starts_with("BEGIN") {
+            self.open.set(true);
+        }
+        self.later.borrow_mut().push(call);
         Ok(())
     }
 
@@ -115,7 +149,7 @@ impl Session for PostgresSession {
     }
 
     fn usable(&self) -> bool {
-        !self.client.borrow().is_closed()
+        !self.wire.is_closed()
     }
 
     fn dialect(&self) -> &'static Dialect {

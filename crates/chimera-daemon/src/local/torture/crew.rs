@@ -50,23 +50,35 @@ pub(super) struct Crew {
 pub(super) struct Harmed {
     /// The daemons that something was done to, and when first.
     pub(super) pids: BTreeMap<u32, UnixMillis>,
-    /// When the connections of all were first ended.
-    pub(super) disconnected: Option<UnixMillis>,
     /// When the clock of the machine first jumped, by the earliest clock.
     pub(super) jumped: Option<UnixMillis>,
-    /// Times in which somebody may have slept with the database's lock in hand, and everybody have waited.
+    /// Times in which everybody may have waited for the database: somebody slept with its lock in hand, or there was none.
     pub(super) held_up: Vec<(UnixMillis, UnixMillis)>,
     pub(super) done: BTreeMap<&'static str, u32>,
 }
 
 impl Harmed {
-    /// Whether something was done to the daemon of that name, by then, that costs it its lease.
-    pub(super) fn excuses(&self, worker: &str, by: UnixMillis) -> bool {
+    /// Whether something was done to the daemon of that name, by then, that costs it its lease; if not, how much later
+    /// the first thing was done to it.
+    pub(super) fn excuses(&self, worker: &str, by: UnixMillis) -> Result<(), String> {
         let identity = worker.split_once('/').and_then(|(process, _)| Identity::parse(process));
         let own = identity.and_then(|identity| self.pids.get(&identity.pid()));
-        let by = by.plus(CLOCKS);
-        own.into_iter().chain(&self.disconnected).chain(&self.jumped).any(|at| *at <= by)
-            || self.held_up.iter().any(|(from, until)| (*from..=until.plus(CLOCKS + CLOCKS)).contains(&by))
+        let latest = by.plus(CLOCKS);
+        let held_up = |(from, until): &(UnixMillis, UnixMillis)| {
+            (*from..=until.plus(CLOCKS + CLOCKS)).contains(&latest)
+        };
+        match own.into_iter().chain(&self.jumped).min() {
+            Some(first) if *first <= latest => Ok(()),
+            _ if self.held_up.iter().any(held_up) => Ok(()),
+            Some(first) => Err(format!("nothing was done until {} ms later", first.0 - by.0)),
+            None => Err("nothing was done".to_owned()),
+        }
+    }
+
+    /// Takes note that the database could not be reached since then. An answer that was lost shows at the next heartbeat,
+    /// a lease that could not be extended has run out, and was taken over, after two leases at the latest.
+    pub(super) fn disconnected(&mut self, from: UnixMillis) {
+        self.held_up.push((from, Clock::system().now().plus(2 * LEASE)));
     }
 
     fn mark(&mut self, pid: u32) {
@@ -176,8 +188,9 @@ impl Crew {
         };
         Ok(match (kind, self.shared()) {
             (0, true) => {
-                self.harmed.disconnected.get_or_insert(Clock::system().now());
+                let from = Clock::system().now();
                 let _ = self.store.disconnect_others().await;
+                self.harmed.disconnected(from);
                 Some("connections ended")
             }
             (1, true) if self.restart_server()? => Some("server restarted"),

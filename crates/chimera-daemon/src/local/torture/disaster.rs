@@ -19,9 +19,10 @@ impl Crew {
     /// Restarts the database server, if it is ours: in good order, or as after a crash.
     pub(super) fn restart_server(&mut self) -> Result<bool> {
         let Some(server) = &self.server else { return Ok(false) };
-        self.harmed.disconnected.get_or_insert(Clock::system().now());
+        let from = Clock::system().now();
         server.stop(if self.rng.bool() { "fast" } else { "immediate" })?;
         server.start("")?;
+        self.harmed.disconnected(from);
         Ok(true)
     }
 

@@ -43,8 +43,9 @@ pub struct Audit {
     pub violations: Vec<Violation>,
 }
 
-/// Tells whether something was done to the daemon of that name, by that time, that costs it its lease.
-pub type Excuse<'a> = dyn Fn(&str, UnixMillis) -> bool + Sync + 'a;
+/// Tells whether something was done to the daemon of that name, by that time, that costs it its lease; if not, how far it
+/// was from that, in words.
+pub type Excuse<'a> = dyn Fn(&str, UnixMillis) -> Result<(), String> + Sync + 'a;
 
 /// Looks at every task and every entry of the journal, in a database whose tasks nothing but a person's wish keeps
 /// from being completed.
@@ -148,9 +149,7 @@ impl Replay {
             }
             EntryKind::Rescued { .. } => {
                 let worker = self.worker.take().ok_or("rescued from nobody")?;
-                if !excused(&worker, entry.at) {
-                    return Err(format!("taken from {worker}, to whom nothing was done"));
-                }
+                excused(&worker, entry.at).map_err(|why| format!("taken from {worker}, to whom {why}"))?;
             }
             EntryKind::Cancelled | EntryKind::Overdue | EntryKind::Expired => {
                 (self.worker, self.ended) = (None, true);

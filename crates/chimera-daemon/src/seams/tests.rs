@@ -1,0 +1,35 @@
+//! The clock, and how it follows that of a server.
+
+use super::*;
+
+/// A clock on a time that the test sets.
+fn clock() -> (Clock, Arc<AtomicI64>) {
+    let time = Arc::new(AtomicI64::new(1_000));
+    let read = time.clone();
+    (Clock::new(move || UnixMillis(read.load(Ordering::Relaxed))), time)
+}
+
+#[test]
+fn an_answer_that_took_long_does_not_put_a_clock_back() {
+    let (clock, local) = clock();
+    clock.set(UnixMillis(5_000));
+    let asked = clock.uncorrected();
+    local.fetch_add(700, Ordering::Relaxed);
+    // The server showed this when it was asked, and the answer was on its way for 700 ms; or the other way round.
+    for shown in [5_000, 5_700] {
+        clock.correct(UnixMillis(shown), asked);
+        assert_eq!(clock.now(), UnixMillis(5_700), "shown {shown}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_proven_wrong_is_corrected_and_never_put_ahead() {
+    let (clock, local) = clock();
+    for (set, shown) in [(5_000, 9_000), (5_000, 3_000)] {
+        clock.set(UnixMillis(set));
+        let asked = clock.uncorrected();
+        local.fetch_add(100, Ordering::Relaxed);
+        clock.correct(UnixMillis(shown), asked);
+        assert_eq!(clock.now(), UnixMillis(shown), "set to {set}, shown {shown}");
+    }
+}
