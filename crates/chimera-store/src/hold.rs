@@ -34,9 +34,26 @@ pub const NEXT_TRY: &str = "SELECT MIN(open_until) FROM breakers WHERE open_unti
 /// The running tasks by daemon and lane. Public for plans and measurements.
 pub const RUNNING: &str = "SELECT lease_owner, phase, project, COUNT(*) FROM tasks WHERE status = 'running' GROUP BY lease_owner, phase, project";
 /// A place is taken while its task is deployed, or waits for its validation, or is validated.
-const STAGINGS: &str = "SELECT stagings.place, stagings.task_id FROM stagings JOIN tasks ON tasks.task_id = stagings.task_id \
-    WHERE (tasks.phase = 'E2E_VALIDATION' AND tasks.status IN ('queued', 'running')) \
-    OR (tasks.phase = 'STAGING_DEPLOYMENT' AND tasks.status = 'running')";
+macro_rules! at_its_place {
+    ($task:literal) => {
+        concat!(
+            "((",
+            $task,
+            ".phase = 'E2E_VALIDATION' AND ",
+            $task,
+            ".status IN ('queued', 'running')) OR (",
+            $task,
+            ".phase = 'STAGING_DEPLOYMENT' AND ",
+            $task,
+            ".status = 'running'))"
+        )
+    };
+}
+pub(crate) use at_its_place;
+const STAGINGS: &str = concat!(
+    "SELECT stagings.place, stagings.task_id FROM stagings JOIN tasks ON tasks.task_id = stagings.task_id WHERE ",
+    at_its_place!("tasks")
+);
 const STAGE: &str = "INSERT INTO stagings (place, task_id, since) VALUES ($1, $2, $3) \
     ON CONFLICT (place) DO UPDATE SET task_id = excluded.task_id, since = excluded.since";
 

@@ -4,9 +4,10 @@
 //! stand at closed gates, the lanes are walked one by one: from each only its earliest tasks are read, so that a
 //! million tasks behind a closed gate cost nothing. Within one claim tasks are taken in the order of their ranks.
 
+use crate::hold::{self, at_its_place};
 use crate::queue::{self, Claim};
 use crate::task_row::{self, columns};
-use crate::{Row, StoreError, Tx, hold};
+use crate::{Row, StoreError, Tx};
 use chimera_core::gates::{Board, Candidate};
 use chimera_core::{Lane, Phase, Task};
 use std::cmp::Reverse;
@@ -14,8 +15,8 @@ use std::collections::{BinaryHeap, VecDeque};
 
 /// Ready tasks that are looked at before the lanes are walked.
 const WINDOW: u32 = 64;
-/// Most tasks of one lane that are looked at in one claim: those at a shared place of staging may all wait for the
-/// same one.
+/// Most tasks of one lane that are looked at in one claim. Those that wait for a taken place of staging are not among
+/// them; what is left and cannot be taken are a few that others are taking.
 const LOOK: u32 = 256;
 
 /// As far as the branch of the task is at a home, or nowhere yet; an empty name stands for a daemon that may take any.
@@ -45,12 +46,17 @@ pub const PROJECTS: &str = "WITH RECURSIVE lanes (project) AS ( \
     FROM lanes WHERE lanes.project IS NOT NULL) \
     SELECT project, (SELECT MIN(rank) FROM tasks WHERE parked = 0 AND phase = $1 AND project = lanes.project) \
     FROM lanes WHERE project IS NOT NULL";
-/// The ready tasks of a lane behind a place in it. Public for plans and measurements.
+/// The ready tasks of a lane behind a place in it, without those that wait for a place of staging: parameter 7 is 1 where
+/// places are shared, 8 the one of tasks that name none. Public for plans and measurements.
 pub const LANE: &str = concat!(
     "SELECT task_id, rank, staging_url FROM tasks WHERE parked = 0 AND phase = $1 AND project = $2 \
      AND (rank, task_id) > ($3, $4)",
     at_home!("$6"),
-    " ORDER BY rank, task_id LIMIT $5"
+    " AND (CAST($7 AS BIGINT) = 0 OR phase <> 'STAGING_DEPLOYMENT' OR NOT EXISTS (SELECT 1 FROM stagings JOIN tasks AS other \
+     ON other.task_id = stagings.task_id WHERE stagings.place = COALESCE(RTRIM(tasks.staging_url, '/'), CAST($8 AS TEXT)) \
+     AND other.task_id <> tasks.task_id AND ",
+    at_its_place!("other"),
+    ")) ORDER BY rank, task_id LIMIT $5"
 );
 const ONE: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE task_id = $1 AND parked = 0");
 
@@ -163,14 +169,14 @@ impl Pick<'_, '_> {
             if self.board.closed(&walk.lane).is_some() {
                 continue;
             }
-            let Some(first) = walk.peek(tx, self.home, self.claim.limit)? else { continue };
+            let Some(first) = walk.peek(tx, self.claim, self.home)? else { continue };
             if first == expected {
                 let Some(row) = walk.rows.pop_front() else { continue };
                 let candidate = self.candidate(&row, walk.lane.clone())?;
                 self.offer(tx, &candidate)?;
             }
             // Of a lane that was not looked at, no more was known than the rank of its first task.
-            if let Some(next) = walk.peek(tx, self.home, self.claim.limit)? {
+            if let Some(next) = walk.peek(tx, self.claim, self.home)? {
                 heads.push(Reverse((next, number)));
             }
         }
@@ -184,21 +190,29 @@ impl Walk {
     }
 
     /// The place of the next task in the queue.
-    fn peek(&mut self, tx: &Tx<'_>, home: &str, some: u32) -> Result<Option<(i64, String)>, StoreError> {
-        self.read_on(tx, home, some)?;
+    fn peek(
+        &mut self,
+        tx: &Tx<'_>,
+        claim: &Claim<'_>,
+        home: &str,
+    ) -> Result<Option<(i64, String)>, StoreError> {
+        self.read_on(tx, claim, home)?;
         self.rows.front().map(|row| Ok((row.int(1)?, row.text(0)?.to_owned()))).transpose()
     }
 
-    fn read_on(&mut self, tx: &Tx<'_>, home: &str, some: u32) -> Result<(), StoreError> {
+    fn read_on(&mut self, tx: &Tx<'_>, claim: &Claim<'_>, home: &str) -> Result<(), StoreError> {
         if !self.rows.is_empty() || self.looked >= LOOK {
             return Ok(());
         }
         let (phase, project) = (self.lane.phase.as_str(), self.lane.project.as_str());
         let (rank, id) = (self.last.0, self.last.1.as_str());
-        let params =
-            [phase.into(), project.into(), rank.into(), id.into(), i64::from(some).into(), home.into()];
+        let from = [phase.into(), project.into(), rank.into(), id.into()];
+        let some = [i64::from(claim.limit).into(), home.into()];
+        let shares = i64::from(claim.gates.deployers.contains_key(project));
+        let place = claim.gates.place(project, None).unwrap_or_default();
+        let params = [&from[..], &some, &[shares.into(), place.into()]].concat();
         self.rows = tx.query(LANE, &params)?.into();
-        self.looked += some.max(1);
+        self.looked += claim.limit.max(1);
         if let Some(row) = self.rows.back() {
             self.last = (row.int(1)?, row.text(0)?.to_owned());
         }

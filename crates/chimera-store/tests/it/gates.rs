@@ -18,6 +18,7 @@ conformance! {
     a_probe_that_goes_without_a_word_makes_room_for_another,
     a_running_task_is_handed_back_before_a_paused_phase_and_loses_nothing,
     tasks_behind_many_that_are_held_back_are_found_in_their_order,
+    a_free_place_of_staging_is_found_behind_many_that_wait_for_a_taken_one,
     failures_that_were_of_another_time_are_forgotten,
     daemons_say_how_they_are_and_leave,
     two_daemons_never_exceed_a_limit,
@@ -114,6 +115,33 @@ async fn one_task_at_a_time_is_at_a_shared_place_of_staging(house: House) {
     assert_eq!(house.claim_at(&gates, "one", NOW, 9).await, []);
     end(&house, &gates, &validating[0], trouble(), NOW).await;
     assert_eq!(numbers(&house.claim_at(&gates, "one", NOW, 9).await), [2]);
+}
+
+async fn a_free_place_of_staging_is_found_behind_many_that_wait_for_a_taken_one(house: House) {
+    const WALL: u64 = 400;
+    let deployer = Deployer { agent: "ship".into(), shared: true };
+    let gates = Gates { deployers: [("shop".into(), deployer)].into(), ..Gates::default() };
+    let at = |number, url: &str| {
+        let mut new = new_task(number);
+        new.request.staging_url = Some(url.to_owned());
+        new
+    };
+    let (taken, free) = ("https://one.example.com/", "https://two.example.com");
+    let mut wall: Vec<NewTask> = (0..WALL).map(|number| at(number, taken)).collect();
+    // Behind the others of its priority.
+    wall.push(NewTask { now: later(1), ..at(WALL, free) });
+    wall.push(NewTask { now: later(2), ..at(WALL + 1, free) });
+    let submitted = house.store.write(move |tx| wall.iter().try_for_each(|new| submit(tx, new).map(drop)));
+    submitted.await.expect("accepted");
+    for number in 0..=WALL + 1 {
+        stand_in(&house, number, Phase::StagingDeployment).await;
+    }
+    for limit in [1, 9] {
+        let claimed = house.claim_at(&gates, "one", later(3), limit).await;
+        let expected = if limit == 1 { vec![0] } else { vec![WALL] };
+        assert_eq!(numbers(&claimed), expected, "up to {limit}");
+    }
+    assert_eq!(house.claim_at(&gates, "one", later(3), 9).await, [], "both places are taken");
 }
 
 /// The gates of a daemon whose first phase is carried out by `clever`.
