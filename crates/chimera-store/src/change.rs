@@ -1,7 +1,9 @@
 //! Changes that many callers make with one statement.
 //!
 //! To accept a task, or to settle an attempt, mostly is one row of `tasks` and one journal entry. The writer puts
-//! those that wait at the same time into one statement of many rows: one round trip and one pass, whoever asks.
+//! those that wait at the same time into one statement of many rows: one round trip, whoever asks. Where there is no
+//! way to go, each row has a statement of its own, which is then the shorter way: to join a table of values costs more
+//! than it saves.
 
 use crate::session::Session;
 use crate::{StoreError, Value};
@@ -14,13 +16,26 @@ pub(crate) const MOST: usize = 64;
 /// Rows of one statement, most first: any number is made up of few statements, and few are to be prepared.
 const SIZES: [usize; 7] = [MOST, 32, 16, 8, 4, 2, 1];
 
+/// Ends a statement that changes many tasks: which it found, and the new sequence number of each.
+const GIVING: &str = " RETURNING task_id, seq";
+/// Asks for it after a statement of one row. `RETURNING` would do, but SQLite keeps its answer in a table made for it.
+const SEQ: &str = "SELECT seq FROM tasks WHERE task_id = $1";
+
 /// A statement that writes any number of rows.
 pub(crate) struct Statement {
-    before: &'static str,
+    kind: Kind,
+    /// The SQL types of a row's values.
     types: &'static [&'static str],
-    after: &'static str,
     /// Its text for each of [`SIZES`].
     texts: OnceLock<[String; SIZES.len()]>,
+    /// Its text for one row, which gives nothing.
+    single: OnceLock<String>,
+}
+
+enum Kind {
+    Append { to: &'static str },
+    Accept { columns: &'static str },
+    Update { set: &'static str, only: &'static str },
 }
 
 /// What a shared statement does to one task, and the journal entry that tells it.
@@ -33,13 +48,28 @@ pub(crate) struct Change {
 }
 
 impl Statement {
-    /// `before` and `after` stand around the rows, of which each has values of these SQL `types`.
-    pub(crate) const fn new(
-        before: &'static str,
+    /// Adds rows to a table, which is named with its columns.
+    pub(crate) const fn append(to: &'static str, types: &'static [&'static str]) -> Self {
+        Self::new(Kind::Append { to }, types)
+    }
+
+    /// Adds tasks; the last of a row's values is the id.
+    pub(crate) const fn accept(columns: &'static str, types: &'static [&'static str]) -> Self {
+        Self::new(Kind::Accept { columns }, types)
+    }
+
+    /// Sets columns of tasks, each given by the id that is the last of a row's values, `only` where that holds.
+    /// `given.column1` stands for a row's first value.
+    pub(crate) const fn update(
+        set: &'static str,
         types: &'static [&'static str],
-        after: &'static str,
+        only: &'static str,
     ) -> Self {
-        Self { before, types, after, texts: OnceLock::new() }
+        Self::new(Kind::Update { set, only }, types)
+    }
+
+    const fn new(kind: Kind, types: &'static [&'static str]) -> Self {
+        Self { kind, types, texts: OnceLock::new(), single: OnceLock::new() }
     }
 
     /// The text for as many rows as may be written at once, and their number; `rows` is not 0.
@@ -50,6 +80,29 @@ impl Statement {
     }
 
     fn write(&self, rows: usize) -> String {
+        let (places, id) = (self.places(rows), self.types.len());
+        match &self.kind {
+            Kind::Append { to } => format!("INSERT INTO {to} VALUES {places}"),
+            Kind::Accept { columns } => format!("INSERT INTO tasks ({columns}) VALUES {places}{GIVING}"),
+            Kind::Update { set, only } => format!(
+                "UPDATE tasks SET {set} FROM (VALUES {places}) AS given WHERE task_id = given.column{id} AND {only}{GIVING}"
+            ),
+        }
+    }
+
+    /// For a single row no table of values has to be made and joined.
+    fn single(&self) -> &str {
+        self.single.get_or_init(|| match &self.kind {
+            Kind::Update { set, only } => {
+                let id = self.types.len();
+                format!("UPDATE tasks SET {set} WHERE task_id = ${id} AND {only}")
+                    .replace("given.column", "$")
+            }
+            _ => self.write(1).replace(GIVING, ""),
+        })
+    }
+
+    fn places(&self, rows: usize) -> String {
         let row = |n: usize| {
             let mark = |(column, kind): (usize, &&str)| {
                 let number = n * self.types.len() + column + 1;
@@ -58,48 +111,57 @@ impl Statement {
             };
             format!("({})", self.types.iter().enumerate().map(mark).collect::<Vec<_>>().join(", "))
         };
-        let rows: Vec<String> = (0..rows).map(row).collect();
-        format!("{}{}{}", self.before, rows.join(", "), self.after)
-    }
-
-    /// Runs it with as many of the rows as go into one text, and gives the rest of them.
-    fn some<'a, T>(
-        &self,
-        rows: &'a [Vec<Value>],
-        run: impl FnOnce(&str, &[Value]) -> Result<T, StoreError>,
-    ) -> Result<(T, &'a [Vec<Value>]), StoreError> {
-        let (text, size) = self.text(rows.len());
-        let (now, rest) = rows.split_at(size);
-        Ok((run(text, &now.concat())?, rest))
+        (0..rows).map(row).collect::<Vec<_>>().join(", ")
     }
 
     /// Writes rows, at the latest with the next statement.
-    pub(crate) fn execute_later(
-        &self,
-        session: &dyn Session,
-        mut rows: &[Vec<Value>],
-    ) -> Result<(), StoreError> {
-        while !rows.is_empty() {
-            (_, rows) = self.some(rows, |text, values| session.later(text, values))?;
+    pub(crate) fn execute_later(&self, session: &dyn Session, rows: &[Vec<Value>]) -> Result<(), StoreError> {
+        if session.dialect().statements_are_cheap {
+            return rows.iter().try_for_each(|row| session.later(self.single(), row));
         }
-        Ok(())
+        self.some_by_some(rows, |text, values| session.later(text, values))
     }
 
     /// Writes rows, and gives the sequence number of each task that it changed.
     pub(crate) fn change(
         &self,
         session: &dyn Session,
-        mut rows: &[Vec<Value>],
+        rows: &[Vec<Value>],
     ) -> Result<HashMap<String, i64>, StoreError> {
         let mut changed = HashMap::with_capacity(rows.len());
-        while !rows.is_empty() {
-            let answer;
-            (answer, rows) = self.some(rows, |text, values| session.query(text, values))?;
-            for row in answer {
+        if session.dialect().statements_are_cheap {
+            for row in rows {
+                let Some(Value::Text(id)) = row.last() else { continue };
+                if session.execute(self.single(), row)? == 1 {
+                    let answer = session.query(SEQ, &row[row.len() - 1..])?;
+                    let seq = answer.first().map(|row| row.int(0)).transpose()?;
+                    changed.extend(seq.map(|seq| (id.clone(), seq)));
+                }
+            }
+            return Ok(changed);
+        }
+        self.some_by_some(rows, |text, values| {
+            for row in session.query(text, values)? {
                 changed.insert(row.text(0)?.to_owned(), row.int(1)?);
             }
-        }
+            Ok(())
+        })?;
         Ok(changed)
+    }
+
+    /// Runs it with as many of the rows as go into one text, until none are left.
+    fn some_by_some(
+        &self,
+        mut rows: &[Vec<Value>],
+        mut run: impl FnMut(&str, &[Value]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        while !rows.is_empty() {
+            let (text, size) = self.text(rows.len());
+            let (now, rest) = rows.split_at(size);
+            run(text, &now.concat())?;
+            rows = rest;
+        }
+        Ok(())
     }
 }
 

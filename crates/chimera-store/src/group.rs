@@ -1,10 +1,10 @@
 //! One transaction of the writer: what many callers want, committed once.
 
-use crate::change::{self, Change};
+use crate::change::{self, Change, Statement};
 use crate::session::Session;
 use crate::{StoreError, Tx, Value, journal};
 use chimera_core::TaskId;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::sync::oneshot;
 
@@ -98,8 +98,12 @@ impl<'a> Group<'a> {
         self.waiting.len() + self.answers.len()
     }
 
-    /// Takes a job in. Closures run now, on top of all that came before them; changes wait for others.
+    /// Takes a job in. Closures run now, on top of all that came before them; changes wait for others where that saves
+    /// something.
     pub(crate) fn add(&mut self, job: Job) {
+        if job.change.is_some() && self.statements_are_cheap() {
+            return self.make(vec![job]);
+        }
         if job.change.as_ref().is_none_or(|change| self.tasks.contains(&change.id)) {
             self.make_changes();
         }
@@ -120,13 +124,8 @@ impl<'a> Group<'a> {
         self.session.in_transaction()
     }
 
-    /// Uses a moment in which nobody comes: changes are made at once where a statement costs little.
-    pub(crate) fn while_waiting(&mut self) {
-        if self.session.dialect().statements_are_cheap && !self.waiting.is_empty() {
-            self.make_changes();
-        } else {
-            std::thread::yield_now();
-        }
+    fn statements_are_cheap(&self) -> bool {
+        self.session.dialect().statements_are_cheap
     }
 
     /// Makes the changes that wait, one statement for all that share it.
@@ -147,13 +146,13 @@ impl<'a> Group<'a> {
 
     /// Makes changes that share a statement. One that fails for one of them has done nothing for the others either:
     /// then each closure is run.
-    fn make(&mut self, jobs: Vec<Job>) {
-        let changes = || jobs.iter().filter_map(|job| job.change.as_ref());
-        let rows: Vec<Vec<Value>> = changes().map(|change| change.values.clone()).collect();
-        let Some(statement) = changes().next().map(|change| change.statement) else { return };
-        let made = self.begin().and_then(|()| statement.change(self.session, &rows));
-        self.end(made.is_ok());
-        let mut made = made.unwrap_or_default();
+    fn make(&mut self, mut jobs: Vec<Job>) {
+        let changes = jobs.iter_mut().filter_map(|job| job.change.as_mut());
+        let rows: Vec<Vec<Value>> = changes.map(|change| std::mem::take(&mut change.values)).collect();
+        let Some(statement) = jobs.iter().find_map(|job| job.change.as_ref()).map(|c| c.statement) else {
+            return;
+        };
+        let mut made = self.made(statement, &rows).unwrap_or_default();
         for mut job in jobs {
             let Some(change) = job.change.take() else { continue };
             match made.remove(change.id.as_str()) {
@@ -164,6 +163,25 @@ impl<'a> Group<'a> {
                 None => self.run(job),
             }
         }
+    }
+
+    /// Runs a shared statement. Where that is not one part of the transaction by itself, it is made one.
+    fn made(
+        &mut self,
+        statement: &Statement,
+        rows: &[Vec<Value>],
+    ) -> Result<HashMap<String, i64>, StoreError> {
+        if !self.statements_are_cheap() {
+            let made = self.begin().and_then(|()| statement.change(self.session, rows));
+            self.end(made.is_ok());
+            return made;
+        }
+        if !self.session.in_transaction() {
+            return Err(rolled_back());
+        }
+        let made = statement.change(self.session, rows)?;
+        self.clean &= made.is_empty();
+        Ok(made)
     }
 
     fn run(&mut self, job: Job) {

@@ -5,10 +5,9 @@ use crate::session::Session;
 use crate::{StoreError, Tx, Value};
 use chimera_core::{Entry, Evidence, TaskId};
 
-static APPEND: Statement = Statement::new(
-    "INSERT INTO journal (task_id, seq, at, event, entry) VALUES ",
+static APPEND: Statement = Statement::append(
+    "journal (task_id, seq, at, event, entry)",
     &["TEXT", "BIGINT", "BIGINT", "TEXT", "TEXT"],
-    "",
 );
 const LAST_POSITION: &str = "SELECT COALESCE(MAX(position), 0) FROM evidence WHERE task_id = $1";
 const INDEX: &str = "INSERT INTO evidence (task_id, position, sha256, entry) VALUES ($1, $2, $3, $4)";

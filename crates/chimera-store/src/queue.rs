@@ -14,12 +14,12 @@ use chimera_core::{Event, Gates, Lease, Policy, State, Task, TaskId, Tick, Trans
 use std::time::Duration;
 
 const UNPARK: &str = "UPDATE tasks SET parked = 0 WHERE parked = 1 AND ready_at <= $1";
-pub(crate) static TAKE: Statement = Statement::new(
-    "UPDATE tasks SET status = 'running', parked = NULL, lease_owner = given.column1, lease_epoch = lease_epoch + 1, \
+pub(crate) static TAKE: Statement = Statement::update(
+    "status = 'running', parked = NULL, lease_owner = given.column1, lease_epoch = lease_epoch + 1, \
         lease_expires_at = given.column2, started_at = COALESCE(started_at, given.column3), workflow_state = given.column4, \
-        attempt = given.column5, seq = seq + 1 FROM (VALUES ",
+        attempt = given.column5, seq = seq + 1",
     &["TEXT", "BIGINT", "BIGINT", "TEXT", "BIGINT", "TEXT"],
-    ") AS given WHERE task_id = given.column6 AND status = 'queued' RETURNING task_id, seq",
+    "status = 'queued'",
 );
 const CHANGE: &str = "UPDATE tasks SET status = $1, phase = $2, workflow_state = $3, seq = $4, ready_at = $5, parked = CASE WHEN $1 = 'queued' THEN 0 END, \
     lease_owner = NULL, lease_expires_at = NULL, completed_at = $6, cancel_requested = 0, attempt = $7 WHERE task_id = $8 AND seq = $9";

@@ -84,9 +84,10 @@ fn commit(session: &dyn Session, step: &Step) -> Result<(), StoreError> {
 
 fn accept(id: &str, workflow: Value, _attempt: i64) -> Vec<Value> {
     let (request, feature, url) = ("r".repeat(REQUEST), "An empty feature", "http://127.0.0.1/");
-    let texts = [id.into(), feature.into(), url.into(), Value::Null, 5.into(), "raw".into(), request.into()];
+    let texts = [feature.into(), url.into(), Value::Null, 5.into(), "raw".into(), request.into()];
     let state = ["queued".into(), "E2E_TEST_GENERATION".into(), workflow, 0.into()];
-    texts.into_iter().chain(state).chain([0, 0, 0, 1, 0].map(Value::from)).chain([Value::Null]).collect()
+    let numbers = [0, 0, 0, 1, 0].map(Value::from);
+    texts.into_iter().chain(state).chain(numbers).chain([Value::Null, id.into()]).collect()
 }
 
 fn take(id: &str, workflow: Value, _attempt: i64) -> Vec<Value> {
@@ -94,11 +95,11 @@ fn take(id: &str, workflow: Value, _attempt: i64) -> Vec<Value> {
 }
 
 fn advance(id: &str, workflow: Value, attempt: i64) -> Vec<Value> {
-    vec!["CODE_IMPLEMENTATION".into(), workflow, (attempt + 1).into(), id.into(), 1.into(), attempt.into()]
+    vec!["CODE_IMPLEMENTATION".into(), workflow, (attempt + 1).into(), 1.into(), attempt.into(), id.into()]
 }
 
 fn end(id: &str, workflow: Value, attempt: i64) -> Vec<Value> {
     let to = ["completed".into(), "COMPLETE".into(), workflow, 0.into(), Value::Null, 1.into()];
-    let fence = [attempt.into(), id.into(), 1.into(), attempt.into()];
+    let fence = [attempt.into(), 1.into(), attempt.into(), id.into()];
     to.into_iter().chain(fence).collect()
 }

@@ -42,7 +42,8 @@ pub(crate) struct Dialect {
     pub(crate) begin_write: &'static str,
     /// Begins a transaction that reads one snapshot.
     pub(crate) begin_read: &'static str,
-    /// Whether a statement of few rows costs little more than its rows; otherwise each is a round trip.
+    /// Whether a statement of one row costs little more than its row, and undoes itself if it fails. Otherwise it is a
+    /// round trip, and its failure that of the transaction.
     pub(crate) statements_are_cheap: bool,
     /// Ends a `SELECT` whose rows are about to be changed; rows that another transaction holds are left out.
     pub(crate) lock_free_rows: &'static str,

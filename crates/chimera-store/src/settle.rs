@@ -13,43 +13,42 @@ use chimera_core::{
 use std::sync::Arc;
 use std::time::Duration;
 
-const GOING_ON: &str = "UPDATE tasks SET phase = given.column1, workflow_state = given.column2, attempt = given.column3, seq = seq + 1 FROM (VALUES ";
-const ON: &[&str] = &["TEXT", "TEXT", "BIGINT", "TEXT", "BIGINT", "BIGINT"];
+const GOING_ON: &str =
+    "phase = given.column1, workflow_state = given.column2, attempt = given.column3, seq = seq + 1";
+const ON: &[&str] = &["TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "TEXT"];
 macro_rules! going_on {
     () => {
-        ") AS given WHERE task_id = given.column4 AND lease_epoch = given.column5 AND tasks.attempt = given.column6 AND status = 'running'"
+        "lease_epoch = given.column4 AND tasks.attempt = given.column5 AND status = 'running'"
     };
 }
 /// Settles without giving the lease back: touches no index. Finds no row if anything is held back.
-pub(crate) static ADVANCE: Statement = Statement::new(
+pub(crate) static ADVANCE: Statement = Statement::update(
     GOING_ON,
     ON,
     concat!(
         going_on!(),
-        " AND NOT EXISTS (SELECT 1 FROM pauses) AND NOT EXISTS (SELECT 1 FROM breakers) RETURNING task_id, seq"
+        " AND NOT EXISTS (SELECT 1 FROM pauses) AND NOT EXISTS (SELECT 1 FROM breakers)"
     ),
 );
-static ADVANCE_ALL_THE_SAME: Statement =
-    Statement::new(GOING_ON, ON, concat!(going_on!(), " RETURNING task_id, seq"));
-const SETTING: &str = "UPDATE tasks SET status = given.column1, phase = given.column2, workflow_state = given.column3, seq = seq + 1, \
+static ADVANCE_ALL_THE_SAME: Statement = Statement::update(GOING_ON, ON, going_on!());
+const SETTING: &str = "status = given.column1, phase = given.column2, workflow_state = given.column3, seq = seq + 1, \
     ready_at = given.column4, parked = given.column5, completed_at = given.column6, attempt = given.column7, \
-    lease_owner = NULL, lease_expires_at = NULL, cancel_requested = 0 FROM (VALUES ";
+    lease_owner = NULL, lease_expires_at = NULL, cancel_requested = 0";
 const SET: &[&str] =
-    &["TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "TEXT", "BIGINT", "BIGINT"];
+    &["TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "TEXT"];
 macro_rules! setting {
     () => {
-        ") AS given WHERE task_id = given.column8 AND lease_epoch = given.column9 AND tasks.attempt = given.column10 \
-         AND status = 'running'"
+        "lease_epoch = given.column8 AND tasks.attempt = given.column9 AND status = 'running'"
     };
 }
-static SETTLE: Statement = Statement::new(SETTING, SET, concat!(setting!(), " RETURNING task_id, seq"));
+static SETTLE: Statement = Statement::update(SETTING, SET, setting!());
 /// Finds no row if there is more to be done.
-pub(crate) static SETTLE_ONLY: Statement = Statement::new(
+pub(crate) static SETTLE_ONLY: Statement = Statement::update(
     SETTING,
     SET,
     concat!(
         setting!(),
-        " AND (awaited = 0 OR given.column1 <> 'completed') AND NOT EXISTS (SELECT 1 FROM breakers) RETURNING task_id, seq"
+        " AND (awaited = 0 OR given.column1 <> 'completed') AND NOT EXISTS (SELECT 1 FROM breakers)"
     ),
 );
 
@@ -193,9 +192,9 @@ impl Settlement {
         }
         values.extend([
             i64::from(workflow.attempt).into(),
-            self.id.as_str().into(),
             self.epoch.into(),
             i64::from(transition.entry.attempt).into(),
+            self.id.as_str().into(),
         ]);
         Change::new(&self.id, statement, values, &transition.entry)
     }

@@ -6,14 +6,13 @@ use chimera_core::{Digest, Entry, EntryKind, Rank, Request, Status, Task, TaskId
 
 const KNOWN: &str = "SELECT body_sha256, task_id FROM idempotency WHERE key = $1";
 const REMEMBER: &str = "INSERT INTO idempotency (key, body_sha256, task_id) VALUES ($1, $2, $3)";
-pub(crate) static INSERT: Statement = Statement::new(
-    "INSERT INTO tasks (task_id, feature_description, target_url, staging_url, priority, project, request, \
-        status, phase, workflow_state, attempt, rank, ready_at, parked, seq, created_at, ends_at) VALUES ",
+pub(crate) static INSERT: Statement = Statement::accept(
+    "feature_description, target_url, staging_url, priority, project, request, status, phase, workflow_state, attempt, \
+        rank, ready_at, parked, seq, created_at, ends_at, task_id",
     &[
-        "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT",
-        "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT",
+        "TEXT", "TEXT", "TEXT", "BIGINT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT",
+        "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "TEXT",
     ],
-    " RETURNING task_id, seq",
 );
 
 /// A checked request on its way into the queue.
@@ -129,7 +128,6 @@ fn fresh(new: &NewTask) -> Task {
 fn acceptance(task: &Task) -> Result<Change, StoreError> {
     let request = &task.request;
     let values = vec![
-        task.id.as_str().into(),
         request.feature.as_str().into(),
         request.target_url.as_str().into(),
         request.staging_url.as_deref().into(),
@@ -146,6 +144,7 @@ fn acceptance(task: &Task) -> Result<Change, StoreError> {
         task.seq.into(),
         task.created_at.0.into(),
         task.ends_at.map(|at| at.0).into(),
+        task.id.as_str().into(),
     ];
     let entry = Entry {
         at: task.created_at,

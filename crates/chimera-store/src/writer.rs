@@ -12,7 +12,7 @@ const GROUP: usize = 256;
 /// From this many jobs in the last commit on, as many are waited for again: they mostly come from the same
 /// workers, which are about to come back, and a commit costs the same for all of them.
 const CROWD: usize = 4;
-/// How long they are waited for.
+/// How long the next one of them is waited for.
 const GATHER: Duration = Duration::from_micros(300);
 
 /// The writer thread's belongings.
@@ -29,17 +29,18 @@ pub(crate) struct Writer {
 struct Gathering<'a> {
     queue: &'a mut mpsc::Receiver<Job>,
     expected: usize,
-    until: Instant,
 }
 
 impl Gathering<'_> {
     /// The next job, if those of the group are not enough.
-    fn next(&mut self, group: &mut Group<'_>) -> Option<Job> {
+    fn next(&mut self, group: &Group<'_>) -> Option<Job> {
+        let mut until = None;
         while group.size() < GROUP && group.is_open() {
             match self.queue.try_recv() {
                 Ok(job) => return Some(job),
-                Err(_) if group.size() < self.expected && now() < self.until => group.while_waiting(),
-                Err(_) => return None,
+                Err(_) if group.size() >= self.expected => return None,
+                Err(_) if now() >= *until.get_or_insert_with(|| now() + GATHER) => return None,
+                Err(_) => std::thread::yield_now(),
             }
         }
         None
@@ -58,7 +59,7 @@ impl Writer {
             let mut last = 0;
             while let Some(first) = queue.blocking_recv() {
                 let expected = if last < CROWD { 0 } else { last };
-                last = self.group(first, Gathering { queue: &mut queue, expected, until: now() + GATHER });
+                last = self.group(first, Gathering { queue: &mut queue, expected });
             }
             drop(self);
             drop(ended);
@@ -67,7 +68,7 @@ impl Writer {
 
     /// Runs a closure with those that wait beside it, at once and in the caller's thread.
     pub(crate) fn turn(&mut self, first: Job, queue: &mut mpsc::Receiver<Job>) {
-        self.group(first, Gathering { queue, expected: 0, until: now() });
+        self.group(first, Gathering { queue, expected: 0 });
     }
 
     /// Gives jobs their turn and commits them together; gives their number.
@@ -84,7 +85,7 @@ impl Writer {
         let mut next = Some(first);
         while let Some(job) = next {
             group.add(job);
-            next = gathering.next(&mut group);
+            next = gathering.next(&group);
         }
         let number = group.size();
         group.commit(|| {

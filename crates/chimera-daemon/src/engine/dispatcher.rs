@@ -1,7 +1,7 @@
 //! The loop that owns the pool.
 //!
 //! It registers its interest in changes, looks, then sleeps: on a commit anywhere, on the end of a worker, on
-//! its heartbeat, on the next retry time, at the latest on the poll interval.
+//! its heartbeat, on the next retry time, at the latest on the poll interval, which grows while nothing happens.
 
 mod drain;
 mod room;
@@ -26,6 +26,9 @@ use tokio_util::sync::CancellationToken;
 /// How long commits are gathered before they are searched for cancellations: a busy daemon commits thousands of
 /// times a second itself.
 const GATHER: Duration = Duration::from_millis(20);
+/// How many times its interval the poll waits at most, once nothing has happened for a while: it only finds what a lost
+/// notification did not tell.
+const LULL: u32 = 4;
 
 pub(super) struct Dispatcher {
     context: Arc<Context>,
@@ -37,6 +40,8 @@ pub(super) struct Dispatcher {
     /// When a claim may find what the last one did not.
     next_ready: Option<UnixMillis>,
     pool: Pool,
+    /// How long the next poll waits.
+    lull: Duration,
     /// When to look for cancellations, if something was committed since the last look.
     look_at: Option<Instant>,
     /// The queue was found closed, and that was told.
@@ -45,7 +50,7 @@ pub(super) struct Dispatcher {
 
 impl Dispatcher {
     pub(super) fn new(context: Arc<Context>, shutdown: CancellationToken) -> Self {
-        let pool = Pool::new(&context.settings);
+        let (pool, lull) = (Pool::new(&context.settings), context.settings.poll_interval);
         Self {
             context,
             workers: JoinSet::new(),
@@ -54,6 +59,7 @@ impl Dispatcher {
             last_beat: Instant::now(),
             next_ready: None,
             pool,
+            lull,
             look_at: None,
             moved: false,
         }
@@ -80,10 +86,14 @@ impl Dispatcher {
                 _ = beat.tick() => self.heartbeat().await,
                 Some(ended) = self.workers.join_next_with_id() => self.ended(ended),
                 Ok(()) = changes.changed() => {
+                    self.lull = self.settings().poll_interval;
                     self.look_at.get_or_insert_with(|| Instant::now() + GATHER);
                     self.look_if_due().await;
                 }
-                () = nap => self.stop_cancelled().await,
+                () = nap => {
+                    self.lull = self.lull.saturating_mul(2).min(self.settings().poll_interval * LULL);
+                    self.stop_cancelled().await;
+                }
             }
         }
         self.drain(now, beat).await;
@@ -103,7 +113,7 @@ impl Dispatcher {
         [ready, deadline, look, self.pool.nap()]
             .into_iter()
             .flatten()
-            .fold(self.settings().poll_interval, Duration::min)
+            .fold(self.lull, Duration::min)
     }
 
     /// Fills the free slots.

@@ -7,7 +7,7 @@ use crate::store::Watcher;
 use crate::{Database, Row, StoreError, Value};
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OpenFlags, ToSql};
+use rusqlite::{CachedStatement, Connection, OpenFlags, ToSql};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,8 +130,7 @@ fn for_reading(path: &Path) -> Result<Connection, StoreError> {
 
 impl Session for Connection {
     fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
-        let mut statement = self.prepare_cached(sql)?;
-        bind(&mut statement, params)?;
+        let mut statement = prepared(self, sql, params)?;
         let columns = statement.column_count();
         let mut rows = statement.raw_query();
         let mut out = Vec::new();
@@ -143,8 +142,7 @@ impl Session for Connection {
     }
 
     fn execute(&self, sql: &str, params: &[Value]) -> Result<usize, StoreError> {
-        let mut statement = self.prepare_cached(sql)?;
-        bind(&mut statement, params)?;
+        let mut statement = prepared(self, sql, params)?;
         Ok(statement.raw_execute()?)
     }
 
@@ -173,16 +171,19 @@ impl Session for Connection {
     }
 }
 
-/// SQLite numbers `$n` by first appearance, PostgreSQL by the digits. What is not given is NULL, as in the plan of a
-/// statement that is asked for without its values.
-fn bind(statement: &mut rusqlite::Statement<'_>, params: &[Value]) -> Result<(), StoreError> {
-    for index in 1..=statement.parameter_count() {
-        let number = statement.parameter_name(index).and_then(|name| name.strip_prefix('$')?.parse().ok());
-        if let Some(param) = number.and_then(|number: usize| params.get(number.checked_sub(1)?)) {
-            statement.raw_bind_parameter(index, param)?;
-        }
+/// SQLite would take `$1` for a name, and finds names one by one; `?1` is a number. What is not given is NULL, as in the
+/// plan of a statement that is asked for without its values.
+fn prepared<'a>(
+    connection: &'a Connection,
+    sql: &str,
+    params: &[Value],
+) -> Result<CachedStatement<'a>, StoreError> {
+    let mut statement = connection.prepare_cached(&sql.replace('$', "?"))?;
+    let places = statement.parameter_count();
+    for (number, param) in (1..=places).zip(params) {
+        statement.raw_bind_parameter(number, param)?;
     }
-    Ok(())
+    Ok(statement)
 }
 
 fn value(value: ValueRef<'_>) -> Result<Value, StoreError> {

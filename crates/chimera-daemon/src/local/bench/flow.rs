@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long idleness is measured.
-const IDLE: Duration = Duration::from_secs(3);
+/// How long idleness is measured: from one heartbeat to the next, the first claims included.
+const IDLE: Duration = Duration::from_secs(10);
 /// Submissions for each task of the plan: one is quick.
 const PER_TASK: u32 = 10;
 
