@@ -25,10 +25,7 @@ macro_rules! going_on {
 pub(crate) static ADVANCE: Statement = Statement::update(
     GOING_ON,
     ON,
-    concat!(
-        going_on!(),
-        " AND NOT EXISTS (SELECT 1 FROM pauses) AND NOT EXISTS (SELECT 1 FROM breakers)"
-    ),
+    concat!(going_on!(), " AND NOT EXISTS (SELECT 1 FROM pauses) AND NOT EXISTS (SELECT 1 FROM breakers)"),
 );
 static ADVANCE_ALL_THE_SAME: Statement = Statement::update(GOING_ON, ON, going_on!());
 const SETTING: &str = "status = given.column1, phase = given.column2, workflow_state = given.column3, seq = seq + 1, \

@@ -110,10 +110,7 @@ impl Dispatcher {
         let until = |at: UnixMillis| at.since(now).max(Duration::from_millis(1));
         let (ready, deadline) = (self.next_ready.map(until), deadline.map(until));
         let look = self.look_at.map(|at| at.saturating_duration_since(Instant::now()));
-        [ready, deadline, look, self.pool.nap()]
-            .into_iter()
-            .flatten()
-            .fold(self.lull, Duration::min)
+        [ready, deadline, look, self.pool.nap()].into_iter().flatten().fold(self.lull, Duration::min)
     }
 
     /// Fills the free slots.
