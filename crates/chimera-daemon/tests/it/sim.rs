@@ -1,5 +1,5 @@
 //! Deterministic simulation: the real dispatcher, workers and store functions through thousands of histories in which
-//! daemons die at every question to the database, freeze and wake up, lose answers and connections, while
+//! daemons die at every question to the database (which the others know, if they are on one machine), freeze and wake up, lose answers and connections, while
 //! people cancel, retry and change priorities. The journal is then searched as after a torture.
 //!
 //! `CHIMERA_SIM_SEED=7 cargo test -p chimera-daemon --test it sim::` plays one history again and prints it;
@@ -60,17 +60,20 @@ fn in_thousands_of_histories_nothing_happens_that_must_never_happen() {
 
 #[test]
 fn a_daemon_may_die_at_every_question_it_asks_before_and_after_the_answer() {
-    let play = |at: usize, fate: Fate| {
-        let scenario = Scenario { misfortunes: 0, daemons: 1, tasks: 1, ..Scenario::of(0) };
+    let play = |at: usize, fate: Fate, together: bool| {
+        let scenario = Scenario { misfortunes: 0, daemons: 1, tasks: 1, together, ..Scenario::of(0) };
         Scenario { doom: Some((at, fate)), ..scenario }.play()
     };
-    let questions = play(usize::MAX, Fate::Done).asked;
+    let questions = play(usize::MAX, Fate::Done, false).asked;
     assert!(questions > 15, "a delivery asks more often: {questions}");
     for at in 1..=questions {
-        for fate in [Fate::Never, Fate::Last] {
-            let ended = play(at, fate);
-            assert_eq!(ended.violations, [] as [&str; 0], "died at question {at}, {fate:?}");
-            assert_eq!(ended.completed, 1, "died at question {at}, {fate:?}: {:#?}", ended.history);
+        for (fate, together) in
+            [(Fate::Never, false), (Fate::Last, false), (Fate::Never, true), (Fate::Last, true)]
+        {
+            let ended = play(at, fate, together);
+            let how = format!("died at question {at}, {fate:?}, known to be dead: {together}");
+            assert_eq!(ended.violations, [] as [&str; 0], "{how}");
+            assert_eq!(ended.completed, 1, "{how}: {:#?}", ended.history);
         }
     }
 }

@@ -12,7 +12,7 @@ use chimera_daemon::seams::{Clock, Dice};
 use chimera_store::sim::{Fair, Fate, Fates, World};
 use chimera_store::submit::{NewTask, submit};
 use chimera_store::{Plant, Store, read, steer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -45,6 +45,8 @@ pub(crate) struct Scenario {
     pub(crate) plant: Option<Plant>,
     /// Whether agents ask for the lease before they act.
     pub(crate) fenced: bool,
+    /// Whether daemons run on one machine, where it is known who is dead.
+    pub(crate) together: bool,
 }
 
 /// What came of it.
@@ -65,7 +67,8 @@ impl Scenario {
         let mut rng = fastrand::Rng::with_seed(seed);
         let misfortunes = [0, 3, 10, 30][rng.usize(..4)];
         let (daemons, tasks, signals) = (rng.usize(1..=3), rng.u64(1..=4), rng.u32(..4) == 0);
-        Self { seed, daemons, tasks, signals, misfortunes, doom: None, plant: None, fenced: true }
+        let together = rng.bool();
+        Self { seed, daemons, tasks, signals, misfortunes, doom: None, plant: None, fenced: true, together }
     }
 
     /// Plays it to its end.
@@ -89,6 +92,8 @@ struct Stage {
     over: CancellationToken,
     /// Daemons to whom something was done, and when first.
     harmed: Mutex<BTreeMap<String, UnixMillis>>,
+    /// Daemons that have died.
+    gone: Mutex<BTreeSet<String>>,
     /// The newest epoch that acted on the outside for a task, and what was wrong with that.
     acted: Mutex<BTreeMap<TaskId, i64>>,
     late: Mutex<Vec<String>>,
@@ -150,6 +155,7 @@ struct Fortune {
 impl Fortune {
     fn die(&self, fate: Fate) -> Fate {
         self.stage.harm(&self.name);
+        locked(&self.stage.gone).insert(self.name.clone());
         if let Some(engine) = self.engine.get() {
             engine.abort();
         }
@@ -251,7 +257,7 @@ async fn lives(stage: Arc<Stage>, number: usize) {
         let clock = Clock::new(move || played.now());
         let agents = Arc::new(Agents(stage.clone()));
         let dice = Dice::seeded(stage.roll(|dice| dice.u64(..)));
-        let daemon = Engine::new(store, agents, how(), clock, dice).owned_by(Owner::named(name));
+        let daemon = Engine::new(store, agents, how(), clock, dice).owned_by(owner(&stage, name));
         let mut running = tokio::spawn(daemon.run(asked.clone(), CancellationToken::new()));
         let _ = engine.set(running.abort_handle());
         let serving = tokio::spawn(serving);
@@ -275,6 +281,11 @@ async fn lives(stage: Arc<Stage>, number: usize) {
         }
         elapse(stage.millis(500)).await;
     }
+}
+
+fn owner(stage: &Arc<Stage>, name: String) -> Owner {
+    let stage = stage.clone();
+    Owner::named(name, move |other| stage.scenario.together && locked(&stage.gone).contains(other))
 }
 
 fn how() -> Settings {
@@ -303,6 +314,7 @@ async fn play(scenario: Scenario) -> Ended {
         calm: AtomicBool::new(false),
         over: CancellationToken::new(),
         harmed: Mutex::default(),
+        gone: Mutex::default(),
         acted: Mutex::default(),
         late: Mutex::default(),
         asked: AtomicUsize::new(0),
