@@ -452,10 +452,12 @@ async fn an_agent_that_left_the_old_deployment_in_place_is_found_out() {
     assert_eq!(ended.task.workflow.failed_in, Some(Phase::StagingDeployment));
 }
 
-/// Delivers with a suite that wants the page to have `<h1>Shop</h1>`, and a second test that never passes.
+/// Delivers with a suite that wants the page to have `<h1>Shop</h1>`, a second test that never passes, and a third one
+/// that runs unless there is a file `hush`.
 async fn with_suite(coder: &str) -> (Task, Vec<String>) {
     let command = "if grep -q '<h1>Shop</h1>' index.html; then mark=; else mark='<failure message=\"no heading\"/>'; fi\n\
-        echo \"<testcase name='old'><error/></testcase><testcase name='heading'>$mark</testcase>\" > out.xml; exit 1";
+        echo \"<testcase name='old'><error/></testcase><testcase name='heading'>$mark</testcase>\" > out.xml\n\
+        [ -e hush ] || echo \"<testcase name='third'></testcase>\" >> out.xml; exit 1";
     let suite = Suite { command: command.to_owned(), report: Some("out.xml".to_owned()) };
     let coder = agent(
         "coder",
@@ -481,4 +483,8 @@ async fn what_newly_fails_in_the_suite_of_the_project_sends_the_change_back() {
     // What failed before may fail after.
     let (task, _) = with_suite("sed -i 's|</main>|<p>Open daily</p></main>|' index.html").await;
     assert_eq!(task.status, Status::Completed, "{:?}", task.workflow);
+    // What passed before must not go away.
+    let (task, _) = with_suite("touch hush; sed -i 's|</main>|<p>Open daily</p></main>|' index.html").await;
+    let error = task.workflow.error.unwrap_or_default();
+    assert!(error.starts_with("third fails with the change and did not without it"), "{error}");
 }

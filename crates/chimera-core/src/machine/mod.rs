@@ -9,7 +9,8 @@ mod product;
 mod settled;
 
 use crate::{
-    Entry, EntryKind, Outcome, Phase, Reason, RetryPolicy, Status, Tick, UnixMillis, Usage, Workflow,
+    Entry, EntryKind, Feedback, Outcome, Phase, Reason, RetryPolicy, Status, Tick, UnixMillis, Usage,
+    Workflow, limits,
 };
 use serde::{Deserialize, Serialize};
 
@@ -237,6 +238,16 @@ fn expired(before: &Workflow) -> Move {
     Move { state: State { status: Status::Cancelled, workflow }, kind: EntryKind::Expired, next: Next::End }
 }
 
+/// What a coder is told whose dispute a person has refused: without it, it would say the same again.
+fn dispute_refused(before: &Workflow) -> Feedback {
+    let said = before.error.as_deref().unwrap_or("nothing");
+    let mut summary = format!(
+        "the frozen test was disputed; a person looked at it and keeps it as it is, so make it pass. The dispute said: {said}"
+    );
+    limits::truncate(&mut summary, limits::SUMMARY_BYTES);
+    Feedback { from: Phase::CodeImplementation, summary, findings: Vec::new() }
+}
+
 fn requeued(before: &Workflow, from: Phase, tick: Tick) -> Option<Move> {
     let reached = before.failed_in.unwrap_or(before.phase);
     if from.is_end() || from > reached {
@@ -251,6 +262,8 @@ fn requeued(before: &Workflow, from: Phase, tick: Tick) -> Option<Move> {
     // The last no is what a coder that starts again has to answer; to the other phases it means nothing.
     if from != Phase::CodeImplementation {
         workflow.feedback = None;
+    } else if before.reason == Some(Reason::TestDisputed) {
+        workflow.feedback = Some(dispute_refused(before));
     }
     Some(Move {
         state: State { status: Status::Queued, workflow },

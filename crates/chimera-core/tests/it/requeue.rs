@@ -1,7 +1,9 @@
 //! A person sends a task back into the queue.
 
 use crate::fixture::{NOW, TICK, at, claim, go, onward, pass, setback, settle, standing};
-use chimera_core::{Artifacts, Event, Next, Outcome, Phase, Policy, Reason, State, Status, Workflow, step};
+use chimera_core::{
+    Artifacts, Event, Next, Outcome, Phase, Policy, Reason, Setback, State, Status, Workflow, limits, step,
+};
 
 fn requeued(state: &State, from: Phase) -> State {
     let after = go(state, Event::Requeued { from });
@@ -81,6 +83,23 @@ fn the_last_no_is_told_to_a_coder_that_starts_again_and_to_nobody_else() {
     assert_eq!(told(Phase::CodeImplementation).map(|no| no.from), Some(Phase::GuardianReview));
     assert_eq!(told(Phase::GuardianReview), None);
     assert_eq!(told(Phase::E2eTestGeneration), None);
+}
+
+#[test]
+fn a_coder_whose_dispute_is_refused_is_told_so_with_its_own_words() {
+    let disputed = |summary: &str| {
+        let no = settle(Outcome::Failed(Setback::new(Reason::TestDisputed, summary)));
+        go(&at(Phase::CodeImplementation), no).state
+    };
+    let told = |from| requeued(&disputed("line 9 is wrong"), from).workflow.feedback;
+    let feedback = told(Phase::CodeImplementation).expect("something is told");
+    assert_eq!(feedback.from, Phase::CodeImplementation);
+    assert!(feedback.summary.contains("keeps it as it is"), "{}", feedback.summary);
+    assert!(feedback.summary.ends_with("The dispute said: line 9 is wrong"), "{}", feedback.summary);
+    assert_eq!(told(Phase::E2eTestGeneration), None, "the test is written anew");
+    let long = requeued(&disputed(&"x".repeat(limits::SUMMARY_BYTES)), Phase::CodeImplementation);
+    let summary = long.workflow.feedback.expect("something is told").summary;
+    assert!(summary.len() <= limits::SUMMARY_BYTES, "{}", summary.len());
 }
 
 #[test]
