@@ -36,6 +36,7 @@ use chimera_agent::toolchain::Search;
 use chimera_agent::vault::Vault;
 use chimera_core::{Gates, Policy, UnixMillis};
 use chimera_store::Store;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
@@ -69,16 +70,20 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
 }
 
-/// What the handlers share. Clones share everything.
+/// What the handlers share. Clones share everything, and cost next to nothing: each request makes several.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Shared>);
+
+/// See [`App`], which gives access to it.
+#[derive(Clone)]
+pub struct Shared {
     store: Store,
-    settings: Arc<Settings>,
+    settings: Settings,
     clock: Clock,
     dice: Dice,
     started_at: UnixMillis,
     vault: Option<Vault>,
-    readiness: Arc<watch::Sender<Option<String>>>,
+    readiness: watch::Sender<Option<String>>,
     ending: CancellationToken,
     streams: Arc<Semaphore>,
     bundles: Arc<Semaphore>,
@@ -105,25 +110,25 @@ impl App {
         if let Err(err) = &vault {
             tracing::warn!(error = %err, "evidence cannot be shown");
         }
-        Self {
+        Self(Arc::new(Shared {
             store,
             started_at: clock.now(),
-            settings: Arc::new(settings),
+            settings,
             clock,
             dice,
             vault: vault.ok(),
-            readiness: Arc::new(watch::Sender::new(None)),
+            readiness: watch::Sender::new(None),
             ending: CancellationToken::new(),
             streams: Arc::new(Semaphore::new(STREAMS)),
             bundles: Arc::new(Semaphore::new(BUNDLES)),
-        }
+        }))
     }
 
     /// Ends the event streams when `asked` is cancelled, so that a graceful shutdown need not wait for them,
     /// and answers `/readyz` with "shutting down" from then on.
     #[must_use]
     pub fn ending_with(mut self, asked: CancellationToken) -> Self {
-        self.ending = asked;
+        Arc::make_mut(&mut self.0).ending = asked;
         self
     }
 
@@ -134,6 +139,13 @@ impl App {
 
     fn now(&self) -> UnixMillis {
         self.clock.now()
+    }
+}
+
+impl Deref for App {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
     }
 }
 
