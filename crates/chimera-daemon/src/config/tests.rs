@@ -1,0 +1,73 @@
+//! What is read from the file of what holds tasks back, and what is refused.
+
+use super::*;
+
+/// A configuration file with this content, read.
+fn read(toml: &str) -> Result<Config, String> {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join(FILE_NAME), toml).expect("a file");
+    load(&Flags::default(), BTreeMap::new(), dir.path()).map_err(|err| err.to_string())
+}
+
+const PARTIES: &str = r#"
+    [roles]
+    coder-agent = "mine"
+    [agent.mine]
+    protocol = "command"
+    command = ["true"]
+    max_concurrent = 3
+    [[project]]
+    name = "shop"
+    repo = "/srv/shop"
+    urls = ["http://127.0.0.1:9000"]
+    max_concurrent = 2
+    [project.staging]
+    static_dir = "."
+"#;
+
+#[test]
+fn what_holds_tasks_back_is_read_from_the_file() {
+    let toml = format!(
+        "[executor]\nmin_workers = 2\nmax_workers = 7\nmin_free_memory = \"64MiB\"\nmax_load = 3.5\n\
+         breaker_failures = 2\nbreaker_cool_down = \"90s\"\n[executor.limits]\ne2e-tester-agent = 1\n{PARTIES}"
+    );
+    let config = read(&toml).expect("a configuration");
+    let executor = &config.executor;
+    assert_eq!((executor.min_workers, executor.max_workers), (2, 7));
+    assert_eq!(executor.throttle, Throttle { min_free_memory: 64 << 20, max_load: Some(3.5) });
+    let gates = config.gates();
+    assert_eq!(gates.roles, BTreeMap::from([(Role::E2eTester, 1)]));
+    assert_eq!(gates.projects, BTreeMap::from([("shop".to_owned(), 2)]));
+    assert_eq!(gates.agents, BTreeMap::from([("mine".to_owned(), 3)]));
+    assert_eq!(gates.cast.get(&Role::Coder), Some(&vec!["mine".to_owned()]));
+    let policy = BreakerPolicy { failures: 2, cool_down: Duration::from_secs(90) };
+    assert_eq!(gates.breaker, Some(policy));
+}
+
+#[test]
+fn nothing_is_held_back_for_those_who_do_not_want_it() {
+    let config =
+        read("[executor]\nbreaker_failures = 0\nmax_load = 0\nmin_free_memory = 0\n").expect("a file");
+    assert_eq!(config.gates().breaker, None);
+    assert_eq!(config.executor.throttle, Throttle { min_free_memory: 0, max_load: None });
+    assert_eq!(config.executor.min_workers, config.executor.max_workers);
+}
+
+#[test]
+fn a_gate_that_makes_no_sense_is_refused_by_its_key() {
+    let agent = PARTIES.replace("max_concurrent = 3", "max_concurrent = 0");
+    let project = PARTIES.replace("max_concurrent = 2", "max_concurrent = 0");
+    let cases = [
+        ("[executor]\nmin_workers = 9\nmax_workers = 3", "executor.min_workers"),
+        ("[executor]\nmax_load = -1.0", "executor.max_load"),
+        ("[executor]\nbreaker_cool_down = \"1ms\"", "executor.breaker_cool_down"),
+        ("[executor.limits]\ncoder-agent = 0", "executor.limits.coder-agent"),
+        ("[executor.limits]\ncoder = 1", "did you mean `coder-agent`"),
+        (&agent, "agent.mine.max_concurrent"),
+        (&project, "max_concurrent"),
+    ];
+    for (toml, named) in cases {
+        let refused = read(toml).expect_err(toml);
+        assert!(refused.contains(named), "{toml}: {refused}");
+    }
+}
