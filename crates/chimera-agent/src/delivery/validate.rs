@@ -10,6 +10,7 @@ use super::suite;
 use super::trial::{self, Frozen, Stage};
 use crate::judge::{Scene, fingerprint};
 use crate::spec::{Project, Staging};
+use crate::staging::visit;
 use crate::workspace::Worktree;
 use chimera_core::{
     Digest, Finding, GreenProof, GreenRuns, NotGreen, PhaseOutput, Reason, RedProof, Setback, Severity,
@@ -95,6 +96,10 @@ impl Validation<'_> {
                     .await?
                     .url;
                 self.served(&at).await?;
+                // And the number of visitors must not: this run is not the first one of its server.
+                for _ in 1..number {
+                    visit(&at, &site::start_path(&self.bench.task().request)).await;
+                }
             }
             let report = self.run(&at, &format!("green-{number}")).await?;
             let passed =

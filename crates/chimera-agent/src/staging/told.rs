@@ -38,3 +38,11 @@ pub async fn told_at(url: &str, path: &str) -> Result<Digest, StagingError> {
     let told = answer.header(HEADER).or(meta).unwrap_or(&answer.body).trim();
     Digest::parse(told).map_err(|err| unreachable(format!("status {}, {err}", answer.status)))
 }
+
+/// Visits a page of a deployment on this machine as somebody who only looks; what it answers is of no interest.
+pub(crate) async fn visit(url: &str, path: &str) {
+    let authority = url.trim_start_matches("http://").trim_end_matches('/');
+    if http::get_from(authority, path).await.is_err() {
+        tracing::debug!(url, path, "nobody answered a visit");
+    }
+}

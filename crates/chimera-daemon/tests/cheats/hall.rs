@@ -13,12 +13,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Deliveries side by side: each may hold a browser.
 const WORKERS: u32 = 3;
+/// One agent per role for all cases, which fail on purpose: no circuit breaker may hold back those that come after.
 const CONFIG: &str = r#"[executor]
 max_workers = WORKERS
 max_retries = 1
 retry_base = "10ms"
 max_review_rounds = 1
 max_validation_rounds = 0
+breaker_failures = 0
 [roles]
 e2e-tester-agent = "author"
 coder-agent = "coder"
