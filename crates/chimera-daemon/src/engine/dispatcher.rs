@@ -87,7 +87,9 @@ impl Dispatcher {
                 Some(ended) = self.workers.join_next_with_id() => self.ended(ended),
                 Ok(()) = changes.changed() => {
                     self.lull = self.settings().poll_interval;
-                    self.look_at.get_or_insert_with(|| Instant::now() + GATHER);
+                    if !self.running.is_empty() {
+                        self.look_at.get_or_insert_with(|| Instant::now() + GATHER);
+                    }
                     self.look_if_due().await;
                 }
                 () = nap => {
