@@ -53,18 +53,20 @@ impl Plant {
         Self::ALL.into_iter().find(|plant| plant.as_str() == name)
     }
 
-    /// The texts that it replaces in statements.
+    /// The texts that it replaces in statements, those of many rows and those of one.
     fn texts(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::NoFence => &[
                 (
-                    "lease_epoch = given.column5 AND tasks.attempt = given.column6 AND status = 'running'",
+                    "lease_epoch = given.column4 AND tasks.attempt = given.column5 AND status = 'running'",
                     "status <> 'queued'",
                 ),
                 (
-                    "lease_epoch = given.column9 AND tasks.attempt = given.column10 AND status = 'running'",
+                    "lease_epoch = given.column8 AND tasks.attempt = given.column9 AND status = 'running'",
                     "status <> 'queued'",
                 ),
+                ("lease_epoch = $4 AND tasks.attempt = $5 AND status = 'running'", "status <> 'queued'"),
+                ("lease_epoch = $8 AND tasks.attempt = $9 AND status = 'running'", "status <> 'queued'"),
             ],
             Self::DoubleClaim => &[
                 ("project, status, workflow_state", "project, 'queued', workflow_state"),
@@ -77,9 +79,12 @@ impl Plant {
                 "SET lease_expires_at = $1 WHERE",
                 "SET lease_expires_at = lease_expires_at + 0 * $1 WHERE",
             )],
-            Self::RepeatedResult => {
-                &[("tasks.attempt = given.column6 AND", ""), ("tasks.attempt = given.column10 AND", "")]
-            }
+            Self::RepeatedResult => &[
+                ("tasks.attempt = given.column5 AND", ""),
+                ("tasks.attempt = given.column9 AND", ""),
+                ("tasks.attempt = $5 AND", ""),
+                ("tasks.attempt = $9 AND", ""),
+            ],
             Self::LostJournal | Self::LostCommit => &[],
         }
     }
