@@ -24,6 +24,8 @@ const SEQ: &str = "SELECT seq FROM tasks WHERE task_id = $1";
 /// A statement that writes any number of rows.
 pub(crate) struct Statement {
     kind: Kind,
+    /// What a statement of many rows gives.
+    giving: &'static str,
     /// The SQL types of a row's values.
     types: &'static [&'static str],
     /// Its text for each of [`SIZES`].
@@ -33,8 +35,7 @@ pub(crate) struct Statement {
 }
 
 enum Kind {
-    Append { to: &'static str },
-    Accept { columns: &'static str },
+    Insert { into: &'static str },
     Update { set: &'static str, only: &'static str },
 }
 
@@ -50,12 +51,12 @@ pub(crate) struct Change {
 impl Statement {
     /// Adds rows to a table, which is named with its columns.
     pub(crate) const fn append(to: &'static str, types: &'static [&'static str]) -> Self {
-        Self::new(Kind::Append { to }, types)
+        Self::new(Kind::Insert { into: to }, "", types)
     }
 
-    /// Adds tasks; the last of a row's values is the id.
-    pub(crate) const fn accept(columns: &'static str, types: &'static [&'static str]) -> Self {
-        Self::new(Kind::Accept { columns }, types)
+    /// Adds tasks to the table, which is named with its columns; the last of a row's values is the id.
+    pub(crate) const fn accept(into: &'static str, types: &'static [&'static str]) -> Self {
+        Self::new(Kind::Insert { into }, GIVING, types)
     }
 
     /// Sets columns of tasks, each given by the id that is the last of a row's values, `only` where that holds.
@@ -65,11 +66,11 @@ impl Statement {
         types: &'static [&'static str],
         only: &'static str,
     ) -> Self {
-        Self::new(Kind::Update { set, only }, types)
+        Self::new(Kind::Update { set, only }, GIVING, types)
     }
 
-    const fn new(kind: Kind, types: &'static [&'static str]) -> Self {
-        Self { kind, types, texts: OnceLock::new(), single: OnceLock::new() }
+    const fn new(kind: Kind, giving: &'static str, types: &'static [&'static str]) -> Self {
+        Self { kind, giving, types, texts: OnceLock::new(), single: OnceLock::new() }
     }
 
     /// The text for as many rows as may be written at once, and their number; `rows` is not 0.
@@ -80,25 +81,23 @@ impl Statement {
     }
 
     fn write(&self, rows: usize) -> String {
-        let (places, id) = (self.places(rows), self.types.len());
+        let (places, id, giving) = (self.places(rows), self.types.len(), self.giving);
         match &self.kind {
-            Kind::Append { to } => format!("INSERT INTO {to} VALUES {places}"),
-            Kind::Accept { columns } => format!("INSERT INTO tasks ({columns}) VALUES {places}{GIVING}"),
+            Kind::Insert { into } => format!("INSERT INTO {into} VALUES {places}{giving}"),
             Kind::Update { set, only } => format!(
-                "UPDATE tasks SET {set} FROM (VALUES {places}) AS given WHERE task_id = given.column{id} AND {only}{GIVING}"
+                "UPDATE tasks SET {set} FROM (VALUES {places}) AS given WHERE task_id = given.column{id} AND {only}{giving}"
             ),
         }
     }
 
     /// For a single row no table of values has to be made and joined.
     fn single(&self) -> &str {
+        let id = self.types.len();
         self.single.get_or_init(|| match &self.kind {
+            Kind::Insert { into } => format!("INSERT INTO {into} VALUES {}", self.places(1)),
             Kind::Update { set, only } => {
-                let id = self.types.len();
-                format!("UPDATE tasks SET {set} WHERE task_id = ${id} AND {only}")
-                    .replace("given.column", "$")
+                of_one_row(&format!("UPDATE tasks SET {set} WHERE task_id = given.column{id} AND {only}"))
             }
-            _ => self.write(1).replace(GIVING, ""),
         })
     }
 
@@ -133,9 +132,7 @@ impl Statement {
             for row in rows {
                 let Some(Value::Text(id)) = row.last() else { continue };
                 if session.execute(self.single(), row)? == 1 {
-                    let answer = session.query(SEQ, &row[row.len() - 1..])?;
-                    let seq = answer.first().map(|row| row.int(0)).transpose()?;
-                    changed.extend(seq.map(|seq| (id.clone(), seq)));
+                    changed.insert(id.clone(), seq_of(session, id)?);
                 }
             }
             return Ok(changed);
@@ -163,6 +160,24 @@ impl Statement {
         }
         Ok(())
     }
+}
+
+/// The text of a statement of many rows, as it stands in one of a single row.
+pub(crate) fn of_one_row(sql: &str) -> String {
+    sql.replace("given.column", "$")
+}
+
+/// The sequence number of a task that has just been changed. If it cannot be told, the journal would lack the change:
+/// then nothing of the transaction may stay.
+fn seq_of(session: &dyn Session, id: &str) -> Result<i64, StoreError> {
+    let told = session.query(SEQ, &[id.into()]).and_then(|rows| match rows.first() {
+        Some(row) => row.int(0),
+        None => Err(StoreError::Corrupt(format!("task {id} is not there after a change"))),
+    });
+    if told.is_err() && session.in_transaction() {
+        session.batch("ROLLBACK")?;
+    }
+    told
 }
 
 impl Change {

@@ -1,5 +1,6 @@
 //! Planted bugs, for seeing a detector detect. Nothing sets one but `chimera-daemon torture --plant`.
 
+use crate::change::of_one_row;
 use crate::session::{Dialect, Session};
 use crate::{Row, StoreError, Value};
 use std::cell::Cell;
@@ -53,7 +54,7 @@ impl Plant {
         Self::ALL.into_iter().find(|plant| plant.as_str() == name)
     }
 
-    /// The texts that it replaces in statements, those of many rows and those of one.
+    /// The texts that it replaces in statements; in those of one row, too.
     fn texts(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::NoFence => &[
@@ -65,8 +66,6 @@ impl Plant {
                     "lease_epoch = given.column8 AND tasks.attempt = given.column9 AND status = 'running'",
                     "status <> 'queued'",
                 ),
-                ("lease_epoch = $4 AND tasks.attempt = $5 AND status = 'running'", "status <> 'queued'"),
-                ("lease_epoch = $8 AND tasks.attempt = $9 AND status = 'running'", "status <> 'queued'"),
             ],
             Self::DoubleClaim => &[
                 ("project, status, workflow_state", "project, 'queued', workflow_state"),
@@ -79,12 +78,9 @@ impl Plant {
                 "SET lease_expires_at = $1 WHERE",
                 "SET lease_expires_at = lease_expires_at + 0 * $1 WHERE",
             )],
-            Self::RepeatedResult => &[
-                ("tasks.attempt = given.column5 AND", ""),
-                ("tasks.attempt = given.column9 AND", ""),
-                ("tasks.attempt = $5 AND", ""),
-                ("tasks.attempt = $9 AND", ""),
-            ],
+            Self::RepeatedResult => {
+                &[("tasks.attempt = given.column5 AND", ""), ("tasks.attempt = given.column9 AND", "")]
+            }
             Self::LostJournal | Self::LostCommit => &[],
         }
     }
@@ -112,7 +108,10 @@ impl Planted {
         if self.plant == Plant::DoubleClaim && !claims {
             return sql.to_owned();
         }
-        self.plant.texts().iter().fold(sql.to_owned(), |sql, (from, to)| sql.replace(from, to))
+        self.plant
+            .texts()
+            .iter()
+            .fold(sql.to_owned(), |sql, (from, to)| sql.replace(from, to).replace(&of_one_row(from), to))
     }
 
     fn now_and_then(&self) -> bool {

@@ -7,8 +7,8 @@ use chimera_core::{Digest, Entry, EntryKind, Rank, Request, Status, Task, TaskId
 const KNOWN: &str = "SELECT body_sha256, task_id FROM idempotency WHERE key = $1";
 const REMEMBER: &str = "INSERT INTO idempotency (key, body_sha256, task_id) VALUES ($1, $2, $3)";
 pub(crate) static INSERT: Statement = Statement::accept(
-    "feature_description, target_url, staging_url, priority, project, request, status, phase, workflow_state, attempt, \
-        rank, ready_at, parked, seq, created_at, ends_at, task_id",
+    "tasks (feature_description, target_url, staging_url, priority, project, request, status, phase, workflow_state, attempt, \
+        rank, ready_at, parked, seq, created_at, ends_at, task_id)",
     &[
         "TEXT", "TEXT", "TEXT", "BIGINT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT",
         "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "TEXT",
