@@ -34,6 +34,13 @@ function* steps(of) {
 
 const isOwn = location => location !== undefined && path.basename(location.file) === told.test_file;
 
+/** The results of tests whose own lines are over, and the assertions that had no end by then: nobody awaited them. */
+const over = new WeakSet();
+const late = new WeakSet();
+
+const isAfterHooks = step => step !== undefined && step.category === 'hook' && step.title === 'After Hooks';
+const isWithinAfterHooks = step => step !== undefined && (isAfterHooks(step) || isWithinAfterHooks(step.parent));
+
 /** What a test did, read from its steps. */
 function seen(result) {
   const all = [...steps(result)];
@@ -55,7 +62,7 @@ function classified(error, { failed, reached }) {
   if (step === undefined || !reached)
     return 'errored';
   if (step.category === 'expect')
-    return text.includes('- Test ended.') ? 'errored' : 'assertion_failed';
+    return late.has(step) || text.includes('- Test ended.') ? 'errored' : 'assertion_failed';
   const heldNot = text.startsWith('TimeoutError:') || text.includes('strict mode violation');
   return heldNot && LOCATOR.test(text) ? 'assertion_failed' : 'errored';
 }
@@ -67,7 +74,7 @@ function outcome(test, result, did) {
   if (mark !== undefined || test.expectedStatus !== 'passed' || result.status === 'skipped')
     return ['skipped', `it is marked: ${mark ?? test.expectedStatus}`];
   if (result.status === 'passed') {
-    if (did.expects.some(step => step.duration < 0))
+    if (did.expects.some(step => step.duration < 0 || late.has(step)))
       return ['errored', 'an assertion was not awaited'];
     if (did.expects.some(step => step.error !== undefined))
       return ['errored', 'an assertion failed, and the test passed all the same'];
@@ -100,6 +107,16 @@ class Reporter {
   onError(error) {
     const where = error.location ? `${path.basename(error.location.file)}:${error.location.line}: ` : '';
     this.error ??= cut(where + plain(error.message ?? error.value));
+  }
+
+  onStepBegin(_test, result, step) {
+    if (isAfterHooks(step))
+      over.add(result);
+  }
+
+  onStepEnd(_test, result, step) {
+    if (over.has(result) && step.category === 'expect' && !isWithinAfterHooks(step))
+      late.add(step);
   }
 
   onTestEnd(test, result) {
