@@ -148,13 +148,6 @@ for _name in ("fetch", "get", "post", "put", "patch", "delete", "head"):
 # Assertions: counted, and not waited for on a page that cannot change. Where anything can (a script, a
 # request, an animation), or where the browser has not looked yet, Playwright's own patience applies.
 
-_STILL = """() => document.readyState === 'complete' && document.scripts.length === 0 && opener === null
-    && !document.querySelector('iframe, frame, object, embed, animate, set, animateTransform, animateMotion')
-    && !document.querySelector('meta[http-equiv=refresh i], [href^="javascript:" i]')
-    && document.evaluate('count(//@*[starts-with(name(), "on")])', document, null, 1, null).numberValue === 0
-    && document.getAnimations().length === 0 ? performance.timeOrigin : null"""
-
-
 def _request_begins(request):
     _in_flight.add(request)
 
@@ -168,7 +161,7 @@ async def _still(page):
     try:
         # Internal: a question of ours is no step of the test, and has no place in its trace.
         document = await page._wrap_api_call(
-            lambda _: page.main_frame.evaluate(_STILL, None), ApiCallOptions(internal=True)
+            lambda _: page.main_frame.evaluate(_instructions["still"], None), ApiCallOptions(internal=True)
         )
     except api.Error:
         return None

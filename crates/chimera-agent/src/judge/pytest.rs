@@ -1,6 +1,6 @@
 //! pytest with pytest-playwright, as the judge runs it.
 
-use super::room::{ACTION_TIMEOUT, NAVIGATION_TIMEOUT, Room};
+use super::room::Room;
 use super::{JudgeError, Trial};
 use crate::toolchain::Toolchain;
 
@@ -46,19 +46,10 @@ pub(super) fn env(room: &Room, tools: &Toolchain) -> Vec<(&'static str, String)>
 
 /// What the plugin is told on standard input, where no test sees it.
 pub(super) fn instructions(room: &Room, trial: &Trial<'_>, tools: &Toolchain, port: u16) -> String {
-    serde_json::json!({
-        "token": room.token,
-        "report": room.report(),
-        "origin": room.origin(),
-        "proxy": format!("http://127.0.0.1:{port}"),
-        "test_file": trial.test_name,
-        "chromium": tools.chromium,
-        "args": room.browser_args(),
-        "still_wait_ms": trial.still_wait.as_millis() as u64,
-        "action_timeout_ms": ACTION_TIMEOUT.as_millis() as u64,
-        "navigation_timeout_ms": NAVIGATION_TIMEOUT.as_millis() as u64,
-        "message_chars": super::report::MESSAGE_BYTES,
-        "places": super::report::PLACES,
-    })
-    .to_string()
+    let mut told = room.instructions(trial, tools, port);
+    told["token"] = room.token.as_str().into();
+    told["report"] = serde_json::json!(room.report());
+    told["message_chars"] = super::report::MESSAGE_BYTES.into();
+    told["places"] = super::report::PLACES.into();
+    told.to_string()
 }

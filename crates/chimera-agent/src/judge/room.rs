@@ -13,9 +13,9 @@ use tempfile::TempDir;
 use url::{Host, Url};
 
 /// How long an action such as a click waits for its element: a user gives up sooner.
-pub(super) const ACTION_TIMEOUT: Duration = Duration::from_secs(5);
+const ACTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a navigation may take; a page that needs longer counts as unreachable.
-pub(super) const NAVIGATION_TIMEOUT: Duration = Duration::from_secs(15);
+const NAVIGATION_TIMEOUT: Duration = Duration::from_secs(15);
 /// Most bytes of a run's log.
 const LOG_BYTES: u64 = 4 * 1024 * 1024;
 /// Between TERM and KILL; there is nothing that the runner would have to save.
@@ -24,6 +24,9 @@ const GRACE: Duration = Duration::from_millis(500);
 const NOTE_BYTES: usize = 200;
 /// Most evidence files of one kind from one run: one per test of the largest file.
 const FILES_PER_KIND: usize = limits::TESTS_PER_FILE;
+
+/// Tells whether a page can still change.
+const STILL: &str = include_str!("still.js");
 
 /// What the browser is started with: no graphics card, no small /dev/shm of a container, no talking home, and
 /// nothing that goes around the proxy.
@@ -180,8 +183,23 @@ impl Room {
         all.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
+    /// What both runners are told: where the application is, and how the browser goes there and waits.
+    pub(super) fn instructions(&self, trial: &Trial<'_>, tools: &Toolchain, port: u16) -> serde_json::Value {
+        serde_json::json!({
+            "origin": self.origin(),
+            "proxy": format!("http://127.0.0.1:{port}"),
+            "test_file": trial.test_name,
+            "chromium": tools.chromium,
+            "args": self.browser_args(),
+            "still": STILL,
+            "still_wait_ms": trial.still_wait.as_millis() as u64,
+            "action_timeout_ms": ACTION_TIMEOUT.as_millis() as u64,
+            "navigation_timeout_ms": NAVIGATION_TIMEOUT.as_millis() as u64,
+        })
+    }
+
     /// How the browser is started.
-    pub(super) fn browser_args(&self) -> Vec<String> {
+    fn browser_args(&self) -> Vec<String> {
         let mut args: Vec<String> = BROWSER_ARGS.map(str::to_owned).to_vec();
         if self.origin.starts_with("http:") {
             // A page on loopback may do what HTTPS allows; one under the application's real name, too.

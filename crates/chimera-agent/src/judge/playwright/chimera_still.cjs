@@ -14,14 +14,6 @@ const ACTIONS = {
 /** How many short waits there are. A picture that has come is told as an open request for a moment longer. */
 const TRIES = 3;
 
-/** In the page: a number for the document, if nothing can change it any more; otherwise null. */
-const stillDocument = () =>
-  document.readyState === 'complete' && document.scripts.length === 0 && opener === null
-  && !document.querySelector('iframe, frame, object, embed, animate, set, animateTransform, animateMotion')
-  && !document.querySelector('meta[http-equiv=refresh i], [href^="javascript:" i]')
-  && document.evaluate('count(//@*[starts-with(name(), "on")])', document, null, 1, null).numberValue === 0
-  && document.getAnimations().length === 0 ? performance.timeOrigin : null;
-
 /** The requests of a context that have no end yet. */
 const inFlight = new WeakMap();
 /** How many calls of the test have begun, and how many of them have no end yet. */
@@ -48,10 +40,10 @@ function watch(context) {
   return context;
 }
 
-/** The same, if no other call of the test is under way either. */
-async function still(page) {
+/** A number for the document, if nothing can change it any more, nor another call of the test; otherwise null. */
+async function still(page, settings) {
   // Internal: a question of ours is no step of the test, and has no place in its trace.
-  const ask = () => page.mainFrame().evaluate(stillDocument);
+  const ask = () => page.mainFrame().evaluate(settings.still);
   const document = await page._wrapApiCall(ask, { internal: true }).catch(() => null);
   return calls.running === 0 ? document : null;
 }
@@ -64,13 +56,13 @@ const looked = result => result.received !== undefined || (result.errorMessage ?
 async function expecting(original, frame, [expression, options], settings) {
   const page = frame.page();
   for (let tries = 0; tries < TRIES && options.timeout === settings.action_timeout_ms; tries++) {
-    const [document, begun, quiet] = [await still(page), calls.begun, isQuiet(page)];
+    const [document, begun, quiet] = [await still(page, settings), calls.begun, isQuiet(page)];
     if (document === null)
       break;
     const result = await original(frame, [expression, { ...options, timeout: settings.still_wait_ms }]);
     if (!result.timedOut)
       return result;
-    if (!looked(result) || calls.begun !== begun + 1 || await still(page) !== document)
+    if (!looked(result) || calls.begun !== begun + 1 || await still(page, settings) !== document)
       break;
     if (quiet && isQuiet(page))
       return { ...result, timedOut: false };
@@ -82,8 +74,8 @@ async function expecting(original, frame, [expression, options], settings) {
 async function neverAppears(locator, settings) {
   const page = locator.page();
   for (let tries = 0; tries < TRIES; tries++) {
-    const [document, begun, quiet] = [await still(page), calls.begun, isQuiet(page)];
-    const same = async () => calls.begun === begun && await still(page) === document;
+    const [document, begun, quiet] = [await still(page, settings), calls.begun, isQuiet(page)];
+    const same = async () => calls.begun === begun && await still(page, settings) === document;
     if (document === null || !await isAbsent(locator, settings) || !await same())
       return false;
     if (quiet && isQuiet(page))

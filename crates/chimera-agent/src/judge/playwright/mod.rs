@@ -3,7 +3,7 @@
 //! Our main process (`chimera_run.cjs`) reads its instructions from standard input and starts the runner, with our
 //! configuration and our reporter. The test runs in a worker of the runner's, which knows neither of them.
 
-use super::room::{ACTION_TIMEOUT, NAVIGATION_TIMEOUT, Room};
+use super::room::Room;
 use super::{JudgeError, Trial};
 use crate::toolchain::{PlaywrightTest, Toolchain};
 use std::path::PathBuf;
@@ -57,20 +57,11 @@ pub(super) fn settings(
     tools: &Toolchain,
     port: u16,
 ) -> Result<(), JudgeError> {
-    let settings = serde_json::json!({
-        "origin": room.origin(),
-        "test_dir": room.at("test"),
-        "test_file": trial.test_name,
-        "artifacts": room.at("artifacts"),
-        "proxy": format!("http://127.0.0.1:{port}"),
-        "chromium": tools.chromium,
-        "args": room.browser_args(),
-        "trace": trial.recorded,
-        "video": trial.recorder(tools).is_some(),
-        "still_wait_ms": trial.still_wait.as_millis() as u64,
-        "action_timeout_ms": ACTION_TIMEOUT.as_millis() as u64,
-        "navigation_timeout_ms": NAVIGATION_TIMEOUT.as_millis() as u64,
-    });
+    let mut settings = room.instructions(trial, tools, port);
+    settings["test_dir"] = serde_json::json!(room.at("test"));
+    settings["artifacts"] = serde_json::json!(room.at("artifacts"));
+    settings["trace"] = trial.recorded.into();
+    settings["video"] = trial.recorder(tools).is_some().into();
     let path = room.at("plugin").join("settings.json");
     std::fs::write(&path, settings.to_string()).map_err(JudgeError::io(&path))
 }
