@@ -179,12 +179,11 @@ impl Crew {
             return Ok(None);
         }
         let late = self.late_from <= Instant::now();
-        let wanting = |what: &str| late && !self.harmed.done.contains_key(what);
-        let kind = match self.rng.u32(..20) {
-            _ if self.server.is_some() && wanting("server restarted") => 1,
-            _ if !self.shared() && wanting("disk filled") => 0,
-            _ if !self.shared() && wanting("clock set") => 2,
-            kind => kind,
+        let kind = match self.owed() {
+            Some("disk filled") if late => 0,
+            Some("server restarted") if late => 1,
+            Some("clock set") if late => 2,
+            _ => self.rng.u32(..20),
         };
         Ok(match (kind, self.shared()) {
             (0, true) => {
@@ -204,6 +203,16 @@ impl Crew {
             }
             _ => None,
         })
+    }
+
+    /// A disaster that belongs to every torture and has not been yet.
+    pub(super) fn owed(&self) -> Option<&'static str> {
+        let belonging: &[&str] = match (self.plant.is_some(), self.shared(), self.server.is_some()) {
+            (false, false, _) => &["disk filled", "clock set"],
+            (false, true, true) => &["server restarted"],
+            _ => &[],
+        };
+        belonging.iter().copied().find(|what| !self.harmed.done.contains_key(what))
     }
 
     fn lay_down(&mut self, chosen: usize, sleep: Duration) {
