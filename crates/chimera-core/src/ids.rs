@@ -1,5 +1,6 @@
 //! Task ids.
 
+use crate::UnixMillis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -18,7 +19,18 @@ pub struct InvalidTaskId(String);
 const PREFIX: &str = "chimera-";
 
 impl TaskId {
-    /// An id from 48 random bits; the caller supplies the randomness.
+    /// The id of a task accepted at that time: its milliseconds, and the lowest [`TAIL_BITS`](Self::TAIL_BITS) of the tail, which
+    /// tells it from others of the same millisecond. Ids ascend with the time: what is accepted together lies together in
+    /// every index of a database, and is worked on together.
+    pub fn new(at: UnixMillis, tail: u64) -> Self {
+        let millis = at.0.max(0).cast_unsigned() & 0xfff_ffff_ffff;
+        Self(format!("{PREFIX}{millis:011x}{:09x}", tail & ((1 << Self::TAIL_BITS) - 1)))
+    }
+
+    /// How many bits of an id's tail count.
+    pub const TAIL_BITS: u32 = 36;
+
+    /// An id of 48 bits, for tests and examples.
     pub fn from_bits(bits: u64) -> Self {
         Self(format!("{PREFIX}{:012x}", bits & 0xffff_ffff_ffff))
     }

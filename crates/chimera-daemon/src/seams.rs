@@ -57,31 +57,49 @@ impl Clock {
 
 /// Makes ids and jitter.
 #[derive(Clone)]
-pub struct Dice(Arc<Mutex<fastrand::Rng>>);
+pub struct Dice(Arc<Mutex<Rolls>>);
+
+struct Rolls {
+    rng: fastrand::Rng,
+    /// The time and the tail of the last id.
+    last: (UnixMillis, u64),
+}
 
 impl Dice {
     /// Dice seeded by the operating system.
     pub fn system() -> Self {
-        Self(Arc::new(Mutex::new(fastrand::Rng::new())))
+        Self::of(fastrand::Rng::new())
     }
 
     /// Dice that always roll the same.
     pub fn seeded(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))))
+        Self::of(fastrand::Rng::with_seed(seed))
     }
 
-    fn roll<T>(&self, f: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
+    fn of(rng: fastrand::Rng) -> Self {
+        Self(Arc::new(Mutex::new(Rolls { rng, last: (UnixMillis(i64::MIN), 0) })))
+    }
+
+    fn roll<T>(&self, f: impl FnOnce(&mut Rolls) -> T) -> T {
         f(&mut self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
-    /// A new task id.
-    pub fn task_id(&self) -> TaskId {
-        TaskId::from_bits(self.roll(|rng| rng.u64(..)))
+    /// An id for a task accepted now. Those of the same dice ascend, also if the time does not.
+    pub fn task_id(&self, now: UnixMillis) -> TaskId {
+        let (at, tail) = self.roll(|rolls| {
+            rolls.last = match rolls.last {
+                (at, tail) if now <= at => (at, tail + 1),
+                // The upper half is for those that follow in the same millisecond.
+                _ => (now, rolls.rng.u64(..1 << (TaskId::TAIL_BITS - 1))),
+            };
+            rolls.last
+        });
+        TaskId::new(at, tail)
     }
 
     /// The time of a clock with a roll for the backoff.
     pub fn tick(&self, now: UnixMillis) -> Tick {
-        Tick { now, jitter: self.roll(fastrand::Rng::f64) }
+        Tick { now, jitter: self.roll(|rolls| rolls.rng.f64()) }
     }
 }
 

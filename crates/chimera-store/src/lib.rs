@@ -9,7 +9,7 @@
 //! for each other, [`dead`] is about those that failed, [`prune`] removes what ended long ago, [`moved`] and [`transfer`]
 //! take a queue to another database, [`read`] answers questions; `group` is one transaction of the writer, `change` what
 //! many callers change by one statement, [`sim`] a database for simulations, `session` is
-//! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam.
+//! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam, `thread` what its threads are called.
 
 pub mod after;
 pub mod batch;
@@ -43,6 +43,7 @@ pub mod steer;
 mod store;
 pub mod submit;
 mod task_row;
+mod thread;
 pub mod times;
 pub mod transfer;
 mod tx;

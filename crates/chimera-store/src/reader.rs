@@ -1,7 +1,7 @@
 //! Readers: short snapshots on connections of their own.
 
 use crate::session::{Connect, Session};
-use crate::{ReadTx, StoreError};
+use crate::{ReadTx, StoreError, thread};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
@@ -42,7 +42,7 @@ pub(crate) fn start(
     let queue = Arc::new(Mutex::new(queue));
     for _ in 0..readers {
         let (mut session, connect, queue) = (connect()?, connect.clone(), queue.clone());
-        std::thread::spawn(move || {
+        thread::start("store-reader", move || {
             while let Some(job) = next(&queue) {
                 if !session.usable() {
                     match connect() {
@@ -55,7 +55,7 @@ pub(crate) fn start(
                 }
                 job(Ok(&*session));
             }
-        });
+        })?;
     }
     Ok(())
 }

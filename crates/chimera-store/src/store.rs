@@ -100,7 +100,7 @@ impl Store {
             tracing::warn!(error = %err, "commits of other processes are noticed by polling only");
         }
         Writer { session, connect: connect_writer, committed, changes: changes.clone() }
-            .start(write_queue, ended_tx);
+            .start(write_queue, ended_tx)?;
         let ended = std::sync::Mutex::new(Some(ended));
         let asked = AtomicU64::default();
         Ok(Self { inner: Arc::new(Inner { writes, reads, changes, asked, _watcher: watcher.ok(), ended }) })

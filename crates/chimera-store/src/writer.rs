@@ -1,8 +1,8 @@
 //! The one writer: many jobs, one commit.
 
-use crate::StoreError;
 use crate::group::{Group, Job};
 use crate::session::{Connect, Session};
+use crate::{StoreError, thread};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -54,8 +54,12 @@ fn now() -> Instant {
 
 impl Writer {
     /// Starts the thread; it ends when the queue is closed and empty, and says so by dropping `ended`.
-    pub(crate) fn start(mut self, mut queue: mpsc::Receiver<Job>, ended: oneshot::Sender<()>) {
-        std::thread::spawn(move || {
+    pub(crate) fn start(
+        mut self,
+        mut queue: mpsc::Receiver<Job>,
+        ended: oneshot::Sender<()>,
+    ) -> Result<(), StoreError> {
+        thread::start("store-writer", move || {
             let mut last = 0;
             while let Some(first) = queue.blocking_recv() {
                 let expected = if last < CROWD { 0 } else { last };
@@ -63,7 +67,7 @@ impl Writer {
             }
             drop(self);
             drop(ended);
-        });
+        })
     }
 
     /// Runs a closure with those that wait beside it, at once and in the caller's thread.

@@ -1,7 +1,7 @@
 //! Names: ids, digests, slugs, words of the API.
 
 use chimera_core::slug::{SLUG_BYTES, slug};
-use chimera_core::{Digest, Phase, Priority, Role, Status, TaskId, Workflow};
+use chimera_core::{Digest, Phase, Priority, Role, Status, TaskId, UnixMillis, Workflow};
 use proptest::prelude::*;
 
 #[test]
@@ -37,6 +37,19 @@ fn an_id_from_bits_names_its_branch() {
     let id = TaskId::from_bits(u64::MAX);
     assert_eq!(id.branch(), "chimera/chimera-ffffffffffff");
     assert_eq!(TaskId::parse(id.as_str()), Ok(id));
+}
+
+#[test]
+fn ids_ascend_with_the_time_whatever_their_tails() {
+    let id = |at, tail| TaskId::new(UnixMillis(at), tail);
+    assert_eq!(id(1_893_484_800_000, 0x1a2b).as_str(), "chimera-1b8dc7d2800000001a2b");
+    let last = (1 << TaskId::TAIL_BITS) - 1;
+    for pair in
+        [(id(-1, 0), id(1, 0)), (id(1, 0), id(1, 1)), (id(1, last), id(2, 0)), (id(9, u64::MAX), id(16, 0))]
+    {
+        assert!(pair.0 < pair.1, "{pair:?}");
+    }
+    assert_eq!(TaskId::parse(id(i64::MAX, u64::MAX).as_str()), Ok(id(i64::MAX, last)));
 }
 
 #[test]

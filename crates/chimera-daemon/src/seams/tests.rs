@@ -33,3 +33,13 @@ fn a_clock_that_is_proven_wrong_is_corrected_and_never_put_ahead() {
         assert_eq!(clock.now(), UnixMillis(shown), "set to {set}, shown {shown}");
     }
 }
+
+#[test]
+fn ids_of_the_same_dice_ascend_also_within_a_millisecond_and_when_the_time_goes_back() {
+    let dice = Dice::seeded(7);
+    let times = [5, 5, 5, 6, 6, 3, 3, 7].map(UnixMillis);
+    let ids: Vec<TaskId> = times.into_iter().map(|now| dice.task_id(now)).collect();
+    assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+    let other = Dice::seeded(8).task_id(UnixMillis(5));
+    assert_ne!(other, ids[0], "two daemons share a millisecond, but not an id");
+}

@@ -70,7 +70,7 @@ pub(super) async fn submit(
         Some(key) => Some(IdempotencyKey { key, body_sha256: canonical(&accepted)? }),
         None => None,
     };
-    let ids: Vec<TaskId> = accepted.iter().map(|_| app.dice.task_id()).collect();
+    let ids: Vec<TaskId> = accepted.iter().map(|_| app.dice.task_id(now)).collect();
     let task = |(id, accepted): (&TaskId, Accepted)| {
         let Accepted { request, project, .. } = accepted.resolve(&ids);
         NewTask { id: id.clone(), request, project, now, idempotency: None }

@@ -83,14 +83,15 @@ pub(super) async fn submit(
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let accepted = intake::read(&body, &app.settings.projects, app.now());
+    let now = app.now();
+    let accepted = intake::read(&body, &app.settings.projects, now);
     let accepted = accepted.map_err(Problem::refused)?.resolve(&[]);
     let new = NewTask {
-        id: app.dice.task_id(),
+        id: app.dice.task_id(now),
         idempotency: idempotency(&headers, &accepted.request)?,
         request: accepted.request,
         project: accepted.project,
-        now: app.now(),
+        now,
     };
     let submitted = accept(&app.store, new).await.map_err(Problem::store)?;
     let known = matches!(submitted, Submitted::Existing(_));

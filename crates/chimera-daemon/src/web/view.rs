@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Submission {
     /// The name of the task.
-    #[schema(example = "chimera-abc123456789")]
+    #[schema(example = "chimera-1a1ee5b1a007c3f0e19b")]
     task_id: String,
     /// `queued`; with an idempotency key that was used before, the status of the task that exists, or `removed`
     /// if it was pruned.
@@ -43,7 +43,7 @@ impl Submission {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TaskView {
     /// The name of the task.
-    #[schema(example = "chimera-abc123456789")]
+    #[schema(example = "chimera-1a1ee5b1a007c3f0e19b")]
     task_id: String,
     /// `queued`, `running`, `completed`, `failed` or `cancelled`.
     #[schema(example = "running")]

@@ -5,8 +5,8 @@
 //! engine finds what is new.
 
 use super::{connect, session::describe};
-use crate::StoreError;
 use crate::database::PostgresServer;
+use crate::{StoreError, thread};
 use postgres::Client;
 use postgres::fallible_iterator::FallibleIterator;
 use std::sync::Arc;
@@ -43,9 +43,9 @@ impl Signals {
         let own = Arc::new(AtomicI32::new(0));
         let (listener, teller) = (listening(server)?, telling(server, &own)?);
         let (place, stopped, told_by_us) = (server.clone(), stop.clone(), own.clone());
-        std::thread::spawn(move || listen(&place, listener, &told_by_us, &changes, &stopped));
+        thread::start("store-listener", move || listen(&place, listener, &told_by_us, &changes, &stopped))?;
         let place = server.clone();
-        std::thread::spawn(move || tell(&place, teller, &own, committed));
+        thread::start("store-teller", move || tell(&place, teller, &own, committed))?;
         Ok(Self { stop })
     }
 }

@@ -7,7 +7,7 @@
 //! version is looked at again, for as long as a disk may take.
 
 use super::for_reading;
-use crate::StoreError;
+use crate::{StoreError, thread};
 use rusqlite::Connection;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::inotify;
@@ -43,7 +43,7 @@ impl Watcher {
         let stopped = stop.clone();
         // Here and not in the thread: what is committed from now on must be noticed.
         let seen = version(&connection);
-        std::thread::spawn(move || watch(&connection, seen, &inotify, &stopped, &changes));
+        thread::start("store-watcher", move || watch(&connection, seen, &inotify, &stopped, &changes))?;
         Ok(Self { stop })
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct TaskArg {
-    /// The task, such as chimera-1a2b3c4d5e6f
+    /// The task, such as chimera-1a1ee5b1a007c3f0e19b
     pub(in crate::cli) task: String,
 }
 

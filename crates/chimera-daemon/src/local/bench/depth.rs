@@ -27,7 +27,7 @@ pub(super) async fn measure(store: &Store, database: &Database, plan: &Plan) -> 
     {
         while queued < depth {
             let batch = BATCH.min(depth - queued);
-            let news: Vec<_> = (0..batch).map(|_| task(dice.task_id())).collect();
+            let news: Vec<_> = (0..batch).map(|_| task(dice.task_id(Clock::system().now()))).collect();
             store.write(move |tx| news.iter().try_for_each(|new| submit(tx, new).map(drop))).await?;
             queued += batch;
         }

@@ -64,7 +64,8 @@ pub(super) async fn submissions(store: &Store, plan: &Plan) -> Result<Figure> {
 
 /// Submits tasks, all at once.
 pub(super) async fn put_all(store: &Store, dice: &Dice, tasks: u32) -> Result<()> {
-    let puts: Vec<_> = (0..tasks).map(|_| tokio::spawn(put(store.clone(), dice.task_id()))).collect();
+    let puts: Vec<_> =
+        (0..tasks).map(|_| tokio::spawn(put(store.clone(), dice.task_id(Clock::system().now())))).collect();
     for put in puts {
         put.await??;
     }
@@ -120,7 +121,7 @@ impl Flow {
         let mut latencies = Vec::new();
         for _ in 0..tasks {
             let from = Instant::now();
-            put(self.store.clone(), self.dice.task_id()).await?;
+            put(self.store.clone(), self.dice.task_id(Clock::system().now())).await?;
             let at: Instant = self.starts.recv().await.context("the engine ended")?;
             latencies.push(at.saturating_duration_since(from).as_secs_f64() * 1000.0);
             self.ends.recv().await.context("the engine ended")?;

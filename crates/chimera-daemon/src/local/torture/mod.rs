@@ -14,7 +14,7 @@ pub use daemon::{Incarnation, run_daemon};
 pub use verdict::{Audit, Excuse, Violation, search};
 
 use super::bench::empty::task;
-use crate::seams::Dice;
+use crate::seams::{Clock, Dice};
 use anyhow::{Context, Result, bail};
 use chimera_core::{Policy, TaskId};
 use chimera_store::{Database, Options, Plant, Store, read, steer};
@@ -140,7 +140,7 @@ async fn busy(
         let round = Instant::now();
         let queued = store.read(read::counts).await.map_or(BACKLOG, |counts| counts.queued);
         for _ in queued..BACKLOG {
-            let new = task(dice.task_id());
+            let new = task(dice.task_id(Clock::system().now()));
             let id = new.id.clone();
             // What was not answered may be there or not; only what was answered counts.
             if store.write(move |tx| chimera_store::submit::submit(tx, &new)).await.is_err() {
@@ -150,7 +150,7 @@ async fn busy(
             accepted.push(id);
         }
         if let Some(id) = crew.whim(&accepted) {
-            let now = crate::seams::Clock::system().now();
+            let now = Clock::system().now();
             let _ = store.write(move |tx| steer::cancel(tx, &id, now, &Policy::default())).await;
         }
         crew.strike().await?;
