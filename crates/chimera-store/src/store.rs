@@ -46,6 +46,8 @@ struct Inner {
     writes: mpsc::Sender<group::Job>,
     reads: mpsc::Sender<reader::Job>,
     changes: watch::Sender<u64>,
+    /// Whether the database has a clock of its own.
+    has_clock: bool,
     /// Transactions asked for so far.
     asked: AtomicU64,
     _watcher: Option<Watcher>,
@@ -74,7 +76,8 @@ impl Store {
         let (writes, write_queue) = mpsc::channel(WRITE_QUEUE);
         let (reads, read_queue) = mpsc::channel(READ_QUEUE);
         let ended = std::sync::Mutex::new(None);
-        let inner = Inner { writes, reads, changes, asked: AtomicU64::default(), _watcher: None, ended };
+        let (asked, has_clock) = (AtomicU64::default(), false);
+        let inner = Inner { writes, reads, changes, has_clock, asked, _watcher: None, ended };
         (Self { inner: Arc::new(inner) }, write_queue, read_queue)
     }
 
@@ -82,6 +85,7 @@ impl Store {
         let connect_writer = connector(database, options);
         let session = connect_writer()?;
         migrate::run(&*session, &database.to_string(), options.migrate)?;
+        let has_clock = session.dialect().server_time.is_some();
         let (changes, _) = watch::channel(0);
         let (ended_tx, ended) = oneshot::channel();
         let (writes, write_queue) = mpsc::channel(WRITE_QUEUE);
@@ -102,8 +106,16 @@ impl Store {
         Writer { session, connect: connect_writer, committed, changes: changes.clone() }
             .start(write_queue, ended_tx)?;
         let ended = std::sync::Mutex::new(Some(ended));
-        let asked = AtomicU64::default();
-        Ok(Self { inner: Arc::new(Inner { writes, reads, changes, asked, _watcher: watcher.ok(), ended }) })
+        let inner = Inner {
+            writes,
+            reads,
+            changes,
+            has_clock,
+            asked: AtomicU64::default(),
+            _watcher: watcher.ok(),
+            ended,
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Runs a closure in a transaction and answers once it is durable.
@@ -162,7 +174,7 @@ impl Store {
     /// The database's.
     #[expect(clippy::redundant_closure_for_method_calls, reason = "the method's lifetimes are too narrow")]
     pub async fn server_time(&self) -> Result<Option<UnixMillis>, StoreError> {
-        self.read(|tx| tx.server_time()).await
+        if self.inner.has_clock { self.read(|tx| tx.server_time()).await } else { Ok(None) }
     }
 
     /// Ends every connection of others to the database, as a restart of its server would; a file has none. For

@@ -1,14 +1,13 @@
 //! The daemons, and what is done to them.
 
+use super::harmed::Harmed;
 use super::server::Server;
 use super::{LEASE, Torture};
 use crate::seams::Clock;
 use anyhow::{Context, Result};
-use chimera_agent::process::Identity;
 use chimera_core::{TaskId, UnixMillis};
 use chimera_store::Store;
 use rustix::process::{Pid, Signal, kill_process};
-use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -19,8 +18,6 @@ const CREW: usize = 3;
 const PAUSE: u64 = 400;
 /// How far clocks are set wrong, in milliseconds, where a server's clock puts them right.
 const AHEAD: i64 = 3_600_000;
-/// How far the clocks of the torturer and of a database server may be apart on one machine.
-const CLOCKS: Duration = Duration::from_millis(50);
 /// The share of the torture after which it is late.
 const LATE: f64 = 0.75;
 /// How long a daemon may take to end when it is asked to.
@@ -43,47 +40,6 @@ pub(super) struct Crew {
     /// How far the clock of the machine is ahead, in milliseconds.
     pub(super) ahead: i64,
     pub(super) full_until: Option<Instant>,
-}
-
-/// What was done, and to whom.
-#[derive(Default)]
-pub(super) struct Harmed {
-    /// The daemons that something was done to, and when first.
-    pub(super) pids: BTreeMap<u32, UnixMillis>,
-    /// When the clock of the machine first jumped, by the earliest clock.
-    pub(super) jumped: Option<UnixMillis>,
-    /// Times in which everybody may have waited for the database: somebody slept with its lock in hand, or there was none.
-    pub(super) held_up: Vec<(UnixMillis, UnixMillis)>,
-    pub(super) done: BTreeMap<&'static str, u32>,
-}
-
-impl Harmed {
-    /// Whether something was done to the daemon of that name, by then, that costs it its lease; if not, how much later
-    /// the first thing was done to it.
-    pub(super) fn excuses(&self, worker: &str, by: UnixMillis) -> Result<(), String> {
-        let identity = worker.split_once('/').and_then(|(process, _)| Identity::parse(process));
-        let own = identity.and_then(|identity| self.pids.get(&identity.pid()));
-        let latest = by.plus(CLOCKS);
-        let held_up = |(from, until): &(UnixMillis, UnixMillis)| {
-            (*from..=until.plus(CLOCKS + CLOCKS)).contains(&latest)
-        };
-        match own.into_iter().chain(&self.jumped).min() {
-            Some(first) if *first <= latest => Ok(()),
-            _ if self.held_up.iter().any(held_up) => Ok(()),
-            Some(first) => Err(format!("nothing was done until {} ms later", first.0 - by.0)),
-            None => Err("nothing was done".to_owned()),
-        }
-    }
-
-    /// Takes note that the database could not be reached since then. An answer that was lost shows at the next heartbeat,
-    /// a lease that could not be extended has run out, and was taken over, after two leases at the latest.
-    pub(super) fn disconnected(&mut self, from: UnixMillis) {
-        self.held_up.push((from, Clock::system().now().plus(2 * LEASE)));
-    }
-
-    fn mark(&mut self, pid: u32) {
-        self.pids.entry(pid).or_insert_with(|| Clock::system().now());
-    }
 }
 
 impl Crew {

@@ -2,11 +2,12 @@
 //! searched for what must never happen.
 //!
 //! Map: [`torture`] is the run, `crew` the daemons and what is done to them, `disaster` what is done to all of them at
-//! once, `daemon` what each of them runs, `server` a database server of our own, `verdict` the search.
+//! once, `harmed` what that excuses, `daemon` what each of them runs, `server` a database server of our own, `verdict` the search.
 
 mod crew;
 mod daemon;
 mod disaster;
+mod harmed;
 mod server;
 mod verdict;
 
