@@ -12,8 +12,9 @@ const GROUP: usize = 256;
 /// From this many jobs in the last commit on, as many are waited for again: they mostly come from the same
 /// workers, which are about to come back, and a commit costs the same for all of them.
 const CROWD: usize = 4;
-/// How long the next one of them is waited for.
-const GATHER: Duration = Duration::from_micros(300);
+/// How long the next one of them is waited for. Whoever comes at all comes sooner, and mostly one is missing, which has
+/// ended: the others wait for it in vain.
+const GATHER: Duration = Duration::from_micros(50);
 
 /// The writer thread's belongings.
 pub(crate) struct Writer {
