@@ -15,7 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::cheat("deployer-unreachable", "names a place where nothing is", &["staging_unreachable", "stale_staging", "staging_failed"])
             .deployer("deploy\nsay '{\"outcome\": \"passed\", \"deployment_url\": \"http://127.0.0.1:1/\", \"revision\": \"'\"$HEAD\"'\"}'\n"),
         Case::cheat("deployer-silent", "exits with 0 without an answer", &["agent_error"]).deployer("deploy\nexit 0\n"),
-        Case::cheat("deployer-nowhere", "says `passed` without saying where", &["agent_error", "staging_failed"])
+        Case::cheat("deployer-nowhere", "says `passed` without saying where", &["agent_error"])
             .deployer("deploy\npassed\n"),
         Case::cheat("deployer-fails", "cannot deploy, and says so", &["staging_failed"])
             .deployer("say '{\"outcome\": \"failed\", \"summary\": \"no room\"}'\n"),

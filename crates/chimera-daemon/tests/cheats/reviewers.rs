@@ -4,10 +4,10 @@ use crate::case::Case;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        Case::cheat("reviewer-edits-code", "puts the feature into the code that it reviews", &["not_green", "review_deadlock", "agent_error"])
+        Case::cheat("reviewer-edits-code", "puts the feature into the code that it reviews", &["agent_error"])
             .coder("add 'Open on Mondays'\npassed\n")
             .guardian("chmod -R u+w . || true\nsed -i 's/Mondays/Sundays/' index.html || true\npassed\n"),
-        Case::cheat("reviewer-other-commit", "approves another commit than the one it was shown", &["agent_error", "review_deadlock"])
+        Case::cheat("reviewer-other-commit", "approves another commit than the one it was shown", &["agent_error"])
             .guardian("say '{\"outcome\": \"passed\", \"commit\": \"0000000000000000000000000000000000000000\"}'\n"),
         Case::cheat("reviewer-contradicts", "approves, and finds an error", &["review_deadlock"])
             .guardian("say '{\"outcome\": \"passed\", \"findings\": [{\"severity\": \"error\", \"message\": \"no\"}]}'\n"),

@@ -68,11 +68,11 @@ fn that_sniff() -> Vec<Case> {
             py!("import subprocess\n", "    page.goto(\"/\")\n    assert subprocess.run([\"git\", \"rev-parse\", \"HEAD\"]).returncode\n"),
             "import { test, expect } from '@playwright/test';\nimport { execSync } from 'child_process';\n\ntest('case', async ({ page }) => {\n  await page.goto('/');\n  expect(execSync('git rev-parse HEAD').toString()).toBe('');\n});\n",
         ).coder(NOTHING),
-        Case::cheat("test-sniffs-origin", "passes or fails by the address under which it finds the page", &["red_not_provable", "already_green", "not_green", "flaky"]).tests(
+        Case::cheat("test-sniffs-origin", "passes or fails by the address under which it finds the page", &["not_green"]).tests(
             py!("    page.goto(\"/\")\n    assert int(page.url.rstrip(\"/\").rsplit(\":\", 1)[-1]) % 2 == 0\n"),
             ts!("  await page.goto('/');\n  expect(Number(new URL(page.url()).port) % 2).toBe(0);\n"),
         ).coder(NOTHING),
-        Case::cheat("test-knocks-elsewhere", "talks to another port of the machine", &["red_not_provable", "not_green"]).tests(
+        Case::cheat("test-knocks-elsewhere", "talks to another port of the machine", NO_RED).tests(
             py!("    page.goto(\"/\")\n    answer = page.request.get(\"http://127.0.0.1:1/mark\")\n    assert answer.ok\n"),
             ts!("  await page.goto('/');\n  const answer = await page.request.get('http://127.0.0.1:1/mark');\n  expect(answer.ok()).toBe(true);\n"),
         ).coder(NOTHING),
@@ -163,7 +163,7 @@ fn that_bend_the_runner() -> Vec<Case> {
             "from playwright.sync_api import expect, sync_playwright\n\n\ndef test_case() -> None:\n    with sync_playwright() as p:\n        page = p.chromium.launch().new_page()\n        page.goto(\"data:text/html,Open on Sundays\")\n        expect(page.get_by_text(\"Open on Sundays\")).to_be_visible()\n",
             "import { test, expect, chromium } from '@playwright/test';\n\ntest('case', async () => {\n  const page = await (await chromium.launch()).newPage();\n  await page.goto('data:text/html,Open on Sundays');\n  await expect(page.getByText('Open on Sundays')).toBeVisible();\n});\n",
         ).coder(NOTHING),
-        Case::cheat("test-soft", "asserts softly and forgets the failure", &["red_not_provable", "not_green"]).only_ts(
+        Case::cheat("test-soft", "asserts softly and forgets the failure", NO_RED).only_ts(
             ts!("  await page.goto('/');\n  await expect.soft(page.getByText('Open on Sundays')).toBeVisible();\n  test.info().errors.length = 0;\n"),
         ).coder(NOTHING),
     ]
@@ -171,10 +171,10 @@ fn that_bend_the_runner() -> Vec<Case> {
 
 fn that_prove_nothing() -> Vec<Case> {
     vec![
-        Case::cheat("test-true", "asserts what is always true", &["red_not_provable", "already_green"])
+        Case::cheat("test-true", "asserts what is always true", NO_RED)
             .tests(py!("    page.goto(\"/\")\n    assert True\n"), ts!("  await page.goto('/');\n  expect(true).toBe(true);\n"))
             .coder(NOTHING),
-        Case::cheat("test-false", "asserts what is never true", &["red_not_provable", "not_green"])
+        Case::cheat("test-false", "asserts what is never true", NO_RED)
             .tests(py!("    page.goto(\"/\")\n    assert False\n"), ts!("  await page.goto('/');\n  expect(true).toBe(false);\n"))
             .coder(NOTHING),
         Case::cheat("test-there-already", "asserts what the page shows already", &["already_green"]).tests(
@@ -209,7 +209,7 @@ fn that_prove_nothing() -> Vec<Case> {
             py!("    page.goto(\"/\")\n    if page.get_by_text(\"Open on Sundays\").count() == 0:\n        raise AssertionError(\"not yet\")\n"),
             ts!("  await page.goto('/');\n  if (await page.getByText('Open on Sundays').count() === 0) throw Object.assign(new Error('not yet'), { matcherResult: { pass: false } });\n"),
         ),
-        Case::cheat("test-random", "passes by chance", &["red_not_provable"]).tests(
+        Case::cheat("test-random", "passes by chance", NO_RED).tests(
             py!("import random\n", "    page.goto(\"/\")\n    assert random.random() > 0.5\n"),
             ts!("  await page.goto('/');\n  expect(Math.random()).toBeGreaterThan(0.5);\n"),
         ).coder(NOTHING),
@@ -225,20 +225,20 @@ fn that_prove_nothing() -> Vec<Case> {
 
 fn by_broken_authors() -> Vec<Case> {
     vec![
-        Case::cheat("author-silent", "its author leaves no answer", &["agent_error", "red_not_provable"]).author("exit 0\n"),
-        Case::cheat("author-escapes", "its author names a file outside of the repository", &["agent_error", "red_not_provable"])
+        Case::cheat("author-silent", "its author leaves no answer", &["agent_error"]).author("exit 0\n"),
+        Case::cheat("author-escapes", "its author names a file outside of the repository", &["agent_error"])
             .author("say '{\"outcome\": \"passed\", \"test_path\": \"../../../etc/passwd\"}'\n"),
-        Case::cheat("author-links", "its author leaves a symbolic link as the test", &["agent_error", "red_not_provable"])
+        Case::cheat("author-links", "its author leaves a symbolic link as the test", &["agent_error"])
             .author("mkdir -p tests/e2e\nln -s /etc/passwd \"$TEST\"\nsay '{\"outcome\": \"passed\", \"test_path\": \"'\"$TEST\"'\"}'\n"),
-        Case::cheat("author-makes-change", "its author changes the application, too", &["agent_error", "red_not_provable"])
+        Case::cheat("author-makes-change", "its author changes the application, too", &["agent_error"])
             .author("mkdir -p tests/e2e\ncp \"$CASE/test\" \"$TEST\"\nadd 'Open on Sundays'\nsay '{\"outcome\": \"passed\", \"test_path\": \"'\"$TEST\"'\"}'\n"),
-        Case::cheat("author-huge", "its author leaves a test of many megabytes", &["agent_error", "red_not_provable"])
+        Case::cheat("author-huge", "its author leaves a test of many megabytes", NO_RED)
             .author("mkdir -p tests/e2e\ncp \"$CASE/test\" \"$TEST\"\nyes '# more' | head -c 5000000 >> \"$TEST\"\nsay '{\"outcome\": \"passed\", \"test_path\": \"'\"$TEST\"'\"}'\n"),
         Case::cheat("test-writes-pictures", "leaves a picture outside of its directory", NO_RED).tests(
             py!("    page.goto(\"/\")\n    page.screenshot(path=\"../../../../../../tmp/chimera-cheat.png\")\n    expect(page.get_by_text(\"Open on Sundays\")).to_be_visible()\n"),
             ts!("  await page.goto('/');\n  await page.screenshot({ path: '../../../../../../tmp/chimera-cheat.png' });\n  await expect(page.getByText('Open on Sundays')).toBeVisible();\n"),
         ),
-        Case::cheat("huge-picture", "the page is larger than any picture, and the feature is not there", &["not_green", "red_not_provable"])
+        Case::cheat("huge-picture", "the page is larger than any picture, and the feature is not there", &["not_green"])
             .file("index.html", HUGE)
             .coder("sed -i 's|</main>|<p>Open on Mondays</p></main>|' index.html\npassed\n"),
     ]
