@@ -25,13 +25,16 @@ struct Step {
     journal: Vec<Vec<Value>>,
 }
 
-/// Runs workflows through a bare loop, `together` at a time, each step of theirs in one commit, and gives the time
+/// What the commits of some workflows took that were made together: to accept them, to take them, and then each phase.
+pub type Times = [Duration; STEPS.len()];
+
+/// Runs workflows through a bare loop, `together` at a time, each step of theirs in one commit, and gives the times
 /// taken. The database must have been opened before, so that it has its tables; its rows stay.
 ///
 /// # Errors
 /// The database's.
 #[expect(clippy::disallowed_methods, reason = "the loop runs without a runtime whose clock it could use")]
-pub fn workflows(database: &Database, number: usize, together: usize) -> Result<Duration, StoreError> {
+pub fn workflows(database: &Database, number: usize, together: usize) -> Result<Vec<Times>, StoreError> {
     /// Distinguishes the rows of several loops on one database.
     static LOOPS: AtomicU32 = AtomicU32::new(0);
     let number_of_loop = LOOPS.fetch_add(1, Ordering::Relaxed);
@@ -39,12 +42,23 @@ pub fn workflows(database: &Database, number: usize, together: usize) -> Result<
         let run = || {
             let session = connector(database, &Options::default())()?;
             let ids: Vec<String> = (0..number).map(|n| format!("raw-{number_of_loop}-{n:010}")).collect();
-            let groups = ids.chunks(together.max(1));
-            let steps: Vec<Step> =
-                groups.flat_map(|ids| (0..STEPS.len()).map(|number| step(ids, number))).collect();
-            let from = Instant::now();
-            steps.iter().try_for_each(|step| commit(&*session, step))?;
-            Ok(from.elapsed())
+            let groups: Vec<[Step; STEPS.len()]> = ids
+                .chunks(together.max(1))
+                .map(|ids| std::array::from_fn(|number| step(ids, number)))
+                .collect();
+            let time = |step: &Step| {
+                let from = Instant::now();
+                commit(&*session, step).map(|()| from.elapsed())
+            };
+            let mut times = Vec::with_capacity(groups.len());
+            for group in &groups {
+                let mut taken = Times::default();
+                for (step, taken) in group.iter().zip(&mut taken) {
+                    *taken = time(step)?;
+                }
+                times.push(taken);
+            }
+            Ok(times)
         };
         scope.spawn(run).join().unwrap_or(Err(StoreError::Panicked))
     })

@@ -19,7 +19,13 @@ const BATCH: u32 = 1000;
 /// Claims whose median counts.
 const CLAIMS: usize = 300;
 
-pub(super) async fn measure(store: &Store, database: &Database, plan: &Plan) -> Result<Vec<Figure>> {
+/// `raw` is what the commit of a claim takes.
+pub(super) async fn measure(
+    store: &Store,
+    database: &Database,
+    plan: &Plan,
+    raw: f64,
+) -> Result<Vec<Figure>> {
     let (mut figures, mut queued, dice) = (Vec::new(), 0, Dice::system());
     let mut medians = Vec::new();
     for depth in
@@ -38,7 +44,7 @@ pub(super) async fn measure(store: &Store, database: &Database, plan: &Plan) -> 
         let how = format!("claim of one task out of {depth}, committed; median of {CLAIMS}");
         let median = quantile(&mut times, 0.5);
         medians.push(median);
-        figures.push(Figure::new(format!("claim_{depth}"), median, "ms", how));
+        figures.push(Figure::new(format!("claim_{depth}"), median, "ms", how).beside(raw));
     }
     if let (Some(shortest), Some(longest)) = (medians.first(), medians.last()) {
         let how = "the claim out of the longest queue, as a multiple of that out of the shortest";

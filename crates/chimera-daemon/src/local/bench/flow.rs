@@ -6,7 +6,7 @@ use crate::engine::{self, Engine, Settings, Throttle};
 use crate::seams::{Clock, Dice};
 use anyhow::{Context, Result};
 use chimera_core::Policy;
-use chimera_store::{Database, Store, raw};
+use chimera_store::Store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,13 +45,6 @@ pub(super) async fn rate(store: &Store, plan: &Plan, workers: u32) -> Result<Fig
     let figure = flow.rate(plan.tasks, workers).await;
     flow.stop().await?;
     figure
-}
-
-/// What the bare loop does, with as many at once.
-pub(super) async fn bare(database: &Database, tasks: u32, together: u32) -> Result<f64> {
-    let database = database.clone();
-    let run = move || raw::workflows(&database, tasks as usize, together as usize);
-    Ok(f64::from(tasks) / tokio::task::spawn_blocking(run).await??.as_secs_f64())
 }
 
 /// Submissions by calls of the library.

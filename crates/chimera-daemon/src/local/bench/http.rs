@@ -23,7 +23,8 @@ const ANSWER: usize = 16 * 1024;
 const BODY: &str =
     r#"{"feature": "User can view homepage", "target_url": "https://example.com", "priority": 5}"#;
 
-pub(super) async fn measure(store: &Store, plan: &Plan, data_dir: &Path) -> Result<Vec<Figure>> {
+/// `raw` is how many submissions a second the database takes in a bare loop.
+pub(super) async fn measure(store: &Store, plan: &Plan, data_dir: &Path, raw: f64) -> Result<Vec<Figure>> {
     let settings = Settings {
         projects: Vec::new(),
         data_dir: data_dir.to_owned(),
@@ -56,7 +57,7 @@ pub(super) async fn measure(store: &Store, plan: &Plan, data_dir: &Path) -> Resu
     serving.await??;
     let how = format!("POST /api/tasks, {CONNECTIONS} connections from the same process");
     Ok(vec![
-        Figure::new("submissions_http", rate, "/s", how.clone()),
+        Figure::new("submissions_http", rate, "/s", how.clone()).beside(raw),
         Figure::new("submission_http_p50", quantile(&mut times, 0.5), "ms", how),
     ])
 }

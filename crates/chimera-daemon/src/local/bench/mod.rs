@@ -2,8 +2,9 @@
 //!
 //! Map: [`bench`] runs the parts one after the other; `flow` measures engine and store together, `crew` daemons in
 //! processes of their own, `depth` the claim by the length of the queue, `http` submissions over the API, `process`
-//! what this process uses; `empty` are the agents, `targets` what the figures ought to be.
+//! what this process uses; `empty` are the agents, `bare` is the raw limit of each figure, `targets` what they ought to be.
 
+mod bare;
 mod crew;
 mod depth;
 pub(crate) mod empty;
@@ -15,8 +16,12 @@ mod targets;
 pub use crew::{Hand, run_hand};
 
 use anyhow::{Context, Result, bail};
+use bare::Bare;
 use chimera_store::{Database, Options, Store, read};
 use serde::Serialize;
+
+/// As many submissions share a commit of the bare loop as may share one of the store.
+const SHARING: u32 = 256;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -80,28 +85,33 @@ pub async fn bench(plan: &Plan, tell: impl Fn(&str)) -> Result<Vec<Figure>> {
     }
     tell("idle, and one task at a time");
     let mut figures = vec![process::memory("idle_memory", "resident, with the database open")?];
-    figures.extend(flow::calm(&store, plan).await?);
+    let calm = flow::calm(&store, plan).await?;
+    let alone = Bare::alone(&database).await?;
+    figures.extend(calm.into_iter().map(|figure| match figure.name.as_str() {
+        "start_p50" => figure.beside(alone.start(0.5)),
+        "start_p99" => figure.beside(alone.start(0.99)),
+        _ => figure,
+    }));
     for workers in &plan.workers {
         tell(&format!("{} workflows with {workers} workers, and the bare loop", plan.tasks));
-        let mut rate = flow::rate(&store, plan, *workers).await?;
-        rate.raw = Some(flow::bare(&database, plan.tasks, *workers).await?);
-        figures.push(rate);
+        let rate = flow::rate(&store, plan, *workers).await?;
+        figures.push(rate.beside(Bare::run(&database, plan.tasks, *workers).await?.workflows()));
     }
     if plan.daemons > 1 {
         let workers = plan.workers.first().copied().unwrap_or(1);
         tell(&format!("{} workflows with {} daemons of {workers} workers", plan.tasks, plan.daemons));
-        let mut rate = crew::rate(&store, &url, plan, workers).await?;
-        rate.raw = Some(flow::bare(&database, plan.tasks, workers).await?);
-        figures.push(rate);
+        let rate = crew::rate(&store, &url, plan, workers).await?;
+        figures.push(rate.beside(Bare::run(&database, plan.tasks, workers).await?.workflows()));
     }
     figures.push(process::memory("load_memory", "resident, after all of these workflows")?);
     tell("a daemon killed, and the next one");
     figures.push(crew::recovery(&store, &url, &database).await?);
     tell(&format!("the claim, by the length of the queue up to {}", plan.depth));
-    figures.extend(depth::measure(&store, &database, plan).await?);
-    tell("submissions");
-    figures.push(flow::submissions(&store, plan).await?);
-    figures.extend(http::measure(&store, plan, dir.path()).await?);
+    figures.extend(depth::measure(&store, &database, plan, alone.claim()).await?);
+    tell("submissions, and the bare loop");
+    let raw = Bare::run(&database, plan.tasks, SHARING).await?.submissions();
+    figures.push(flow::submissions(&store, plan).await?.beside(raw));
+    figures.extend(http::measure(&store, plan, dir.path(), raw).await?);
     store.close().await;
     let server = matches!(database, Database::Postgres(_));
     for figure in &mut figures {
