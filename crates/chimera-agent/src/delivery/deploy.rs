@@ -4,7 +4,7 @@ use super::agents::ask;
 use super::bench::Bench;
 use super::generate::load;
 use super::halt::Halt;
-use super::served;
+use super::{served, trial};
 use crate::command::Verdict;
 use crate::spec::{Project, Staging};
 use crate::staging::{Deploy, Deployment};
@@ -65,6 +65,7 @@ async fn by_agent(
     let answer = ask(bench, agent, worktree.path()).await?;
     match (answer.verdict, answer.deployment_url, answer.revision) {
         (Verdict::Passed, Some(url), Some(revision)) => {
+            trial::can_be_judged(project, "deployment_url", &url)?;
             served::must_be(bench, project, &url, head, Some(&revision)).await?;
             Ok(PhaseOutput::StagingDeployment { url, revision })
         }

@@ -3,11 +3,12 @@
 use super::bench::Bench;
 use super::halt::Halt;
 use crate::judge::{Judge, STILL_WAIT, Scene, Trial};
-use crate::spec::{E2e, Project};
+use crate::spec::{E2e, Project, Staging};
 use crate::toolchain;
 use chimera_core::{Digest, EvidenceKind, Reason, Setback, TestReport};
 use std::path::Path;
 use std::time::Duration;
+use url::Url;
 
 /// Longest run of a frozen test: a browser test of some minutes belongs into several.
 const LONGEST_RUN: Duration = Duration::from_secs(180);
@@ -95,6 +96,23 @@ pub(super) fn origin(project: &Project, url: &str) -> String {
         Some(host) => format!("http://{host}"),
         None => url.trim_end_matches('/').to_owned(),
     }
+}
+
+/// Whether the daemon can stand between the browser and what is served at `url`: only so red, green and controls are seen at
+/// one address. What it stages itself always is served so; what an agent deploys, over http only.
+pub(super) fn can_be_judged(project: &Project, field: &str, url: &str) -> Result<(), Halt> {
+    let deployed = matches!(project.staging, Staging::Agent { .. });
+    if !deployed || Url::parse(url).is_ok_and(|url| url.scheme() == "http") {
+        return Ok(());
+    }
+    Err(Halt::failed(
+        Reason::Config,
+        format!(
+            "`{field}` is {url}, and an agent deploys this project: other than over http the daemon cannot stand between browser and page, \
+             so it can show no control page there, and a test could tell before from after by the address. Give an address with http, \
+             such as the server's own behind what ends TLS, or let the daemon stage the project"
+        ),
+    ))
 }
 
 fn judge(bench: &Bench<'_>) -> Result<Judge, Halt> {

@@ -135,7 +135,7 @@ impl Validation<'_> {
     async fn run(&self, at: &str, label: &str) -> Result<TestReport, Halt> {
         // The origin of the red run, wherever the application is now: nothing tells before from after.
         let own = trial::origin(self.project, at);
-        let origin = self.red.origin().filter(|_| at.starts_with("http:")).unwrap_or(&own);
+        let origin = self.red.origin().unwrap_or(&own);
         let built_in = !matches!(self.project.staging, Staging::Agent { .. });
         let scene = Scene::Served { at, keep_host: built_in || self.project.host.is_some() };
         let stage = Stage { origin, scene, allow_hosts: &self.project.allow_hosts };

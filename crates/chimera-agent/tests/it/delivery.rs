@@ -1,5 +1,7 @@
 //! Whole deliveries: the real runner and the real state machine, without daemon and database.
 
+mod deployed;
+
 use chimera_agent::delivery::{Delivery, Settings};
 use chimera_agent::runner::{Attempt, Fence, Runner};
 use chimera_agent::spec::{Agent, E2e, Project, Protocol, Recordings, Staging as HowToStage, Suite};
@@ -421,35 +423,6 @@ async fn a_review_of_what_the_reviewer_has_changed_is_none() {
         "chmod u+w index.html; echo better >> index.html; echo '{\"outcome\":\"passed\"}' > $CHIMERA_OUTCOME";
     let error = reviewed(script).await;
     assert!(error.contains("changed `index.html` in the copy that it reviewed"), "{error}");
-}
-
-/// A delivery by an agent that says `origin` serves the head.
-async fn deployed_at(origin: &str) -> Ended {
-    let script = format!(
-        "head=$(sed -n 's/.*\"head_commit\": \"\\([0-9a-f]*\\)\".*/\\1/p' $CHIMERA_ASSIGNMENT)\n\
-         echo '{{\"outcome\":\"passed\",\"deployment_url\":\"{origin}\",\"revision\":\"'$head'\"}}' > $CHIMERA_OUTCOME"
-    );
-    let deployer = (Role::Deployment, agent("deployer", &["sh", "-c", &script]));
-    let staging = HowToStage::Agent {
-        agent: "deployer".to_owned(),
-        revision: Some("/index.html".to_owned()),
-        shared: true,
-    };
-    let bench = Bench::with(|dir| vec![shop(dir, staging, &[PAGE])], [opener(), deployer]);
-    let origin = origin.to_owned();
-    bench.deliver_to(&origin, "shop", "Visitors see the hours", &["see text \"Open daily\""]).await
-}
-
-#[tokio::test]
-async fn an_agent_that_left_the_old_deployment_in_place_is_found_out() {
-    let old = format!("<meta name=\"revision\" content=\"{}\"><h1>Shop</h1>", "a".repeat(40));
-    let site = axum::Router::new().fallback(move || std::future::ready(axum::response::Html(old.clone())));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let origin = format!("http://{}", listener.local_addr().expect("an address"));
-    tokio::spawn(async move { axum::serve(listener, site).await });
-    let ended = deployed_at(&origin).await;
-    assert_eq!(ended.task.workflow.reason, Some(Reason::StaleStaging), "{:?}", ended.task.workflow);
-    assert_eq!(ended.task.workflow.failed_in, Some(Phase::StagingDeployment));
 }
 
 /// Delivers with a suite that wants the page to have `<h1>Shop</h1>`, a second test that never passes, and a third one
