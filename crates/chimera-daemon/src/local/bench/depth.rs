@@ -33,7 +33,7 @@ pub(super) async fn measure(
     {
         while queued < depth {
             let batch = BATCH.min(depth - queued);
-            let news: Vec<_> = (0..batch).map(|_| task(dice.task_id(Clock::system().now()))).collect();
+            let news: Vec<_> = (0..batch).map(|_| task(&dice)).collect();
             store.write(move |tx| news.iter().try_for_each(|new| submit(tx, new).map(drop))).await?;
             queued += batch;
         }

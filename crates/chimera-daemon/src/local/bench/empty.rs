@@ -1,11 +1,11 @@
 //! Agents that do nothing, and the tasks that they are asked to do.
 
-use crate::seams::Clock;
+use crate::seams::{Clock, Dice};
 use anyhow::Result;
 use chimera_agent::runner::{Attempt, BoxFuture, Report, Runner};
 use chimera_core::{
     Digest, GreenProof, GreenRuns, Outcome, Phase, PhaseOutput, Reason, RedProof, RedRuns, Request, Setback,
-    Task, TaskId, TestReport, TestResult, TestStatus, UnixMillis,
+    Task, TestReport, TestResult, TestStatus, UnixMillis,
 };
 use chimera_store::Store;
 use chimera_store::submit::{NewTask, accept};
@@ -14,15 +14,15 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// A task for them.
-pub(crate) fn task(id: TaskId) -> NewTask {
-    let request = Request::new("An empty feature", "http://127.0.0.1/");
-    NewTask { id, request, project: "bench".to_owned(), now: Clock::system().now(), idempotency: None }
+/// A task for them, made now.
+pub(crate) fn task(dice: &Dice) -> NewTask {
+    let (now, request) = (Clock::system().now(), Request::new("An empty feature", "http://127.0.0.1/"));
+    NewTask { id: dice.task_id(now), request, project: "bench".to_owned(), now, idempotency: None }
 }
 
 /// Submits a task.
-pub(super) async fn put(store: Store, id: TaskId) -> Result<()> {
-    accept(&store, task(id)).await?;
+pub(super) async fn put(store: Store, task: NewTask) -> Result<()> {
+    accept(&store, task).await?;
     Ok(())
 }
 

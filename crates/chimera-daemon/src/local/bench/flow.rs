@@ -1,6 +1,6 @@
 //! Engine and store together: idle, one task at a time, many at once.
 
-use super::empty::{Empty, put};
+use super::empty::{Empty, put, task};
 use super::{Figure, Plan, process, quantile};
 use crate::engine::{self, Engine, Settings, Throttle};
 use crate::seams::{Clock, Dice};
@@ -57,8 +57,7 @@ pub(super) async fn submissions(store: &Store, plan: &Plan) -> Result<Figure> {
 
 /// Submits tasks, all at once.
 pub(super) async fn put_all(store: &Store, dice: &Dice, tasks: u32) -> Result<()> {
-    let puts: Vec<_> =
-        (0..tasks).map(|_| tokio::spawn(put(store.clone(), dice.task_id(Clock::system().now())))).collect();
+    let puts: Vec<_> = (0..tasks).map(|_| tokio::spawn(put(store.clone(), task(dice)))).collect();
     for put in puts {
         put.await??;
     }
@@ -114,7 +113,7 @@ impl Flow {
         let mut latencies = Vec::new();
         for _ in 0..tasks {
             let from = Instant::now();
-            put(self.store.clone(), self.dice.task_id(Clock::system().now())).await?;
+            put(self.store.clone(), task(&self.dice)).await?;
             let at: Instant = self.starts.recv().await.context("the engine ended")?;
             latencies.push(at.saturating_duration_since(from).as_secs_f64() * 1000.0);
             self.ends.recv().await.context("the engine ended")?;

@@ -141,7 +141,7 @@ async fn busy(
         let round = Instant::now();
         let queued = store.read(read::counts).await.map_or(BACKLOG, |counts| counts.queued);
         for _ in queued..BACKLOG {
-            let new = task(dice.task_id(Clock::system().now()));
+            let new = task(&dice);
             let id = new.id.clone();
             // What was not answered may be there or not; only what was answered counts.
             if store.write(move |tx| chimera_store::submit::submit(tx, &new)).await.is_err() {
