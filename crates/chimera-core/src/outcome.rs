@@ -1,6 +1,6 @@
 //! What came of an attempt.
 
-use crate::{Digest, GreenProof, Phase, Reason, RedProof};
+use crate::{Digest, Evidence, GreenProof, Phase, Reason, RedProof};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -49,6 +49,9 @@ pub struct Setback {
     /// What the reviewer or the test found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
+    /// Evidence that the next round is shown: a report in full, a picture, a log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<Evidence>,
     /// A hash of what failed, without times and other noise: the same twice in a row means no progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Digest>,
@@ -59,7 +62,7 @@ impl Setback {
     pub fn new(reason: Reason, summary: impl Into<String>) -> Self {
         let mut summary = summary.into();
         crate::limits::truncate(&mut summary, crate::limits::SUMMARY_BYTES);
-        Self { reason, summary, findings: Vec::new(), fingerprint: None }
+        Self { reason, summary, findings: Vec::new(), files: Vec::new(), fingerprint: None }
     }
 }
 

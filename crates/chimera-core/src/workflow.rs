@@ -1,6 +1,6 @@
 //! The durable state of delivering one task.
 
-use crate::{Digest, Finding, GreenProof, Phase, Reason, RedProof, Usage};
+use crate::{Digest, Evidence, Finding, GreenProof, Phase, Reason, RedProof, Usage};
 use serde::{Deserialize, Serialize};
 
 /// Everything that the next attempt needs to know, and everything that a completed task has to show.
@@ -84,6 +84,9 @@ pub struct Feedback {
     pub summary: String,
     /// What it found.
     pub findings: Vec<Finding>,
+    /// Evidence to be shown with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<Evidence>,
 }
 
 impl Artifacts {

@@ -245,7 +245,7 @@ fn dispute_refused(before: &Workflow) -> Feedback {
         "the frozen test was disputed; a person looked at it and keeps it as it is, so make it pass. The dispute said: {said}"
     );
     limits::truncate(&mut summary, limits::SUMMARY_BYTES);
-    Feedback { from: Phase::CodeImplementation, summary, findings: Vec::new() }
+    Feedback { from: Phase::CodeImplementation, summary, findings: Vec::new(), files: Vec::new() }
 }
 
 fn requeued(before: &Workflow, from: Phase, tick: Tick) -> Option<Move> {

@@ -159,7 +159,7 @@ fn rejected(workflow: &mut Workflow, setback: Setback, policy: &Policy) -> Verdi
         _ => return Verdict::Fail(setback.reason, setback.summary),
     };
     let (reason, summary) = (setback.reason, setback.summary.clone());
-    workflow.feedback =
-        Some(Feedback { from: workflow.phase, summary: setback.summary, findings: setback.findings });
+    let Setback { summary: said, findings, files, .. } = setback;
+    workflow.feedback = Some(Feedback { from: workflow.phase, summary: said, findings, files });
     if rounds_left { Verdict::SendBack } else { Verdict::Fail(reason, summary) }
 }
