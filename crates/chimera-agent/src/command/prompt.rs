@@ -2,7 +2,7 @@
 
 use super::Assignment;
 use crate::spec::E2e;
-use chimera_core::Phase;
+use chimera_core::{Phase, Severity};
 
 pub(super) fn text(assignment: &Assignment<'_>) -> String {
     let mut text = format!("# {}\n\n{}\n", assignment.phase, duty(assignment));
@@ -58,7 +58,15 @@ fn duty(assignment: &Assignment<'_>) -> String {
 fn finding(finding: &chimera_core::Finding) -> String {
     let file = finding.file.as_deref().unwrap_or("-");
     let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
-    format!("{:?} {file}{line}: {}", finding.severity, finding.message).to_lowercase()
+    format!("{} {file}{line}: {}", severity(finding.severity), finding.message)
+}
+
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "info",
+    }
 }
 
 fn section(text: &mut String, title: &str, body: &str) {

@@ -88,8 +88,12 @@ async fn an_agent_gets_its_assignment_and_no_secrets_but_its_own() {
     let script = format!(
         "env > ../env; pwd > ../pwd; cat > ../stdin; cp \"$CHIMERA_ASSIGNMENT\" ../assignment; {PASS}"
     );
-    let finding =
-        Finding { file: None, line: None, severity: Severity::Error, message: "too long".to_owned() };
+    let finding = Finding {
+        file: None,
+        line: None,
+        severity: Severity::Error,
+        message: "error TS2551: Did you mean 'firstName'?".to_owned(),
+    };
     let answer = place
         .asked_for(&["sh", "-c", &script], &assignment(&[finding]), Duration::from_secs(60))
         .await
@@ -103,9 +107,15 @@ async fn an_agent_gets_its_assignment_and_no_secrets_but_its_own() {
     }
     assert_eq!(Path::new(read("pwd").trim()), place.path("work").canonicalize().expect("it exists"));
     let told: serde_json::Value = serde_json::from_str(&read("assignment")).expect("JSON");
-    assert_eq!((&told["lease_epoch"], &told["findings"][0]["message"]), (&7.into(), &"too long".into()));
+    assert_eq!(
+        (&told["lease_epoch"], &told["findings"][0]["message"]),
+        (&7.into(), &"error TS2551: Did you mean 'firstName'?".into())
+    );
     let prompt = read("stdin");
-    assert!(prompt.contains("too long") && prompt.contains("tests/e2e/test_it.py"), "{prompt}");
+    assert!(
+        prompt.contains("error TS2551: Did you mean 'firstName'?") && prompt.contains("tests/e2e/test_it.py"),
+        "{prompt}"
+    );
     assert_eq!(prompt.matches("----- END feature -----").count(), 1, "a text cannot end its own section");
 }
 

@@ -205,3 +205,19 @@ async fn a_spec_has_a_name_of_its_own_kind() {
     assert_eq!(E2e::of("opening-hours.spec.ts"), E2e::PlaywrightTest);
     assert_eq!(E2e::of("test_opening_hours.py"), E2e::Pytest);
 }
+
+#[tokio::test]
+async fn a_failing_action_is_named_as_the_spec_calls_it() {
+    let bench = Bench::new().await;
+    let actions = [("click", "click()"), ("fill", "fill('x')"), ("selectOption", "selectOption('x')")];
+    let all: Vec<String> = actions
+        .iter()
+        .map(|(_, call)| format!("await page.goto('/'); await page.getByLabel('Nope').{call};"))
+        .collect();
+    let report = bench.spec_report(&bodies(&all.iter().map(String::as_str).collect::<Vec<_>>())).await;
+    for (test, (name, _)) in report.tests.iter().zip(actions) {
+        let message = test.message.as_deref().unwrap_or_default();
+        assert!(message.starts_with(&format!("TimeoutError: locator.{name}: ")), "{name}: {message}");
+        assert_eq!(test.status, TestStatus::AssertionFailed, "{message}");
+    }
+}
