@@ -37,6 +37,8 @@ pub enum Reason {
     AgentError,
     /// The configuration or the repository does not allow the task to run.
     Config,
+    /// The machine had no descriptors, processes, memory or disk space left for the task, again and again.
+    Resources,
     /// The limit of phase executions is reached.
     MaxIterations,
     /// The daemon crashed too often while it worked on this task.
@@ -45,7 +47,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::AlreadyGreen,
         Self::RedNotProvable,
         Self::TestTampered,
@@ -61,6 +63,7 @@ impl Reason {
         Self::Deadline,
         Self::AgentError,
         Self::Config,
+        Self::Resources,
         Self::MaxIterations,
         Self::Poisoned,
     ];
@@ -83,6 +86,7 @@ impl Reason {
             Self::Deadline => "deadline",
             Self::AgentError => "agent_error",
             Self::Config => "config",
+            Self::Resources => "resources",
             Self::MaxIterations => "max_iterations",
             Self::Poisoned => "poisoned",
         }

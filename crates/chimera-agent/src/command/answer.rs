@@ -86,6 +86,8 @@ pub enum Trouble {
     Stopped,
     /// It could not be started.
     NotStarted(String),
+    /// The machine had no room for it at the moment.
+    NoRoom(String),
 }
 
 impl fmt::Display for Trouble {
@@ -101,7 +103,7 @@ impl fmt::Display for Trouble {
             Self::Stalled => f.write_str("it said nothing for too long"),
             Self::Flooded => f.write_str("it wrote too much output"),
             Self::Stopped => f.write_str("it was stopped"),
-            Self::NotStarted(why) => f.write_str(why),
+            Self::NotStarted(why) | Self::NoRoom(why) => f.write_str(why),
         }
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! The program gets a directory to work in, a prompt, and an assignment (a JSON file); it leaves an answer (a JSON
 //! file). Everything else it may do counts for nothing. Map: `assignment` is what it is told, `prompt` the
-//! same for readers of prose, `answer` reads what it left. The contract for authors of agents is in
+//! same for readers of prose, `arguments` puts that into a command line, `answer` reads what it left. The contract for authors of agents is in
 //! `docs/agents.md`, the schemas in `docs/schemas`.
 
 mod answer;
+mod arguments;
 mod assignment;
 mod prompt;
 
@@ -54,10 +55,10 @@ pub async fn ask(
     stop: &CancellationToken,
 ) -> Result<Answer, Trouble> {
     let outcome = ask.private.join("outcome.json");
-    let spec = prepare(ask, assignment, &outcome).map_err(|err| Trouble::NotStarted(err.to_string()))?;
+    let spec = prepare(ask, assignment, &outcome).map_err(|err| not_started(&err, err.to_string()))?;
     // When it returns, nothing of the agent is left that could still write the answer.
     match process::run(&spec, stop).await {
-        Err(err) => Err(Trouble::NotStarted(err.to_string())),
+        Err(err) => Err(not_started(err.io(), err.to_string())),
         Ok(Exit::Code(0)) => answer::read(&outcome),
         Ok(Exit::Code(code)) => Err(Trouble::Exit(code)),
         Ok(Exit::Signal(signal)) => Err(Trouble::Signal(signal)),
@@ -66,6 +67,10 @@ pub async fn ask(
         Ok(Exit::Flooded) => Err(Trouble::Flooded),
         Ok(Exit::Stopped) => Err(Trouble::Stopped),
     }
+}
+
+fn not_started(err: &std::io::Error, why: String) -> Trouble {
+    if process::is_passing(err) { Trouble::NoRoom(why) } else { Trouble::NotStarted(why) }
 }
 
 fn prepare(ask: &Ask<'_>, assignment: &Assignment<'_>, outcome: &Path) -> std::io::Result<Spec> {
@@ -85,7 +90,7 @@ fn prepare(ask: &Ask<'_>, assignment: &Assignment<'_>, outcome: &Path) -> std::i
         ("CHIMERA_OUTCOME", outcome.to_string_lossy().into_owned()),
     ];
     env.extend(told.map(|(name, value)| (name.to_owned(), value)));
-    let (argv, in_arguments) = fill(ask.argv, &prompt, &prompt_file.to_string_lossy());
+    let (argv, in_arguments) = arguments::fill(ask.argv, &prompt, &prompt_file.to_string_lossy());
     Ok(Spec {
         argv,
         cwd: ask.dir.to_owned(),
@@ -97,17 +102,4 @@ fn prepare(ask: &Ask<'_>, assignment: &Assignment<'_>, outcome: &Path) -> std::i
         grace: GRACE,
         output_cap: OUTPUT_CAP,
     })
-}
-
-/// Puts the prompt into the arguments that ask for it; tells whether any did.
-fn fill(argv: &[String], prompt: &str, prompt_file: &str) -> (Vec<String>, bool) {
-    let asks = |arg: &String| arg.contains("{prompt}") || arg.contains("{prompt_file}");
-    let filled = argv.iter().map(|arg| {
-        // The file's name first: the prompt may hold any text, that mark too.
-        arg.split("{prompt}")
-            .map(|part| part.replace("{prompt_file}", prompt_file))
-            .collect::<Vec<_>>()
-            .join(prompt)
-    });
-    (filled.collect(), argv.iter().any(asks))
 }

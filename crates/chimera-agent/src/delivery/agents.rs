@@ -76,6 +76,7 @@ fn halted(agent: &Agent, trouble: &Trouble) -> Halt {
     match trouble {
         Trouble::NotNow { retry_after, .. } => Halt::not_now(why, *retry_after),
         Trouble::Stopped => Halt::interrupted(),
+        Trouble::NoRoom(_) => Halt::no_room(why),
         Trouble::NotStarted(_) => Halt::failed(Reason::Config, why),
         Trouble::Missing | Trouble::Unreadable(_) | Trouble::TooLarge => Halt::unknown(why),
         Trouble::Exit(_) | Trouble::Signal(_) | Trouble::TimedOut | Trouble::Stalled | Trouble::Flooded => {

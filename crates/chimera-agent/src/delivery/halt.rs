@@ -2,11 +2,15 @@
 
 use crate::guardian::ReviewError;
 use crate::judge::JudgeError;
+use crate::process::is_passing;
 use crate::staging::StagingError;
 use crate::vault::VaultError;
 use crate::workspace::WorkspaceError;
 use chimera_core::{Finding, Outcome, Reason, Setback};
 use std::time::Duration;
+
+/// How long a machine that is full is left alone.
+const FULL: Duration = Duration::from_secs(10);
 
 /// Ends an attempt. What the rooms below report is turned into an outcome here and nowhere else.
 #[derive(Debug)]
@@ -42,6 +46,17 @@ impl Halt {
         Self(Box::new(Outcome::Transient { setback: Setback::new(Reason::AgentError, why), retry_after }))
     }
 
+    /// The machine is full: the same again works once there is room. This does not use up the retries.
+    pub(super) fn no_room(why: impl Into<String>) -> Self {
+        let setback = Setback::new(Reason::Resources, why);
+        Self(Box::new(Outcome::Transient { setback, retry_after: Some(FULL) }))
+    }
+
+    /// A file or process could not be had.
+    fn io(err: &std::io::Error, why: String) -> Self {
+        if is_passing(err) { Self::no_room(why) } else { Self::transient(Reason::Config, why) }
+    }
+
     /// There was no readable answer.
     pub(super) fn unknown(why: impl Into<String>) -> Self {
         Self(Box::new(Outcome::Unknown(Setback::new(Reason::AgentError, why))))
@@ -56,9 +71,8 @@ impl From<WorkspaceError> for Halt {
     fn from(err: WorkspaceError) -> Self {
         match &err {
             WorkspaceError::Config(_) => Self::failed(Reason::Config, err.to_string()),
-            WorkspaceError::Git { .. } | WorkspaceError::Io(_) => {
-                Self::transient(Reason::Config, err.to_string())
-            }
+            WorkspaceError::Io(source) => Self::io(source, err.to_string()),
+            WorkspaceError::Git { .. } => Self::transient(Reason::Config, err.to_string()),
         }
     }
 }
@@ -78,6 +92,7 @@ impl From<JudgeError> for Halt {
         match &err {
             JudgeError::Tool(_) | JudgeError::Trial(_) => Self::failed(Reason::Config, err.to_string()),
             JudgeError::Stopped => Self::interrupted(),
+            JudgeError::Io { source, .. } if is_passing(source) => Self::no_room(err.to_string()),
             JudgeError::TimedOut(_) | JudgeError::Io { .. } => {
                 Self::transient(Reason::AgentError, err.to_string())
             }
@@ -89,6 +104,7 @@ impl From<ReviewError> for Halt {
     fn from(err: ReviewError) -> Self {
         match &err {
             ReviewError::Stopped => Self::interrupted(),
+            ReviewError::Spawn(spawn) if is_passing(spawn.io()) => Self::no_room(err.to_string()),
             ReviewError::Spawn(_) => Self::failed(Reason::Config, err.to_string()),
         }
     }
@@ -96,13 +112,18 @@ impl From<ReviewError> for Halt {
 
 impl From<VaultError> for Halt {
     fn from(err: VaultError) -> Self {
-        Self::transient(Reason::Config, err.to_string())
+        match &err {
+            VaultError::Io(source) => Self::io(source, err.to_string()),
+            VaultError::NotPlain(_) | VaultError::TooLarge { .. } => {
+                Self::transient(Reason::Config, err.to_string())
+            }
+        }
     }
 }
 
 impl From<std::io::Error> for Halt {
     fn from(err: std::io::Error) -> Self {
-        Self::transient(Reason::Config, format!("a file cannot be written or read: {err}"))
+        Self::io(&err, format!("a file cannot be written or read: {err}"))
     }
 }
 

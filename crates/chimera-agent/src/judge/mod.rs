@@ -152,6 +152,10 @@ impl Judge {
         let ended = process::run(&spec, stop).await;
         let log = spec.log;
         let trouble = match ended {
+            // The machine is full: the tools are as good as ever.
+            Err(SpawnError::Program { program, source }) if process::is_passing(&source) => {
+                return Err(JudgeError::Io { path: program.into(), source });
+            }
             Err(SpawnError::Program { program, source }) => {
                 return Err(JudgeError::Tool(format!("`{program}` cannot be started: {source}")));
             }

@@ -81,6 +81,42 @@ pub enum SpawnError {
     },
 }
 
+impl SpawnError {
+    /// What the system said.
+    pub fn io(&self) -> &std::io::Error {
+        match self {
+            Self::Program { source, .. } | Self::Log { source, .. } => source,
+        }
+    }
+}
+
+/// Whether an error says that the machine is full at the moment: no descriptors, processes, memory or disk space. The same
+/// again works once there is room; no configuration is at fault.
+pub fn is_passing(err: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let Some(errno) = Errno::from_io_error(err) else {
+        return matches!(
+            err.kind(),
+            std::io::ErrorKind::StorageFull
+                | std::io::ErrorKind::QuotaExceeded
+                | std::io::ErrorKind::OutOfMemory
+        );
+    };
+    matches!(
+        errno,
+        Errno::MFILE
+            | Errno::NFILE
+            | Errno::NOMEM
+            | Errno::NOSPC
+            | Errno::DQUOT
+            | Errno::NOBUFS
+            // No process or thread more for this user, at the start of one.
+            | Errno::AGAIN
+            // A program that another process still holds open for writing, at the start of it.
+            | Errno::TXTBSY
+    )
+}
+
 /// Runs a process to its end, or ends it; afterwards nothing that it started is left.
 ///
 /// # Errors

@@ -131,6 +131,20 @@ async fn the_prompt_goes_where_the_arguments_ask_for_it() {
 }
 
 #[tokio::test]
+async fn a_prompt_longer_than_the_system_takes_as_an_argument_is_cut_there_and_whole_in_its_file() {
+    let place = Place::new();
+    let finding = Finding { file: None, line: None, severity: Severity::Error, message: "m".repeat(4000) };
+    let script = format!("printf %s \"$1\" > ../first; cp \"$2\" ../second; {PASS}");
+    let argv = ["sh", "-c", &script, "x", "{prompt}", "{prompt_file}"];
+    let findings = vec![finding; 50];
+    place.asked_for(&argv, &assignment(&findings), Duration::from_secs(60)).await.expect("it answers");
+    let read = |name: &str| std::fs::read_to_string(place.path(name)).expect("the agent wrote it");
+    assert!(read("second").len() > 50 * 4000);
+    let first = read("first");
+    assert!(first.contains("prompt.md: read that file before you begin"), "{}", first.len());
+}
+
+#[tokio::test]
 async fn nothing_but_a_plain_answer_is_one() {
     let broken: [&[u8]; 9] = [
         b"",

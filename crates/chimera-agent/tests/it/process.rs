@@ -1,6 +1,6 @@
 //! Supervision, tried on real processes.
 
-use chimera_agent::process::{Exit, Identity, Server, SpawnError, Spec, run};
+use chimera_agent::process::{Exit, Identity, Server, SpawnError, Spec, is_passing, run};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -47,6 +47,33 @@ async fn output_and_code_of_a_process_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let (exit, log) = ends(&shell(dir.path(), "echo one; echo two >&2; exit 3")).await;
     assert_eq!((exit, log.as_str()), (Exit::Code(3), "one\ntwo\n"));
+}
+
+#[test]
+fn a_full_machine_is_told_from_what_no_waiting_repairs() {
+    use rustix::io::Errno;
+    let passing = |errno: Errno| is_passing(&errno.into());
+    for full in
+        [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOSPC, Errno::DQUOT, Errno::AGAIN, Errno::TXTBSY]
+    {
+        assert!(passing(full), "{full}");
+    }
+    for wrong in [Errno::NOENT, Errno::ACCESS, Errno::NOTDIR, Errno::TOOBIG, Errno::NOEXEC, Errno::LOOP] {
+        assert!(!passing(wrong), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_is_still_being_written_may_start_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("program");
+    std::fs::copy("/bin/true", &program).unwrap();
+    let held = std::fs::File::options().append(true).open(&program).unwrap();
+    let spec = Spec { argv: vec!["./program".to_owned()], ..shell(dir.path(), "") };
+    let err = run(&spec, &CancellationToken::new()).await.expect_err("it cannot start yet");
+    assert!(is_passing(err.io()), "{err}");
+    drop(held);
+    assert_eq!(run(&spec, &CancellationToken::new()).await.expect("it starts"), Exit::Code(0));
 }
 
 #[tokio::test]

@@ -71,11 +71,13 @@ impl Outcome {
     pub fn health(&self) -> Health {
         match self {
             Self::Passed { .. } | Self::Rejected(_) => Health::Sound,
+            // The machine is full: that is neither the agent's nor the project's fault.
+            Self::Transient { setback, .. } if setback.reason == Reason::Resources => Health::Unclear,
             Self::Transient { .. } | Self::Unknown(_) => Health::Failing,
             Self::Failed(setback) => match setback.reason {
                 Reason::AgentError => Health::Failing,
                 // Found before anybody was asked.
-                Reason::Config | Reason::Budget | Reason::Deadline => Health::Unclear,
+                Reason::Config | Reason::Resources | Reason::Budget | Reason::Deadline => Health::Unclear,
                 _ => Health::Sound,
             },
             Self::Interrupted => Health::Unclear,

@@ -216,6 +216,7 @@ fn an_outcome_tells_whether_whoever_made_it_works() {
     let cases = [
         (Outcome::Unknown(no(Reason::AgentError)), Health::Failing),
         (Outcome::Transient { setback: no(Reason::Config), retry_after: None }, Health::Failing),
+        (Outcome::Transient { setback: no(Reason::Resources), retry_after: None }, Health::Unclear),
         (Outcome::Failed(no(Reason::AgentError)), Health::Failing),
         (Outcome::Failed(no(Reason::TestDisputed)), Health::Sound),
         (Outcome::Rejected(no(Reason::NotGreen)), Health::Sound),

@@ -4,7 +4,7 @@
 
 use super::{JudgeError, playwright};
 use crate::criteria;
-use crate::process::{self, Exit, Spec};
+use crate::process::{self, Exit, SpawnError, Spec};
 use crate::spec::E2e;
 use crate::toolchain::Toolchain;
 use chimera_core::{Finding, Severity, limits};
@@ -57,6 +57,9 @@ pub(super) async fn inspect(
         Ok(Exit::Stopped) => return Err(JudgeError::Stopped),
         Ok(Exit::TimedOut) => return Ok(vec![finding(1, "syntax", "the file cannot be read in time")]),
         Ok(exit) => return Err(broken(format!("{exit:?}: {}", super::report::tail(&log)))),
+        Err(SpawnError::Program { program, source }) if process::is_passing(&source) => {
+            return Err(JudgeError::Io { path: program.into(), source });
+        }
         Err(err) => return Err(broken(err.to_string())),
     }
     let found = std::fs::read(&log).map_err(JudgeError::io(&log))?;
