@@ -11,7 +11,7 @@ use axum::routing::get;
 use chimera_agent::author;
 use chimera_agent::criteria::parse_all;
 use chimera_agent::judge::{Judge, STILL_WAIT, Scene, Trial};
-use chimera_agent::spec::E2e;
+use chimera_agent::spec::{E2E_DIR, E2e};
 use chimera_agent::toolchain::{Search, Toolchain, locate};
 use chimera_core::TestStatus;
 use std::error::Error;
@@ -94,7 +94,7 @@ async fn site() -> Outcome<String> {
 impl<'a> Bout<'a> {
     fn new(tools: &'a Toolchain, e2e: E2e, origin: &str) -> Outcome<Self> {
         let criteria = parse_all(&CRITERIA.map(str::to_owned)).map_err(|err| format!("{err:?}"))?;
-        let test = author::compile(e2e, "Visitors find the opening hours", &criteria, "/").source;
+        let test = author::compile(e2e, E2E_DIR, "Visitors find the opening hours", &criteria, "/").source;
         let bout = Self { tools, e2e, test, origin: origin.to_owned(), dir: tempfile::tempdir()? };
         std::fs::write(bout.at(&bout.test_name()), &bout.test)?;
         let (chromium, args) = (&tools.chromium, r#"["--no-sandbox"]"#);

@@ -69,9 +69,9 @@ impl Recordings {
 /// What runs a project's end-to-end tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum E2e {
-    /// pytest with pytest-playwright: `tests/e2e/test_<slug>.py`.
+    /// pytest with pytest-playwright: `test_<slug>.py`.
     Pytest,
-    /// Playwright Test: `tests/e2e/<slug>.spec.ts`.
+    /// Playwright Test: `<slug>.spec.ts`.
     PlaywrightTest,
 }
 
@@ -115,6 +115,9 @@ impl E2e {
     }
 }
 
+/// Where frozen tests live unless the project says otherwise.
+pub const E2E_DIR: &str = "tests/e2e";
+
 /// An application that the daemon can work on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
@@ -128,6 +131,8 @@ pub struct Project {
     pub urls: Vec<String>,
     /// What runs its end-to-end tests.
     pub e2e: E2e,
+    /// The directory of its frozen tests in the repository, such as `tests/e2e`; without `/` at its end.
+    pub e2e_dir: String,
     /// The host (and port, if not 80) under which the application expects to be asked, if it must be that one.
     pub host: Option<String>,
     /// Further hosts that its pages may load from while they are judged.
@@ -168,6 +173,7 @@ impl Project {
             base_branch: "main".to_owned(),
             urls: Vec::new(),
             e2e: E2e::Pytest,
+            e2e_dir: E2E_DIR.to_owned(),
             host: None,
             allow_hosts: Vec::new(),
             checks: Vec::new(),

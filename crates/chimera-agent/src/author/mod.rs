@@ -1,7 +1,7 @@
 //! The built-in test author: acceptance criteria become a browser test, for pytest-playwright or Playwright Test.
 //!
 //! The test is for people too: plain pytest-playwright, run by hand with
-//! `pytest tests/e2e/test_<slug>.py --base-url http://...`, or plain Playwright Test. One commented block per
+//! `pytest test_<slug>.py --base-url http://...`, or plain Playwright Test. One commented block per
 //! criterion. Whatever comes from a request is written as a literal or an escaped comment, so no text can become
 //! code.
 
@@ -27,8 +27,9 @@ pub struct Test {
     pub source: String,
 }
 
-/// Writes the test of a feature. `start_path` is opened first, unless the criteria begin with an `open`.
-pub fn compile(e2e: E2e, feature: &str, criteria: &[Criterion], start_path: &str) -> Test {
+/// Writes the test of a feature for the directory `dir` of a repository. `start_path` is opened first, unless the
+/// criteria begin with an `open`.
+pub fn compile(e2e: E2e, dir: &str, feature: &str, criteria: &[Criterion], start_path: &str) -> Test {
     let slug = slug(feature);
     let start = match criteria.first() {
         Some(Criterion::Open(_)) => None,
@@ -41,7 +42,7 @@ pub fn compile(e2e: E2e, feature: &str, criteria: &[Criterion], start_path: &str
         E2e::Pytest => python::source(feature, &slug, &steps),
         E2e::PlaywrightTest => typescript::source(&title(feature), &steps),
     };
-    Test { path: format!("tests/e2e/{}", e2e.test_name(&slug)), source }
+    Test { path: format!("{dir}/{}", e2e.test_name(&slug)), source }
 }
 
 /// The feature in one line.

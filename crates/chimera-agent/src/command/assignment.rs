@@ -25,6 +25,8 @@ pub struct Assignment<'a> {
     pub acceptance: &'a [String],
     /// What runs the test: `pytest-playwright` or `playwright-test`.
     pub e2e: &'a str,
+    /// The directory of frozen tests in the repository, such as `tests/e2e`.
+    pub e2e_dir: &'a str,
     /// The frozen test in the repository; absent while it is to be written.
     pub test_path: Option<&'a str>,
     /// What the reviewer or the test found in the last round.

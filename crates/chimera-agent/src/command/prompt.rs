@@ -26,17 +26,19 @@ pub(super) fn text(assignment: &Assignment<'_>) -> String {
 }
 
 fn duty(assignment: &Assignment<'_>) -> String {
-    let test = assignment.test_path.unwrap_or("tests/e2e/");
+    let (test, dir) = (assignment.test_path.unwrap_or(assignment.e2e_dir), assignment.e2e_dir);
     match assignment.phase {
         Phase::E2eTestGeneration if assignment.e2e == E2e::PlaywrightTest.as_str() => {
-            "Write one Playwright Test at tests/e2e/<name>.spec.ts that fails now and passes once the \
+            format!(
+                "Write one Playwright Test at {dir}/<name>.spec.ts that fails now and passes once the \
             feature is there. Import only test and expect from '@playwright/test', use the fixture `page`, paths such as \
             page.goto(\"/\"), and await every action and assertion. Change nothing else. Answer with `test_path`."
-                .to_owned()
+            )
         }
-        Phase::E2eTestGeneration => "Write one pytest-playwright test at tests/e2e/test_<name>.py that fails now and passes once the \
+        Phase::E2eTestGeneration => format!(
+            "Write one pytest-playwright test at {dir}/test_<name>.py that fails now and passes once the \
             feature is there. Use the fixture `page` and paths such as page.goto(\"/\"). Change nothing else. Answer with `test_path`."
-            .to_owned(),
+        ),
         Phase::CodeImplementation => format!(
             "Implement the feature in this repository so that {test} passes. Do not change that file: it is frozen. Do not commit, \
             push or deploy: the daemon does. If the test itself is wrong, answer with the outcome \"disputed\" and say why."

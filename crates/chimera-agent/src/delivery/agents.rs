@@ -3,7 +3,7 @@
 use super::bench::Bench;
 use super::halt::Halt;
 use crate::command::{Answer, Ask, Assignment, Limits, Trouble};
-use crate::spec::{Agent, Protocol};
+use crate::spec::{Agent, Project, Protocol};
 use chimera_core::{Digest, EvidenceKind, Reason};
 use std::path::Path;
 
@@ -35,7 +35,8 @@ pub(super) async fn ask_about(
         timeout: agent.timeout.unwrap_or(bench.attempt.timeout),
         stall: agent.stall,
     };
-    let answered = crate::command::ask(&ask, &assignment(bench, diff_path)?, &bench.stop).await;
+    let project = bench.project()?;
+    let answered = crate::command::ask(&ask, &assignment(bench, &project, diff_path), &bench.stop).await;
     bench.keep_file(EvidenceKind::Log, &format!("{}.log", agent.name), &log);
     match &answered {
         Ok(Answer { usage, .. }) | Err(Trouble::NotNow { usage, .. }) => bench.used(*usage),
@@ -44,11 +45,10 @@ pub(super) async fn ask_about(
     answered.map_err(|trouble| halted(agent, &trouble))
 }
 
-fn assignment<'a>(bench: &'a Bench<'_>, diff_path: Option<&'a Path>) -> Result<Assignment<'a>, Halt> {
+fn assignment<'a>(bench: &'a Bench<'_>, project: &'a Project, diff_path: Option<&'a Path>) -> Assignment<'a> {
     let (task, have) = (bench.task(), &bench.workflow().artifacts);
     let feedback = bench.workflow().feedback.as_ref();
-    let project = bench.project()?;
-    Ok(Assignment {
+    Assignment {
         task_id: task.id.as_str(),
         phase: task.phase(),
         attempt: bench.workflow().attempt,
@@ -58,6 +58,7 @@ fn assignment<'a>(bench: &'a Bench<'_>, diff_path: Option<&'a Path>) -> Result<A
         staging_url: task.request.staging_url.as_deref(),
         acceptance: &task.request.acceptance,
         e2e: project.e2e.as_str(),
+        e2e_dir: &project.e2e_dir,
         test_path: have.test_path.as_deref(),
         findings: feedback.map_or(&[], |feedback| &feedback.findings),
         failure_report: feedback.map(|feedback| feedback.summary.as_str()),
@@ -68,7 +69,7 @@ fn assignment<'a>(bench: &'a Bench<'_>, diff_path: Option<&'a Path>) -> Result<A
             timeout_seconds: bench.attempt.timeout.as_secs(),
             max_diff_lines: project.max_diff_lines,
         },
-    })
+    }
 }
 
 fn halted(agent: &Agent, trouble: &Trouble) -> Halt {

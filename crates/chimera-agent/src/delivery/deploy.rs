@@ -4,7 +4,7 @@ use super::agents::ask;
 use super::bench::Bench;
 use super::generate::load;
 use super::halt::Halt;
-use super::{served, trial};
+use super::{place, served, trial};
 use crate::command::Verdict;
 use crate::spec::{Project, Staging};
 use crate::staging::{Deploy, Deployment};
@@ -35,7 +35,7 @@ pub(super) async fn stage(
     port: Option<u16>,
 ) -> Result<Deployment, Halt> {
     let source = bench.private_dir("staged")?;
-    worktree.export(commit, &source).await?;
+    place::copy_to_serve(bench, worktree, commit, &source).await?;
     bench.fenced().await?;
     let deploy = Deploy {
         task: &bench.task().id,

@@ -4,7 +4,7 @@ use super::agents::ask;
 use super::bench::Bench;
 use super::halt::Halt;
 use super::trial::{self, Frozen, Stage};
-use super::{deploy, site};
+use super::{deploy, place, site};
 use crate::command::{Answer, Verdict};
 use crate::judge::Scene;
 use crate::spec::{E2e, Project, Protocol, Staging};
@@ -16,8 +16,6 @@ use chimera_core::{
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// Where frozen tests live in a repository.
-pub(super) const TESTS_DIR: &str = "tests/e2e/";
 /// Largest frozen test: a test somebody still reads.
 const LARGEST_TEST: usize = 256 * 1024;
 /// How long the running application may take to accept a connection before it counts as unreachable.
@@ -83,7 +81,7 @@ async fn write_builtin(
         criteria::parse_all(&request.acceptance)
             .map_err(|err| Halt::failed(Reason::RedNotProvable, err.to_string()))?
     };
-    let test = author::compile(project.e2e, &request.feature, &criteria, &start);
+    let test = author::compile(project.e2e, &project.e2e_dir, &request.feature, &criteria, &start);
     let mut path = test.path;
     if worktree.file_at(base, &path).await?.is_some() {
         // Another task has left a test of this name; ours must not replace it.
@@ -109,9 +107,8 @@ async fn freeze(
     base: &Digest,
     path: &str,
 ) -> Result<Digest, Halt> {
-    if !path.strip_prefix(TESTS_DIR).is_some_and(|name| project.e2e.is_test_name(name)) {
-        let pattern = project.e2e.test_name("*");
-        let why = format!("`{path}` is no place for the test: it must be {TESTS_DIR}{pattern}");
+    if !place::is_place(project, path) {
+        let why = format!("`{path}` is no place for the test: it must be {}", place::places(project));
         return Err(Halt::unknown(why));
     }
     let subject = format!("Add the failing end-to-end test: {}", one_line(&bench.task().request.feature));

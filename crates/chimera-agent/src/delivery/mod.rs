@@ -11,6 +11,7 @@ mod deploy;
 mod generate;
 mod halt;
 mod implement;
+mod place;
 mod review;
 mod served;
 mod site;

@@ -4,6 +4,7 @@ use super::agents::ask_about;
 use super::bench::Bench;
 use super::generate::load;
 use super::halt::{Halt, review_setback};
+use super::place;
 use super::snapshot::Snapshot;
 use crate::command::{Answer, Verdict};
 use crate::guardian;
@@ -48,10 +49,15 @@ async fn opinion(
     head: &Digest,
 ) -> Result<Opinion, Halt> {
     let snapshot = bench.private_dir(&format!("review-{}", agent.name))?;
-    worktree.export(head, &snapshot).await?;
     let opinion = match &agent.protocol {
-        Protocol::Builtin => checks(bench, project, worktree, head, &snapshot).await,
-        Protocol::Command { .. } => review(bench, agent, worktree, head, &snapshot).await,
+        Protocol::Builtin => {
+            place::copy_for_commands(bench, project, worktree, head, &snapshot).await?;
+            checks(bench, project, worktree, head, &snapshot).await
+        }
+        Protocol::Command { .. } => {
+            worktree.export(head, &snapshot).await?;
+            review(bench, agent, worktree, head, &snapshot).await
+        }
     };
     std::fs::remove_dir_all(&snapshot)?;
     opinion
@@ -94,7 +100,8 @@ async fn checks(
     let test_sha256 = bench.have("hash of the frozen test", |have| &have.test_sha256)?;
     let at_head = worktree.file_at(head, &test_path).await?;
     let diff = worktree.review_diff(&base, head).await?;
-    let home = bench.private_dir("checks-home")?;
+    let mut environment = bench.project_environment(&bench.private_dir("checks-home")?);
+    environment.extend([("CHIMERA_BASE_COMMIT".to_owned(), base.to_string())]);
     let review = guardian::Review {
         diff: &diff,
         frozen_path: &test_path,
@@ -104,7 +111,7 @@ async fn checks(
         snapshot,
         log: &bench.log("checks"),
         timeout: bench.attempt.timeout,
-        environment: bench.project_environment(&home),
+        environment,
     };
     let verdict = guardian::review(&review, &bench.stop).await?;
     Ok(Opinion { approved: verdict.approved(), summary: verdict.summary, findings: verdict.findings })

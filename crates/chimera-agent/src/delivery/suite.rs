@@ -2,10 +2,11 @@
 //!
 //! It runs in a copy of the commit, after the change, and before it, too, if there is something to compare. With a JUnit
 //! report that is every test: one that passed and is gone or skipped now is as bad as one that fails. Without a
-//! report the exit code is all that is known of it.
+//! report the exit code is all that is known of it. Frozen tests are not in that copy: they are no part of the suite.
 
 use super::bench::Bench;
 use super::halt::Halt;
+use super::place;
 use crate::process::{self, Exit, Spec};
 use crate::spec::{Project, Suite};
 use crate::workspace::Worktree;
@@ -63,11 +64,11 @@ pub(super) async fn must_hold(
     (base, head): (&Digest, &Digest),
 ) -> Result<(), Halt> {
     let Some(suite) = &project.suite else { return Ok(()) };
-    let after = run(bench, suite, worktree, head, "suite-head").await?;
+    let after = run(bench, (project, suite), worktree, head, "suite-head").await?;
     if after.failures.is_empty() && suite.report.is_none() {
         return Ok(());
     }
-    let before = run(bench, suite, worktree, base, "suite-base").await?;
+    let before = run(bench, (project, suite), worktree, base, "suite-base").await?;
     let newly = after.newly(&before);
     if newly.is_empty() {
         return Ok(());
@@ -89,13 +90,13 @@ pub(super) async fn must_hold(
 /// Runs the suite in a copy of a commit.
 async fn run(
     bench: &Bench<'_>,
-    suite: &Suite,
+    (project, suite): (&Project, &Suite),
     worktree: &Worktree,
     commit: &Digest,
     label: &str,
 ) -> Result<Ran, Halt> {
     let copy = bench.private_dir(label)?;
-    worktree.export(commit, &copy).await?;
+    place::copy_for_commands(bench, project, worktree, commit, &copy).await?;
     let log = bench.log(label);
     let spec = Spec {
         argv: vec!["sh".to_owned(), "-c".to_owned(), suite.command.clone()],

@@ -31,8 +31,6 @@ const LOCKS: [&str; 11] = [
     "Pipfile.lock",
     "pylock.toml",
 ];
-/// Where the tests of all tasks live.
-const TESTS: &str = "tests/e2e/";
 /// Most binary files that are let pass in one change; pictures of a page are fine, a binary dump is not.
 const BINARIES: usize = 20;
 
@@ -42,7 +40,7 @@ pub(super) fn all(review: &Review<'_>, change: &[File]) -> Vec<Finding> {
     [
         frozen(review),
         empty(&own),
-        other_tests(&own),
+        other_tests(review, &own),
         protected(review, &own),
         locks(review, &own),
         size(review, &own),
@@ -80,11 +78,12 @@ fn empty(own: &[&File]) -> Vec<Finding> {
     }
 }
 
-fn other_tests(own: &[&File]) -> Vec<Finding> {
-    let touched = own.iter().filter(|file| file.path.starts_with(TESTS));
+fn other_tests(review: &Review<'_>, own: &[&File]) -> Vec<Finding> {
+    let tests = &review.project.e2e_dir;
+    let touched = own.iter().filter(|file| covers(tests, &file.path));
     touched
         .map(|file| {
-            error(Some(&file.path), None, format!("a change must not touch {TESTS} besides its own test"))
+            error(Some(&file.path), None, format!("a change must not touch {tests}/ besides its own test"))
         })
         .collect()
 }

@@ -2,9 +2,10 @@
 //!
 //! The daemon works in bare clones of its own; the user's checkout is never touched, but for one branch that is
 //! pushed to its repository. Map: [`Workspaces`] keeps the clones, [`Worktree`] is a task's branch: its
-//! files to work on and answers about its commits, `far` is that branch in other repositories, `git` runs the
+//! files to work on and answers about its commits, `copy` writes copies for the project's commands, `far` is that branch in other repositories, `git` runs the
 //! program with settings that no repository can change.
 
+mod copy;
 mod far;
 mod git;
 mod worktree;

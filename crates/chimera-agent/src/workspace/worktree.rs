@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The branch of a task at a commit, and the place for its files.
 #[derive(Debug)]
 pub struct Worktree {
-    git: Git,
+    pub(super) git: Git,
     path: PathBuf,
     task: TaskId,
     at: Digest,
@@ -69,13 +69,20 @@ impl Worktree {
         }
         self.clear_predecessors();
         std::fs::create_dir_all(&self.path)?;
-        let own = Git::in_dir(&self.path);
-        own.run("init", &["init", "--quiet", &format!("--initial-branch={branch}"), "."]).await?;
-        let mut borrowed = self.git.dir().join("objects").into_os_string();
-        borrowed.push("\n");
-        std::fs::write(self.path.join(".git/objects/info/alternates"), borrowed.as_encoded_bytes())?;
+        let own = self.borrowing(&self.path).await?;
         own.run("reset", &["reset", "--quiet", "--hard", self.at.as_str()]).await?;
         Ok(())
+    }
+
+    /// A new repository in this directory, on the task's branch, that borrows the clone's objects.
+    pub(super) async fn borrowing(&self, dir: &Path) -> Result<Git, WorkspaceError> {
+        let own = Git::in_dir(dir);
+        let branch = format!("--initial-branch={}", self.task.branch());
+        own.run("init", &["init", "--quiet", &branch, "."]).await?;
+        let mut borrowed = self.git.dir().join("objects").into_os_string();
+        borrowed.push("\n");
+        std::fs::write(dir.join(".git/objects/info/alternates"), borrowed.as_encoded_bytes())?;
+        Ok(own)
     }
 
     /// Removes the files of earlier holders of the lease, as far as possible: something of theirs may still write.
@@ -201,10 +208,6 @@ impl Worktree {
     /// # Errors
     /// [`WorkspaceError`] if the commit is unknown or the directory cannot be written.
     pub async fn export(&self, commit: &Digest, into: &Path) -> Result<(), WorkspaceError> {
-        let scratch = tempfile::tempdir_in(self.git.dir())?;
-        let git = self.git.with_work_tree(into).with_index(&scratch.path().join("index"));
-        git.run("read-tree", &["read-tree", commit.as_str()]).await?;
-        git.run("checkout-index", &["checkout-index", "--all", "--quiet"]).await?;
-        Ok(())
+        self.export_without(commit, into, &[]).await
     }
 }

@@ -2,7 +2,7 @@
 
 use chimera_agent::author::compile;
 use chimera_agent::criteria::{Criterion, parse_all};
-use chimera_agent::spec::E2e;
+use chimera_agent::spec::{E2E_DIR, E2e};
 use std::path::Path;
 use std::process::Command;
 
@@ -62,7 +62,7 @@ fn the_test_reads_like_the_criteria() {
         "not see text \"Error\"",
     ];
     let criteria = parse_all(&sentences.map(str::to_owned)).expect("in the grammar");
-    let test = compile(E2e::Pytest, "User can find books", &criteria, "/index.html");
+    let test = compile(E2e::Pytest, E2E_DIR, "User can find books", &criteria, "/index.html");
     assert_eq!(test.path, "tests/e2e/test_user_can_find_books.py");
     let expected = r##""""User can find books"""
 
@@ -100,7 +100,7 @@ def test_user_can_find_books(page: Page) -> None:
 fn no_text_can_become_code() {
     let dir = tempfile::tempdir().expect("a directory");
     for (number, text) in HOSTILE.iter().enumerate() {
-        let test = compile(E2e::Pytest, text, &every_criterion(text), "/");
+        let test = compile(E2e::Pytest, E2E_DIR, text, &every_criterion(text), "/");
         std::fs::write(dir.path().join(format!("{number}.py")), &test.source).expect("written");
     }
     let texts = serde_json::to_string(&HOSTILE).expect("JSON");
@@ -127,7 +127,7 @@ print("ok")
 async fn no_text_can_become_typescript() {
     let dir = tempfile::tempdir().expect("a directory");
     for (number, text) in HOSTILE.iter().enumerate() {
-        let test = compile(E2e::PlaywrightTest, text, &every_criterion(text), "/");
+        let test = compile(E2e::PlaywrightTest, E2E_DIR, text, &every_criterion(text), "/");
         std::fs::write(dir.path().join(format!("{number}.spec.ts")), &test.source).expect("written");
     }
     let texts = serde_json::to_string(&HOSTILE).expect("JSON");
@@ -162,7 +162,7 @@ fn the_typescript_reads_like_the_criteria() {
     let sentences =
         ["see title \"Shop\"", "click \"Go\"", "url is \"/books.html\"", "not see text \"Error\""];
     let criteria = parse_all(&sentences.map(str::to_owned)).expect("in the grammar");
-    let test = compile(E2e::PlaywrightTest, "User can find books", &criteria, "/index.html");
+    let test = compile(E2e::PlaywrightTest, E2E_DIR, "User can find books", &criteria, "/index.html");
     assert_eq!(test.path, "tests/e2e/user_can_find_books.spec.ts");
     let expected = r##"import { expect, test } from "@playwright/test";
 
@@ -202,7 +202,7 @@ fn an_address_is_matched_whole_and_escaped() {
         ("/(a+)*$", "http://h:1/(a+)*$", true),
     ];
     for (number, (path, _, _)) in cases.iter().enumerate() {
-        let test = compile(E2e::Pytest, "x", &[Criterion::UrlIs((*path).to_owned())], "/");
+        let test = compile(E2e::Pytest, E2E_DIR, "x", &[Criterion::UrlIs((*path).to_owned())], "/");
         std::fs::write(dir.path().join(format!("{number}.py")), test.source).expect("written");
     }
     std::fs::write(dir.path().join("cases.json"), serde_json::to_string(&cases).expect("JSON"))

@@ -4,7 +4,7 @@ use crate::toolchain::tools;
 use chimera_agent::author;
 use chimera_agent::criteria::parse_all;
 use chimera_agent::judge::Judge;
-use chimera_agent::spec::E2e;
+use chimera_agent::spec::{E2E_DIR, E2e};
 use tokio_util::sync::CancellationToken;
 
 /// One sentence of each kind that the grammar has.
@@ -50,7 +50,7 @@ fn python(line: &str) -> String {
 #[tokio::test]
 async fn what_the_author_writes_is_fine() {
     let criteria = parse_all(&EVERY_CRITERION.map(str::to_owned)).expect("in the grammar");
-    let test = author::compile(E2e::Pytest, "User can \"do\" it", &criteria, "/");
+    let test = author::compile(E2e::Pytest, E2E_DIR, "User can \"do\" it", &criteria, "/");
     assert_eq!(found(E2e::Pytest, &test.source, &EVERY_CRITERION).await, [], "{}", test.source);
 }
 

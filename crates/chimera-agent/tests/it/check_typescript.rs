@@ -3,7 +3,7 @@
 use crate::check::{EVERY_CRITERION, found};
 use chimera_agent::author;
 use chimera_agent::criteria::parse_all;
-use chimera_agent::spec::E2e;
+use chimera_agent::spec::{E2E_DIR, E2e};
 
 const IMPORT: &str = "import { test, expect } from '@playwright/test';\n";
 const TEST: &str =
@@ -20,7 +20,7 @@ fn typescript(line: &str) -> String {
 #[tokio::test]
 async fn what_the_author_writes_in_typescript_is_fine() {
     let criteria = parse_all(&EVERY_CRITERION.map(str::to_owned)).expect("in the grammar");
-    let test = author::compile(E2e::PlaywrightTest, "User can \"do\" it", &criteria, "/");
+    let test = author::compile(E2e::PlaywrightTest, E2E_DIR, "User can \"do\" it", &criteria, "/");
     assert_eq!(found(E2e::PlaywrightTest, &test.source, &EVERY_CRITERION).await, [], "{}", test.source);
 }
 

@@ -70,6 +70,7 @@ fn assignment(findings: &[Finding]) -> Assignment<'_> {
         staging_url: None,
         acceptance: &[],
         e2e: "pytest-playwright",
+        e2e_dir: "tests/e2e",
         test_path: Some("tests/e2e/test_it.py"),
         findings,
         failure_report: None,

@@ -1,6 +1,7 @@
 //! Whole deliveries: the real runner and the real state machine, without daemon and database.
 
 mod deployed;
+mod place;
 
 use chimera_agent::delivery::{Delivery, Settings};
 use chimera_agent::runner::{Attempt, Fence, Runner};

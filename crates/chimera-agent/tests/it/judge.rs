@@ -7,7 +7,7 @@ use axum::routing::get;
 use chimera_agent::author;
 use chimera_agent::criteria::parse_all;
 use chimera_agent::judge::{Judge, JudgeError, Run, STILL_WAIT, Scene, Trial, fingerprint};
-use chimera_agent::spec::E2e;
+use chimera_agent::spec::{E2E_DIR, E2e};
 use chimera_agent::toolchain::Toolchain;
 use chimera_core::{EvidenceKind, TestReport, TestStatus};
 use std::path::Path;
@@ -88,6 +88,7 @@ impl Bench {
         let sentences: Vec<String> = sentences.iter().map(|sentence| (*sentence).to_owned()).collect();
         let test = author::compile(
             E2e::Pytest,
+            E2E_DIR,
             "User can shop",
             &parse_all(&sentences).expect("in the grammar"),
             "/",

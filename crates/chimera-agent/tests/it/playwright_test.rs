@@ -4,7 +4,7 @@ use crate::judge::{Bench, is_video, only, statuses};
 use chimera_agent::author;
 use chimera_agent::criteria::parse_all;
 use chimera_agent::judge::{JudgeError, Run, Scene, Trial};
-use chimera_agent::spec::E2e;
+use chimera_agent::spec::{E2E_DIR, E2e};
 use chimera_core::{EvidenceKind, TestReport, TestStatus};
 use tokio_util::sync::CancellationToken;
 
@@ -49,7 +49,7 @@ async fn the_authors_typescript_is_green_where_the_feature_is_and_red_where_it_i
     let compiled = |sentences: &[&str]| {
         let sentences: Vec<String> = sentences.iter().map(|text| (*text).to_owned()).collect();
         let criteria = parse_all(&sentences).expect("in the grammar");
-        author::compile(E2e::PlaywrightTest, "User can shop", &criteria, "/").source
+        author::compile(E2e::PlaywrightTest, E2E_DIR, "User can shop", &criteria, "/").source
     };
     let report = bench.spec_report(&compiled(&sentences)).await;
     assert_eq!(only(&report), (TestStatus::Passed, 4, ""));

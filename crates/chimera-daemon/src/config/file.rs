@@ -124,6 +124,7 @@ pub(super) struct Project {
     #[serde(default)]
     pub(super) urls: Vec<String>,
     pub(super) e2e: Option<String>,
+    pub(super) e2e_dir: Option<String>,
     pub(super) host: Option<String>,
     #[serde(default)]
     pub(super) allow_hosts: Vec<String>,

@@ -8,6 +8,7 @@ mod duration;
 mod executor;
 mod file;
 mod parties;
+mod place;
 mod retention;
 mod size;
 mod template;

@@ -1,7 +1,7 @@
 //! Agents, roles and projects: who works, and on what.
 
 use super::check::{at_least_one, role, unknown};
-use super::{ConfigError, file};
+use super::{ConfigError, file, place};
 use chimera_agent::spec::{Agent, E2e, Project, Protocol, Recordings, Staging, Suite};
 use chimera_core::Role;
 use std::collections::{BTreeMap, BTreeSet};
@@ -126,6 +126,7 @@ fn checked_project(
         base_branch: project.base_branch.unwrap_or_else(|| "main".to_owned()),
         urls: project.urls,
         e2e: e2e(project.e2e.as_deref(), key)?,
+        e2e_dir: place::e2e_dir(project.e2e_dir, key)?,
         host: project.host.map(|host| checked_host(host, &format!("{key}.host"))).transpose()?,
         allow_hosts: checked_hosts(project.allow_hosts, &format!("{key}.allow_hosts"))?,
         checks: project.checks,

@@ -71,3 +71,20 @@ fn a_gate_that_makes_no_sense_is_refused_by_its_key() {
         assert!(refused.contains(named), "{toml}: {refused}");
     }
 }
+
+#[test]
+fn frozen_tests_live_in_a_directory_of_the_repository() {
+    let at = |dir: &str| read(&PARTIES.replace("urls =", &format!("e2e_dir = {dir:?}\nurls =")));
+    let given = |dir: &str| at(dir).map(|config| config.projects[0].e2e_dir.clone());
+    assert_eq!(read(PARTIES).map(|config| config.projects[0].e2e_dir.clone()).as_deref(), Ok("tests/e2e"));
+    assert_eq!(given("frontend/tests/").as_deref(), Ok("frontend/tests"));
+    for wrong in
+        ["", "/", ".", "/srv/tests", "../tests", "a/../../b", "a//b", "a/./b", ".git/tests", "a b", "-x"]
+    {
+        let told = given(wrong).expect_err(wrong);
+        assert!(
+            told.contains("project.shop.e2e_dir") && told.contains("below the repository's root"),
+            "{told}"
+        );
+    }
+}
