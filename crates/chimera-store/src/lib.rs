@@ -9,7 +9,7 @@
 //! for each other, [`dead`] is about those that failed, [`prune`] removes what ended long ago, [`moved`] and [`transfer`]
 //! take a queue to another database, [`read`] answers questions; `group` is one transaction of the writer, `change` what
 //! many callers change by one statement, [`sim`] a database for simulations, `session` is
-//! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam, `thread` what its threads are called.
+//! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam, `thread` what its threads are called. [`look`] changes nothing.
 
 pub mod after;
 pub mod batch;
@@ -23,6 +23,7 @@ pub mod home;
 mod journal;
 pub mod lanes;
 pub mod lease;
+mod look;
 mod migrate;
 pub mod moved;
 mod plant;
@@ -51,6 +52,7 @@ mod writer;
 
 pub use database::{Database, PostgresServer};
 pub use error::StoreError;
+pub use look::{Looked, look};
 pub use plant::Plant;
 pub use row::{Row, Value};
 pub use sqlite::copy_file;

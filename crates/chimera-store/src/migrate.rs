@@ -25,6 +25,25 @@ pub(crate) fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
+/// The version of the schema, which is looked at only; 0 if there is none yet.
+pub(crate) fn version(session: &dyn Session, place: &str) -> Result<i64, StoreError> {
+    let has_history = session.query(session.dialect().has_history, &[])?;
+    if has_history.first().map_or(Ok(0), |row| row.int(0))? == 0 {
+        return Ok(0);
+    }
+    let found = session.query(VERSION, &[])?.first().map_or(Ok(0), |row| row.int(0))?;
+    if found > newest() {
+        return Err(StoreError::Newer { place: place.to_owned(), found, known: newest() });
+    }
+    for (version, sql) in (1..=found).zip(MIGRATIONS) {
+        let applied = session.query(CHECKSUM, &[version.into()])?;
+        if applied.first().map(|row| row.text(0)).transpose()? != Some(checksum(sql).as_str()) {
+            return Err(StoreError::Checksum { place: place.to_owned(), version });
+        }
+    }
+    Ok(found)
+}
+
 /// Brings the schema up to date, or says why not; `place` names the database in the complaint.
 pub(crate) fn run(session: &dyn Session, place: &str, migrate: bool) -> Result<(), StoreError> {
     session.batch(session.dialect().begin_write)?;

@@ -57,6 +57,10 @@ pub(crate) struct Dialect {
     pub(crate) order_migrations: Option<&'static str>,
     /// The server's time in milliseconds, where the server is another machine.
     pub(crate) server_time: Option<&'static str>,
+    /// 1 if the server takes no changes, as a standby does, else 0.
+    pub(crate) read_only: Option<&'static str>,
+    /// 1 if the schema's history is there, else 0.
+    pub(crate) has_history: &'static str,
     /// Ends every other connection to the database, where it is a server.
     pub(crate) disconnect: Option<&'static str>,
     /// Leave the database no room to grow, and all of it again, where it is a file.

@@ -1,11 +1,11 @@
 //! Commands about this machine; no daemon needed.
 
 use super::args::{Global, Prune};
-use super::style::{self, bad, bold, dim, good, table};
+use super::style::{self, bad, bold, dim, good, table, tame};
 use super::{End, answer, configure, print, print_json, serve};
 use crate::care::Removed;
 use crate::config::{self, Flags};
-use crate::local::{self, Figure, Hand, Plan};
+use crate::local::{self, Check, Figure, Hand, Plan, Status};
 use anyhow::Result;
 use serde_json::json;
 use std::io::{IsTerminal, Write};
@@ -21,26 +21,45 @@ pub(super) fn doctor(global: &Global) -> Result<End> {
     }
     let rows: Vec<Vec<String>> = checks
         .iter()
-        .map(|check| {
-            vec![if check.ok { "ok" } else { "MISSING" }.to_owned(), check.name.clone(), check.detail.clone()]
-        })
+        .map(|check| vec![word(check.status).to_owned(), tame(&check.name), tame(&check.detail)])
         .collect();
-    print(table(&rows, |row, column, cell| match (column, checks.get(row).is_some_and(|check| check.ok)) {
-        (0, true) => good(cell).to_string(),
-        (0, false) => bad(cell).to_string(),
+    print(table(&rows, |row, column, cell| match (column, checks.get(row).map(|check| check.status)) {
+        (0, Some(Status::Ok)) => good(cell).to_string(),
+        (0, Some(Status::Missing)) => bad(cell).to_string(),
+        (0, _) => bold(cell).to_string(),
         _ => cell.to_owned(),
     }));
-    let wanting: Vec<_> = checks.iter().filter(|check| !check.ok).collect();
-    for check in &wanting {
-        print(format!("\n{}: {}\n", bold(&check.name), check.remedy));
+    for check in checks.iter().filter(|check| !check.remedy.is_empty()) {
+        print(format!("\n{} ({}): {}\n", bold(&check.name), tame(&check.detail), check.remedy));
     }
-    for check in checks.iter().filter(|check| check.ok && !check.remedy.is_empty()) {
-        print(format!("\n{}: {}\n", check.name, check.remedy));
-    }
-    if wanting.is_empty() {
-        print("everything that a delivery needs is there\n");
-    }
+    print(verdict(&checks));
     Ok(end)
+}
+
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "ok",
+        Status::Warning => "warning",
+        Status::Missing => "MISSING",
+    }
+}
+
+/// The last line: whether deliveries can work.
+fn verdict(checks: &[Check]) -> String {
+    let count = |status| checks.iter().filter(|check| check.status == status).count();
+    match (count(Status::Missing), count(Status::Warning)) {
+        (0, 0) => "\neverything that a delivery needs is there\n".to_owned(),
+        (0, warnings) => {
+            format!("\neverything that a delivery needs is there; {} above\n", several(warnings, "warning"))
+        }
+        (missing, _) => {
+            format!("\n{} missing: deliveries fail or wait until then\n", several(missing, "thing"))
+        }
+    }
+}
+
+fn several(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 pub(super) fn setup(global: &Global, yes: bool, playwright_test: bool) -> Result<End> {

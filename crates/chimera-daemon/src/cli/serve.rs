@@ -4,6 +4,7 @@ use super::args::{Global, Listen, Start};
 use super::style::{bold, dim};
 use super::{End, configure, print};
 use crate::config::{Config, Flags};
+use crate::local;
 use crate::wiring::{self, Parts, Shutdown};
 use anyhow::{Context, Result, bail};
 use std::io::IsTerminal;
@@ -34,11 +35,23 @@ fn run(global: &Global, listen: &Listen, start_paused: bool, parts: Parts) -> Re
     let config = configure(global, flags)?;
     log(std::io::stderr)?;
     let banner = banner(&config, parts);
+    if parts.engine {
+        warn(&config);
+    }
     runtime()?.block_on(async {
         let ready = |address| print(banner(address));
         wiring::serve(config, parts, Shutdown::on_signals()?, ready).await
     })?;
     Ok(End::Done)
+}
+
+/// Says what `doctor` would say, as far as that costs nothing. None of it keeps the daemon from starting: a program,
+/// a tool or a variable that is missing now may be there when a task needs it.
+fn warn(config: &Config) {
+    for check in local::quick(config) {
+        let (name, detail, remedy) = (check.name, check.detail, check.remedy);
+        tracing::warn!("{name}: {detail}; {remedy}");
+    }
 }
 
 pub(super) fn runtime() -> Result<Runtime> {

@@ -6,6 +6,7 @@ mod bundle;
 mod cli;
 mod crash;
 mod dead;
+mod doctor;
 mod engine;
 mod fence;
 mod gates;

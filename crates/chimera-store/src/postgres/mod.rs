@@ -33,6 +33,11 @@ static DIALECT: Dialect = Dialect {
     order_claims: Some("SELECT pg_advisory_xact_lock(7163375929573)"),
     order_migrations: Some("SELECT pg_advisory_xact_lock(7163375929572)"),
     server_time: Some("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"),
+    read_only: Some(
+        "SELECT CAST(CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1 ELSE 0 END AS BIGINT)",
+    ),
+    has_history: "SELECT COUNT(*) FROM information_schema.tables \
+        WHERE table_schema = current_schema() AND table_name = 'schema_migrations'",
     disconnect: Some(
         "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
             WHERE datname = current_database() AND pid <> pg_backend_pid()",

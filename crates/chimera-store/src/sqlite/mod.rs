@@ -35,6 +35,8 @@ static DIALECT: Dialect = Dialect {
     order_claims: None,
     order_migrations: None,
     server_time: None,
+    read_only: None,
+    has_history: "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'",
     disconnect: None,
     // It is never made smaller than it is.
     room: Some(["PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1073741823"]),
@@ -61,6 +63,12 @@ pub(crate) fn writing(path: PathBuf, max_pages: Option<u32>) -> Arc<Connect> {
 /// Connections that only read.
 pub(crate) fn reading(path: PathBuf) -> Arc<Connect> {
     Arc::new(move || Ok(Box::new(for_reading(&path)?)))
+}
+
+/// Whether this process may write the file, and beside it, where its log of changes lies.
+pub(crate) fn is_writable(path: &Path) -> bool {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    [path, dir].into_iter().all(|place| rustix::fs::access(place, rustix::fs::Access::WRITE_OK).is_ok())
 }
 
 /// Notices commits of other processes; ours are theirs to notice in the same way.

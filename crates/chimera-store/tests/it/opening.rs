@@ -2,12 +2,13 @@
 
 use crate::fixture::{House, NOW, conformance, id, new_task};
 use chimera_store::submit::submit;
-use chimera_store::{Options, Store, StoreError, Value, read};
+use chimera_store::{Database, Options, Store, StoreError, Value, read};
 use std::path::Path;
 
 conformance! {
     a_database_of_a_newer_version_is_left_alone,
     a_migration_that_is_not_the_one_applied_is_refused,
+    a_look_tells_the_schema_and_changes_nothing,
 }
 
 fn refusal(path: &Path) -> StoreError {
@@ -29,6 +30,26 @@ async fn a_database_of_a_newer_version_is_left_alone(house: House) {
 async fn a_migration_that_is_not_the_one_applied_is_refused(house: House) {
     execute(&house.store, "UPDATE schema_migrations SET sha256 = $1 WHERE version = 1", "other".into()).await;
     assert!(matches!(house.refusal(), StoreError::Checksum { version: 1, .. }));
+}
+
+async fn a_look_tells_the_schema_and_changes_nothing(house: House) {
+    let looked = chimera_store::look(&house.database).expect("readable").expect("it is there");
+    assert!(looked.writable && looked.schema > 0 && looked.schema == looked.newest, "{looked:?}");
+    assert_eq!(looked.server_time.is_some(), matches!(house.database, Database::Postgres(_)));
+    let sql = "INSERT INTO schema_migrations (version, sha256) VALUES (99, $1)";
+    execute(&house.store, sql, "future".into()).await;
+    let err = chimera_store::look(&house.database).expect_err("it is of a newer version");
+    assert!(matches!(err, StoreError::Newer { found: 99, .. }), "{err:?}");
+}
+
+#[test]
+fn a_look_creates_no_database() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("tasks.db");
+    assert_eq!(chimera_store::look(&file.as_path().into()).expect("nothing is wrong"), None);
+    std::fs::write(&file, "").expect("written");
+    let empty = chimera_store::look(&file.as_path().into()).expect("readable").expect("it is there");
+    assert_eq!((empty.schema, std::fs::metadata(&file).expect("a file").len()), (0, 0));
 }
 
 #[test]
