@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use url::Url;
 
 /// A configured agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +130,8 @@ pub struct Project {
     pub base_branch: String,
     /// URL prefixes; the longest one that a `target_url` starts with decides for this project.
     pub urls: Vec<String>,
+    /// Whether generated tests may run against the application at `target_url`, below one of `urls`.
+    pub test_target: bool,
     /// What runs its end-to-end tests.
     pub e2e: E2e,
     /// The directory of its frozen tests in the repository, such as `tests/e2e`; without `/` at its end.
@@ -172,6 +175,7 @@ impl Project {
             repo: repo.to_owned(),
             base_branch: "main".to_owned(),
             urls: Vec::new(),
+            test_target: false,
             e2e: E2e::Pytest,
             e2e_dir: E2E_DIR.to_owned(),
             host: None,
@@ -186,6 +190,22 @@ impl Project {
             max_concurrent: None,
         }
     }
+
+    /// How long the path of the longest of its `urls` is that claims this address: of the same origin, and with a path that
+    /// ends where a segment ends. `None` if none does.
+    pub fn claims(&self, target: &Url) -> Option<usize> {
+        self.urls.iter().filter_map(|prefix| claim(prefix, target)).max()
+    }
+}
+
+fn claim(prefix: &str, target: &Url) -> Option<usize> {
+    let prefix = Url::parse(prefix).ok()?;
+    if prefix.origin() != target.origin() {
+        return None;
+    }
+    let path = prefix.path().trim_end_matches('/');
+    let rest = target.path().strip_prefix(path)?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(path.len())
 }
 
 /// How a commit of a project is served for the judge.

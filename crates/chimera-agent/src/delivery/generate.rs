@@ -4,22 +4,16 @@ use super::agents::ask;
 use super::bench::Bench;
 use super::halt::Halt;
 use super::trial::{self, Frozen, Stage};
-use super::{deploy, place, site};
+use super::{deploy, place, site, target};
 use crate::command::{Answer, Verdict};
 use crate::judge::Scene;
 use crate::spec::{E2e, Project, Protocol, Staging};
 use crate::workspace::Worktree;
 use crate::{author, criteria};
-use chimera_core::{
-    Digest, EvidenceKind, NotRed, PhaseOutput, Reason, RedProof, RedRuns, Role, TestReport, TestStatus,
-};
-use std::time::Duration;
-use tokio::net::TcpStream;
+use chimera_core::{Digest, EvidenceKind, NotRed, PhaseOutput, Reason, RedProof, RedRuns, Role};
 
 /// Largest frozen test: a test somebody still reads.
 const LARGEST_TEST: usize = 256 * 1024;
-/// How long the running application may take to accept a connection before it counts as unreachable.
-const TARGET_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let project = bench.project()?;
@@ -171,10 +165,7 @@ async fn red(
     frozen: &Frozen,
 ) -> Result<(RedProof, String), Halt> {
     let at = match &project.staging {
-        Staging::Agent { .. } => match site::target_origin(bench.task()) {
-            Some((origin, ..)) => origin,
-            None => return Err(Halt::failed(Reason::Config, "target_url has no origin")),
-        },
+        Staging::Agent { .. } => target::of_base(bench, project)?,
         Staging::Static { .. } | Staging::Start { .. } => {
             deploy::stage(bench, &bench.rooms.staging, project, worktree, base, None).await?.url
         }
@@ -188,7 +179,12 @@ async fn red(
     // Two at a time: each holds a browser.
     let (first, second) = tokio::join!(
         async { Ok::<_, Halt>((run(served, "red").await?, run(Scene::Blank, "control-blank").await?)) },
-        async { Ok::<_, Halt>((target(bench, frozen).await?, run(Scene::Error, "control-error").await?)) },
+        async {
+            Ok::<_, Halt>((
+                target::look(bench, project, frozen).await?,
+                run(Scene::Error, "control-error").await?,
+            ))
+        },
     );
     let ((base_run, blank), (target_run, error)) = (first?, second?);
     let runs = RedRuns { base: &base_run, blank: &blank, error: &error };
@@ -203,35 +199,4 @@ async fn red(
         Halt::failed(reason, format!("{not_red} (see {files})"))
     })?;
     Ok((proof.at_origin(&origin), target_run))
-}
-
-/// The run against the application as it is, recorded beside the one that gates.
-async fn target(bench: &Bench<'_>, frozen: &Frozen) -> Result<String, Halt> {
-    let Some((origin, host, port)) = site::target_origin(bench.task()) else {
-        return Ok("unreachable".to_owned());
-    };
-    let reached = tokio::time::timeout(TARGET_PATIENCE, TcpStream::connect((host.as_str(), port))).await;
-    if !matches!(reached, Ok(Ok(_))) {
-        return Ok("unreachable".to_owned());
-    }
-    let scene = Scene::Served { at: &origin, keep_host: true };
-    let stage = Stage { origin: &origin, scene, allow_hosts: &bench.project()?.allow_hosts };
-    let report = trial::run(bench, frozen, stage, "target").await?;
-    Ok(in_a_word(&report).to_owned())
-}
-
-fn in_a_word(report: &TestReport) -> &'static str {
-    let all = |status| report.tests.iter().all(|test| test.status == status);
-    let any = |status| report.tests.iter().any(|test| test.status == status);
-    if report.error.is_some() || report.tests.is_empty() {
-        "broken"
-    } else if any(TestStatus::Unreachable) {
-        "unreachable"
-    } else if all(TestStatus::Passed) {
-        "passed"
-    } else if any(TestStatus::Errored) || any(TestStatus::Skipped) {
-        "broken"
-    } else {
-        "failed"
-    }
 }

@@ -17,6 +17,7 @@ mod served;
 mod site;
 mod snapshot;
 mod suite;
+mod target;
 mod trial;
 mod validate;
 

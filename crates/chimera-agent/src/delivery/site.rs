@@ -61,10 +61,3 @@ pub fn start_path(request: &Request) -> String {
         Err(_) => "/".to_owned(),
     }
 }
-
-/// The origin of the target page, for the test's base URL.
-pub(super) fn target_origin(task: &Task) -> Option<(String, String, u16)> {
-    let url = Url::parse(&task.request.target_url).ok()?;
-    let (host, port) = (url.host_str()?.to_owned(), url.port_or_known_default()?);
-    Some((url.origin().ascii_serialization(), host, port))
-}

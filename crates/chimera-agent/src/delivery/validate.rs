@@ -7,6 +7,7 @@ use super::halt::Halt;
 use super::served;
 use super::site;
 use super::suite;
+use super::target;
 use super::trial::{self, Frozen, Stage};
 use crate::judge::{Scene, fingerprint};
 use crate::spec::{Project, Staging};
@@ -117,8 +118,7 @@ impl Validation<'_> {
     async fn base_again(&self) -> Result<TestReport, Halt> {
         const LABEL: &str = "control-base";
         if matches!(self.project.staging, Staging::Agent { .. }) {
-            let target = site::target_origin(self.bench.task());
-            let (at, ..) = target.ok_or_else(|| Halt::failed(Reason::Config, "target_url has no origin"))?;
+            let at = target::of_base(self.bench, self.project)?;
             return self.run(&at, LABEL).await;
         }
         let base = self.bench.have("base commit", |have| &have.base_commit)?;

@@ -43,6 +43,11 @@ pub(super) async fn get_from(authority: &str, path: &str) -> std::io::Result<Ans
     tokio::time::timeout(TIMEOUT, asked).await?
 }
 
+/// Whether a connection is accepted.
+pub(super) async fn accepts(authority: &str) -> bool {
+    matches!(tokio::time::timeout(TIMEOUT, TcpStream::connect(authority)).await, Ok(Ok(_)))
+}
+
 fn parse(bytes: &[u8]) -> std::io::Result<Answer> {
     let bad = || std::io::Error::other("the answer is not HTTP");
     let text = String::from_utf8_lossy(bytes);

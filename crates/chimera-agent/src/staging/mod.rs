@@ -12,7 +12,7 @@ mod site;
 mod told;
 
 pub use told::told_at;
-pub(crate) use told::visit;
+pub(crate) use told::{answers, visit};
 
 use self::records::{Record, Records};
 use crate::process::Server;

@@ -39,6 +39,18 @@ pub async fn told_at(url: &str, path: &str) -> Result<Digest, StagingError> {
     Digest::parse(told).map_err(|err| unreachable(format!("status {}, {err}", answer.status)))
 }
 
+/// Whether something answers at this address: one GET, whatever the answer is; over HTTPS a connection without any
+/// request.
+pub(crate) async fn answers(url: &Url) -> bool {
+    let Some((host, port)) = url.host_str().zip(url.port_or_known_default()) else { return false };
+    let authority = format!("{host}:{port}");
+    if url.scheme() == "http" {
+        http::get_from(&authority, &url[url::Position::BeforePath..url::Position::AfterQuery]).await.is_ok()
+    } else {
+        http::accepts(&authority).await
+    }
+}
+
 /// Visits a page of a deployment on this machine as somebody who only looks; what it answers is of no interest.
 pub(crate) async fn visit(url: &str, path: &str) {
     let authority = url.trim_start_matches("http://").trim_end_matches('/');

@@ -2,6 +2,7 @@
 
 mod deployed;
 mod place;
+mod target;
 
 use chimera_agent::delivery::{Delivery, Settings};
 use chimera_agent::runner::{Attempt, Fence, Runner};
@@ -211,7 +212,7 @@ async fn a_plain_request_completes_on_a_scratch_project() {
     assert_eq!(task.status, Status::Completed, "{:?}", task.workflow);
     let have = &task.workflow.artifacts;
     assert_eq!(have.test_path.as_deref(), Some("tests/e2e/test_user_can_view_homepage.py"));
-    assert_eq!(have.target_run.as_deref(), Some("unreachable"));
+    assert_eq!(have.target_run.as_deref(), Some("not_visited"));
     let kinds: Vec<EvidenceKind> = evidence.iter().map(|file| file.kind).collect();
     let names: Vec<&str> = evidence.iter().map(|file| file.name.as_str()).collect();
     for label in ["red", "control-blank", "control-error", "green-1", "green-2", "control-base"] {

@@ -123,6 +123,8 @@ pub(super) struct Project {
     pub(super) base_branch: Option<String>,
     #[serde(default)]
     pub(super) urls: Vec<String>,
+    #[serde(default)]
+    pub(super) test_target: bool,
     pub(super) e2e: Option<String>,
     pub(super) e2e_dir: Option<String>,
     pub(super) host: Option<String>,

@@ -119,12 +119,15 @@ fn checked_project(
             return Err(ConfigError::value(format!("{key}.urls"), detail));
         }
     }
+    let staging = staging(project.staging.unwrap_or_default(), key, agents)?;
+    place::test_target(project.test_target, &project.urls, &staging, key)?;
     Ok(Project {
-        staging: staging(project.staging.unwrap_or_default(), key, agents)?,
+        staging,
         name: project.name,
         repo: repository(project.repo, home),
         base_branch: project.base_branch.unwrap_or_else(|| "main".to_owned()),
         urls: project.urls,
+        test_target: project.test_target,
         e2e: e2e(project.e2e.as_deref(), key)?,
         e2e_dir: place::e2e_dir(project.e2e_dir, key)?,
         host: project.host.map(|host| checked_host(host, &format!("{key}.host"))).transpose()?,

@@ -88,3 +88,17 @@ fn frozen_tests_live_in_a_directory_of_the_repository() {
         );
     }
 }
+
+#[test]
+fn generated_tests_run_against_the_target_only_where_the_project_says_so() {
+    let allowed = PARTIES.replace("urls =", "test_target = true\nurls =");
+    let project = |toml: &str| read(toml).map(|config| config.projects[0].test_target);
+    assert_eq!((project(PARTIES), project(&allowed)), (Ok(false), Ok(true)));
+    let nowhere = allowed.replace("urls = [\"http://127.0.0.1:9000\"]", "");
+    let told = project(&nowhere).expect_err("without urls");
+    assert!(told.contains("project.shop.test_target") && told.contains("goes with `urls`"), "{told}");
+    let by_agent = |toml: &str| project(&toml.replace("static_dir = \".\"", "agent = \"mine\""));
+    let told = by_agent(PARTIES).expect_err("an agent deploys");
+    assert!(told.contains("run against target_url before the change"), "{told}");
+    assert_eq!(by_agent(&allowed), Ok(true));
+}

@@ -6,26 +6,12 @@ use url::Url;
 
 /// The configured project with the longest URL prefix of `target`, else a scratch project of its host.
 pub(super) fn decide(target: &Url, projects: &[Project]) -> String {
-    let claims = projects.iter().flat_map(|project| {
-        let prefixes = project.urls.iter().filter_map(|prefix| claim(prefix, target));
-        prefixes.map(|length| (length, project.name.as_str()))
-    });
+    let claims = projects.iter().filter_map(|project| Some((project.claims(target)?, project.name.as_str())));
     // Of equal claims the first configured one wins.
     match claims.reduce(|best, next| if next.0 > best.0 { next } else { best }) {
         Some((_, name)) => name.to_owned(),
         None => scratch(target),
     }
-}
-
-/// How long a prefix is, if it claims the target: the same origin, and a path that ends where a segment ends.
-fn claim(prefix: &str, target: &Url) -> Option<usize> {
-    let prefix = Url::parse(prefix).ok()?;
-    if prefix.origin() != target.origin() {
-        return None;
-    }
-    let path = prefix.path().trim_end_matches('/');
-    let rest = target.path().strip_prefix(path)?;
-    (rest.is_empty() || rest.starts_with('/')).then_some(path.len())
 }
 
 /// `scratch-` and the host: a directory and a repository of that name are made in the data directory.

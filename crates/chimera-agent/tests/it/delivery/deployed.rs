@@ -14,7 +14,11 @@ async fn deployed_at(target: &str, origin: &str) -> Ended {
         revision: Some("/index.html".to_owned()),
         shared: true,
     };
-    let bench = Bench::with(|dir| vec![shop(dir, staging, &[PAGE])], [opener(), deployer]);
+    let project = |dir: &Path| {
+        let urls = vec![target.to_owned()];
+        vec![Project { urls, test_target: true, ..shop(dir, staging, &[PAGE]) }]
+    };
+    let bench = Bench::with(project, [opener(), deployer]);
     bench.deliver_to(target, "shop", "Visitors see the hours", &["see text \"Open daily\""]).await
 }
 
