@@ -11,7 +11,7 @@ use chimera_agent::delivery::{self, Delivery};
 use chimera_agent::process::reap_orphans;
 use chimera_agent::spec::E2e;
 use chimera_agent::staging::Staging;
-use chimera_agent::toolchain::Search;
+use chimera_agent::toolchain::{Overrides, Search};
 use chimera_agent::vault::Vault;
 use chimera_agent::workspace::Workspaces;
 use chimera_core::Scope;
@@ -218,7 +218,8 @@ pub fn tools(config: &Config) -> Search {
     Search {
         tools_dir: config.tools_dir.clone(),
         env: config.environment.clone(),
+        overrides: Overrides { chromium: config.chromium.clone(), ..Overrides::default() },
+        clock: Some(|| Clock::system().now()),
         playwright_test: config.projects.iter().any(|project| project.e2e == E2e::PlaywrightTest),
-        ..Search::default()
     }
 }

@@ -58,10 +58,25 @@ def _launch(original, self, **kwargs):
     kwargs["proxy"] = {"server": _instructions["proxy"], "bypass": "<-loopback>"}
     kwargs.pop("channel", None)
     try:
-        return original(self, **kwargs)
+        browser = original(self, **kwargs)
+        _check_browser(browser)
+        return browser
     except Exception as err:
         _session["tool_error"] = f"the browser does not start: {err}"
         raise
+
+
+def _check_browser(browser):
+    """An application must not tell the judge's browser from a person's: its headless shell is refused by its own name."""
+    session = browser.new_browser_cdp_session()
+    product = session.send("Browser.getVersion")["product"]
+    session.detach()
+    name, _, version = product.partition("/")
+    oldest = _instructions["oldest_browser"]
+    if name.startswith("Headless"):
+        raise RuntimeError(f"{_instructions['chromium']} is a headless shell; the judge needs the whole browser")
+    if int(version.partition(".")[0]) < oldest:
+        raise RuntimeError(f"{_instructions['chromium']} is {product}; the judge needs version {oldest} or newer")
 
 
 def _new_context(original, self, **kwargs):

@@ -3,7 +3,7 @@
 use super::{JudgeError, Trial, fence, playwright, pytest};
 use crate::process::Spec;
 use crate::spec::E2e;
-use crate::toolchain::Toolchain;
+use crate::toolchain::{self, Toolchain};
 use chimera_core::{EvidenceKind, TestReport, limits};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,9 @@ const STILL: &str = include_str!("still.js");
 
 /// What the browser is started with: no graphics card, no small /dev/shm of a container, no talking home, and
 /// nothing that goes around the proxy.
-const BROWSER_ARGS: [&str; 11] = [
+const BROWSER_ARGS: [&str; 12] = [
+    // The whole browser without a window. Playwright says only `--headless`, which was another browser once.
+    "--headless=new",
     // An application must not show a test what it does not show to people.
     "--disable-blink-features=AutomationControlled",
     "--disable-gpu",
@@ -190,6 +192,7 @@ impl Room {
             "proxy": format!("http://127.0.0.1:{port}"),
             "test_file": trial.test_name,
             "chromium": tools.chromium,
+            "oldest_browser": toolchain::MINIMUM_MAJOR,
             "args": self.browser_args(),
             "still": STILL,
             "still_wait_ms": trial.still_wait.as_millis() as u64,

@@ -1,5 +1,7 @@
 //! How to get a missing thing on this system, in one sentence each.
 
+use std::path::Path;
+
 /// Families of systems that differ in how software gets onto them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Platform {
@@ -43,15 +45,38 @@ impl Platform {
 
 pub(super) fn chromium() -> String {
     match Platform::current() {
-        Platform::Debian => "run `sudo apt-get install chromium-headless-shell`".to_owned(),
+        Platform::Debian => "run `sudo apt-get update && sudo apt-get install chromium`".to_owned(),
         Platform::Ubuntu => {
             "install Google Chrome's .deb package (Ubuntu's own chromium is a snap that tests cannot drive)"
                 .to_owned()
         }
-        Platform::Fedora => "run `sudo dnf install chromium-headless`".to_owned(),
+        Platform::Fedora => "run `sudo dnf install chromium`".to_owned(),
         Platform::Mac => "run `brew install --cask chromium`".to_owned(),
         Platform::Other => "install Chromium or Google Chrome with your package manager".to_owned(),
     }
+}
+
+/// How to bring the browser at `path` up to date.
+pub(super) fn upgrade_chromium(path: &Path) -> String {
+    match (Platform::current(), chromium_package(path)) {
+        (Platform::Debian | Platform::Ubuntu, Some(package)) => {
+            format!("run `sudo apt-get update && sudo apt-get install --only-upgrade {package}`")
+        }
+        (Platform::Fedora, _) => "run `sudo dnf upgrade chromium`".to_owned(),
+        (Platform::Mac, _) => "run `brew upgrade --cask chromium`, or update Google Chrome".to_owned(),
+        _ => "install the current Chromium or Google Chrome".to_owned(),
+    }
+}
+
+/// The Debian package that a browser comes in.
+pub(super) fn chromium_package(path: &Path) -> Option<&'static str> {
+    if path.starts_with("/opt/google/chrome") || path.starts_with("/usr/bin/google-chrome") {
+        return Some("google-chrome-stable");
+    }
+    ["/usr/lib/chromium/chromium", "/usr/bin/chromium"]
+        .iter()
+        .any(|place| path == Path::new(place))
+        .then_some("chromium")
 }
 
 pub(super) fn git() -> String {

@@ -4,11 +4,8 @@ use super::{Missing, Search, advice, interpreter, python};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Where browsers live, the fast headless shell before the whole browser, real programs before the wrapper
-/// scripts that distributions put into `PATH`.
-const CHROMIUM_PATHS: [&str; 9] = [
-    "/usr/lib/chromium/chromium-headless-shell",
-    "/usr/lib64/chromium-browser/headless_shell",
+/// Where browsers live, real programs before the wrapper scripts that distributions put into `PATH`.
+const CHROMIUM_PATHS: [&str; 7] = [
     "/usr/lib/chromium/chromium",
     "/usr/lib64/chromium-browser/chromium-browser",
     "/opt/google/chrome/chrome",
@@ -19,23 +16,31 @@ const CHROMIUM_PATHS: [&str; 9] = [
 ];
 
 /// Names of browsers in `PATH`.
-const CHROMIUM_NAMES: [&str; 5] =
-    ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const CHROMIUM_NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/// The names of the headless shell: Debian's, Fedora's, and that of the browser's makers.
+const SHELLS: [&str; 3] = ["chromium-headless-shell", "headless_shell", "chrome-headless-shell"];
 
 /// Names of interpreters in `PATH`: the plain one first, which people expect to be used.
 const PYTHON_NAMES: [&str; 7] =
     ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
 
+/// The whole browser; never its headless shell ([`super::browser`]).
 pub(super) fn chromium(search: &Search) -> Result<PathBuf, Missing> {
-    let known = CHROMIUM_PATHS.iter().map(PathBuf::from);
-    let looked_for = || format!("{} and {} in PATH", CHROMIUM_PATHS[2], CHROMIUM_NAMES.join(", "));
-    program(search.overrides.chromium.as_deref(), known.chain(in_path(search, &CHROMIUM_NAMES))).map_err(
-        |wrong| Missing {
-            name: "Chromium",
-            looked_for: wrong.unwrap_or_else(looked_for),
-            remedy: advice::chromium(),
-        },
-    )
+    let known = CHROMIUM_PATHS.iter().map(PathBuf::from).chain(in_path(search, &CHROMIUM_NAMES));
+    let whole = known.filter(|path| !is_shell(path));
+    let found = match &search.overrides.chromium {
+        Some(path) if is_shell(path) => {
+            Err(Some(format!("a whole browser, and {} is only its headless shell", path.display())))
+        }
+        overridden => program(overridden.as_deref(), whole),
+    };
+    found.map_err(|wrong| Missing {
+        name: "Chromium",
+        looked_for: wrong
+            .unwrap_or_else(|| format!("{} and {} in PATH", CHROMIUM_PATHS[0], CHROMIUM_NAMES.join(", "))),
+        remedy: advice::chromium(),
+    })
 }
 
 pub(super) fn git(search: &Search) -> Result<PathBuf, Missing> {
@@ -63,6 +68,11 @@ pub(super) fn environment(search: &Search) -> Result<PathBuf, Missing> {
 /// Node's package manager.
 pub(super) fn npm(search: &Search) -> Option<PathBuf> {
     in_path(search, &["npm"]).find(|path| is_program(path))
+}
+
+/// Debian's package manager.
+pub(super) fn apt(search: &Search) -> Option<PathBuf> {
+    in_path(search, &["apt-get"]).find(|path| is_program(path))
 }
 
 /// The system's ffmpeg.
@@ -101,4 +111,27 @@ fn in_path<'a>(search: &'a Search, names: &'a [&'a str]) -> impl Iterator<Item =
 
 pub(super) fn is_program(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+/// Whether a program is the headless shell, by its own name or by what it links to.
+fn is_shell(path: &Path) -> bool {
+    let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    [path, &real].into_iter().filter_map(|path| path.file_name()?.to_str()).any(|name| SHELLS.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_shell;
+    use std::path::Path;
+
+    #[test]
+    fn the_headless_shell_is_known_by_its_name_and_through_links() {
+        assert!(is_shell(Path::new("/usr/lib/chromium/chromium-headless-shell")));
+        assert!(!is_shell(Path::new("/usr/lib/chromium/chromium")));
+        let dir = tempfile::tempdir().expect("a directory");
+        let (shell, link) = (dir.path().join("headless_shell"), dir.path().join("chromium"));
+        std::fs::write(&shell, "").expect("written");
+        std::os::unix::fs::symlink(&shell, &link).expect("linked");
+        assert!(is_shell(&link));
+    }
 }

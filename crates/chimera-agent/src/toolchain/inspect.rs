@@ -1,7 +1,7 @@
 //! Tells people what is there.
 
-use super::{Missing, Search, find, node, python, step, video};
-use std::path::{Path, PathBuf};
+use super::{Missing, Search, browser, find, node, python, step, video};
+use std::path::Path;
 
 /// What was found out about one tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,17 +25,19 @@ pub enum Status {
     Missing,
     /// It is there in another version than needed.
     Outdated,
+    /// It will do, and should be brought up to date: the remedy says how.
+    Old,
     /// It is not there, or it does not start, and deliveries do without it.
     Optional,
 }
 
 /// Looks for every tool and asks it for its version.
 pub async fn inspect(search: &Search) -> Vec<Check> {
-    let chromium = program("Chromium", find::chromium(search), search).await;
-    let git = program("git", find::git(search), search).await;
+    let chromium = browser::inspect(search).await;
+    let git = git(search).await;
     let base = match python::base(search).await {
-        Ok((path, version)) => ok("Python", &format!("Python {version}"), &path),
-        Err(absent) => missing(absent),
+        Ok((path, version)) => Check::ok("Python", &format!("Python {version}"), &path),
+        Err(absent) => Check::missing(absent),
     };
     let mut checks = vec![chromium, git, base, environment(search).await];
     checks.extend(playwright_test(search).await);
@@ -48,13 +50,13 @@ async fn playwright_test(search: &Search) -> Option<Check> {
     const NAME: &str = "Playwright Test";
     let Some(installed) = node::installed(search) else {
         let status = if node::exists(search) { Status::Outdated } else { Status::Missing };
-        return search.playwright_test.then(|| Check { status, ..missing(node::missing(search)) });
+        return search.playwright_test.then(|| Check { status, ..Check::missing(node::missing(search)) });
     };
     let argv = vec![installed.node.display().to_string(), "--version".to_owned()];
     let remedy = "delete it and run `chimera-daemon setup --playwright-test`";
     Some(match (node::version(&installed), step::answer(argv, &search.env).await) {
-        (Some(own), Some(node)) => ok(NAME, &format!("{own} on Node.js {node}"), &installed.dir),
-        _ => broken(NAME, &installed.dir, remedy),
+        (Some(own), Some(node)) => Check::ok(NAME, &format!("{own} on Node.js {node}"), &installed.dir),
+        _ => Check::broken(NAME, &installed.dir, remedy),
     })
 }
 
@@ -74,7 +76,7 @@ async fn recorder(search: &Search) -> Check {
     };
     let argv = vec![program.display().to_string(), "-version".to_owned()];
     match step::answer(argv, &search.env).await {
-        Some(said) => ok(NAME, said.split(" Copyright").next().unwrap_or_default(), &program),
+        Some(said) => Check::ok(NAME, said.split(" Copyright").next().unwrap_or_default(), &program),
         None => without(format!("no videos: {} does not start", program.display())),
     }
 }
@@ -86,42 +88,47 @@ async fn environment(search: &Search) -> Check {
                           print(*(f'{n} {m.version(n)}' for n in ('pytest', 'pytest-playwright', 'playwright')), sep=', ')";
             let argv = vec![python.display().to_string(), "-c".to_owned(), script.to_owned()];
             match step::answer(argv, &search.env).await {
-                Some(versions) => ok("Python environment", &versions, &search.venv()),
-                None => {
-                    broken("Python environment", &search.venv(), "delete it and run `chimera-daemon setup`")
-                }
+                Some(versions) => Check::ok("Python environment", &versions, &search.venv()),
+                None => Check::broken(
+                    "Python environment",
+                    &search.venv(),
+                    "delete it and run `chimera-daemon setup`",
+                ),
             }
         }
         Err(absent) if python::exists(&search.venv()) => {
-            Check { status: Status::Outdated, ..missing(absent) }
+            Check { status: Status::Outdated, ..Check::missing(absent) }
         }
-        Err(absent) => missing(absent),
+        Err(absent) => Check::missing(absent),
     }
 }
 
-async fn program(name: &'static str, found: Result<PathBuf, Missing>, search: &Search) -> Check {
-    match found {
+async fn git(search: &Search) -> Check {
+    const NAME: &str = "git";
+    match find::git(search) {
         Ok(path) => {
             match step::answer(vec![path.display().to_string(), "--version".to_owned()], &search.env).await {
-                Some(version) => ok(name, version.lines().last().unwrap_or_default(), &path),
-                None => broken(name, &path, "reinstall it; `--version` fails"),
+                Some(version) => Check::ok(NAME, version.lines().last().unwrap_or_default(), &path),
+                None => Check::broken(NAME, &path, "reinstall it; `--version` fails"),
             }
         }
-        Err(absent) => missing(absent),
+        Err(absent) => Check::missing(absent),
     }
 }
 
-fn ok(name: &'static str, version: &str, path: &Path) -> Check {
-    let detail = format!("{} ({})", version.trim(), path.display());
-    Check { name, status: Status::Ok, detail, remedy: String::new() }
-}
+impl Check {
+    pub(super) fn ok(name: &'static str, version: &str, path: &Path) -> Self {
+        let detail = format!("{} ({})", version.trim(), path.display());
+        Self { name, status: Status::Ok, detail, remedy: String::new() }
+    }
 
-fn broken(name: &'static str, path: &Path, remedy: &str) -> Check {
-    let detail = format!("{} does not start", path.display());
-    Check { name, status: Status::Missing, detail, remedy: remedy.to_owned() }
-}
+    pub(super) fn broken(name: &'static str, path: &Path, remedy: &str) -> Self {
+        let detail = format!("{} does not start", path.display());
+        Self { name, status: Status::Missing, detail, remedy: remedy.to_owned() }
+    }
 
-fn missing(absent: Missing) -> Check {
-    let detail = format!("looked for {}", absent.looked_for);
-    Check { name: absent.name, status: Status::Missing, detail, remedy: absent.remedy }
+    pub(super) fn missing(absent: Missing) -> Self {
+        let detail = format!("looked for {}", absent.looked_for);
+        Self { name: absent.name, status: Status::Missing, detail, remedy: absent.remedy }
+    }
 }

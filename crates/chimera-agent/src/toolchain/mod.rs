@@ -3,10 +3,11 @@
 //! Browser and git come from the system; the Python packages come in exact versions into an environment of
 //! our own below the tools directory. [`locate`] says where everything is or what is missing, [`inspect`] says
 //! it with versions for people, [`setup`] installs. Map: `find` looks at the disk, `advice` knows how to get a
-//! missing thing on this system, `python` makes the environment, `node` adds Playwright Test, `video` a recorder, `system` calls the package manager, `step`
+//! missing thing on this system, `browser` which browser will do, `python` makes the environment, `node` adds Playwright Test, `video` a recorder, `system` calls the package manager, `step`
 //! runs one command of the set-up.
 
 mod advice;
+mod browser;
 mod find;
 mod inspect;
 mod node;
@@ -16,10 +17,12 @@ mod step;
 mod system;
 mod video;
 
+pub use browser::{Browser, MINIMUM_MAJOR, OLD_AFTER};
 pub use inspect::{Check, Status, inspect};
 pub use node::PlaywrightTest;
 pub use setup::{SetupError, Step, setup};
 
+use chimera_core::UnixMillis;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +31,7 @@ use std::path::{Path, PathBuf};
 pub struct Toolchain {
     /// The interpreter of our own environment with pytest-playwright.
     pub python: PathBuf,
-    /// A Chromium, or better its headless shell.
+    /// A whole Chromium or Google Chrome.
     pub chromium: PathBuf,
     /// git.
     pub git: PathBuf,
@@ -51,6 +54,8 @@ pub struct Search {
     pub env: BTreeMap<String, String>,
     /// Whether Playwright Test is needed: [`setup`] fails without it, [`inspect`] names its lack.
     pub playwright_test: bool,
+    /// Tells the time, by which the age of the browser is known; without it, nobody asks for its age.
+    pub clock: Option<fn() -> UnixMillis>,
 }
 
 /// Paths that take precedence over any search.
@@ -105,6 +110,10 @@ fn node_cache(venv: &Path) -> PathBuf {
 }
 
 impl Search {
+    fn now(&self) -> Option<UnixMillis> {
+        self.clock.map(|read| read())
+    }
+
     /// The directory of the Python environment.
     fn venv(&self) -> PathBuf {
         self.tools_dir.join("venv")

@@ -1,6 +1,7 @@
 //! Installs what is missing.
 
-use super::{Missing, PlaywrightTest, Search, Toolchain, find, node, python, system, video};
+use super::system::{self, System};
+use super::{Missing, PlaywrightTest, Search, Toolchain, browser, find, node, python, video};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -11,8 +12,10 @@ pub enum Step {
     Waiting,
     /// Asking the system's package manager what there is.
     PackageLists,
-    /// Installing a package of the system.
-    SystemPackage(&'static str),
+    /// Installing packages of the system, or bringing them up to date.
+    SystemPackages(Vec<&'static str>),
+    /// Going on with a browser that is old: what is wrong with it, and how to bring it up to date.
+    OldBrowser(String),
     /// Throwing away an environment that is incomplete or of another version.
     Discarding(PathBuf),
     /// Making a Python environment with this interpreter.
@@ -34,7 +37,8 @@ impl std::fmt::Display for Step {
         match self {
             Self::Waiting => write!(f, "waiting for another set-up to end"),
             Self::PackageLists => write!(f, "updating the package lists"),
-            Self::SystemPackage(name) => write!(f, "installing {name}"),
+            Self::SystemPackages(names) => write!(f, "installing {}", names.join(", ")),
+            Self::OldBrowser(what) => write!(f, "going on with an old browser, {what}"),
             Self::Discarding(path) => write!(f, "discarding the unfinished or old {}", path.display()),
             Self::Environment(base) => write!(f, "making a Python environment with {}", base.display()),
             Self::Packages(count) => write!(f, "installing {count} Python packages"),
@@ -75,6 +79,10 @@ pub enum SetupError {
 }
 
 impl SetupError {
+    pub(super) fn missing(missing: Missing) -> Self {
+        Self::Missing(vec![missing])
+    }
+
     pub(super) fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io { path: path.to_owned(), source }
     }
@@ -84,6 +92,8 @@ impl SetupError {
 ///
 /// Python packages go into an environment below [`Search::tools_dir`], Playwright Test beside it: if it is needed,
 /// or if npm is there. Packages of the system (Chromium, git, Python's venv, npm) are installed only with `allow_system_packages`, on Debian and its relatives, as root.
+/// Lists of packages are brought up to date before anything is installed from them, and a browser that is too old or was
+/// not updated for long is brought up to date as well.
 /// An installation that was killed midway is made anew; two at once wait for each other.
 ///
 /// # Errors
@@ -96,24 +106,15 @@ pub async fn setup(
     let logs = search.tools_dir.join("logs");
     fs::create_dir_all(&logs).map_err(|source| SetupError::io(&logs, source))?;
     let _lock = lock(search, progress).await?;
-    let system_packages = allow_system_packages && system::may_install();
+    let system = &mut System::new(search, allow_system_packages);
 
     let mut missing = Vec::new();
-    if system_packages && find::chromium(search).is_err() {
-        system::install(search, system::CHROMIUM, progress).await?;
-    }
-    let chromium = find::chromium(search).map_err(|absent| missing.push(absent)).ok();
-    if system_packages && find::git(search).is_err() {
-        system::install(search, system::GIT, progress).await?;
-    }
-    let git = find::git(search).map_err(|absent| missing.push(absent)).ok();
-    let python = match find::environment(search) {
-        Ok(python) => Some(python),
-        Err(_) => make_environment(search, system_packages, progress, &mut missing).await?,
-    };
+    let chromium = or_missing(browser::install(search, system, progress).await, &mut missing)?;
+    let git = or_missing(find_git(search, system, progress).await, &mut missing)?;
+    let python = or_missing(make_environment(search, system, progress).await, &mut missing)?;
     match (python, chromium, git) {
         (Some(python), Some(chromium), Some(git)) => {
-            let playwright_test = add_playwright_test(search, system_packages, progress).await?;
+            let playwright_test = add_playwright_test(search, system, progress).await?;
             let video = add_video(search, progress).await;
             Ok(Toolchain { python, chromium, git, playwright_test, video })
         }
@@ -121,35 +122,55 @@ pub async fn setup(
     }
 }
 
-async fn make_environment(
-    search: &Search,
-    system_packages: bool,
-    progress: &mut (dyn FnMut(Step) + Send),
-    missing: &mut Vec<Missing>,
-) -> Result<Option<PathBuf>, SetupError> {
-    if system_packages && python::base(search).await.is_err() {
-        system::install(search, system::PYTHON, progress).await?;
-    }
-    match python::base(search).await {
-        Ok((base, _)) => python::install(search, &base, progress).await.map(Some),
-        Err(absent) => {
-            missing.push(absent);
+/// Notes what is missing and goes on, so that a person is told everything at once.
+fn or_missing<T>(found: Result<T, SetupError>, missing: &mut Vec<Missing>) -> Result<Option<T>, SetupError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(SetupError::Missing(more)) => {
+            missing.extend(more);
             Ok(None)
         }
+        Err(err) => Err(err),
     }
+}
+
+async fn find_git(
+    search: &Search,
+    system: &mut System<'_>,
+    progress: &mut (dyn FnMut(Step) + Send),
+) -> Result<PathBuf, SetupError> {
+    if find::git(search).is_err() {
+        system.install(system::GIT, progress).await?;
+    }
+    find::git(search).map_err(SetupError::missing)
+}
+
+async fn make_environment(
+    search: &Search,
+    system: &mut System<'_>,
+    progress: &mut (dyn FnMut(Step) + Send),
+) -> Result<PathBuf, SetupError> {
+    if let Ok(python) = find::environment(search) {
+        return Ok(python);
+    }
+    if python::base(search).await.is_err() {
+        system.install(system::PYTHON, progress).await?;
+    }
+    let (base, _) = python::base(search).await.map_err(SetupError::missing)?;
+    python::install(search, &base, progress).await
 }
 
 /// Installs Playwright Test: always where a project needs it, otherwise where that is possible.
 async fn add_playwright_test(
     search: &Search,
-    system_packages: bool,
+    system: &mut System<'_>,
     progress: &mut (dyn FnMut(Step) + Send),
 ) -> Result<Option<PlaywrightTest>, SetupError> {
     if let Some(installed) = node::installed(search) {
         return Ok(Some(installed));
     }
-    if search.playwright_test && system_packages && find::npm(search).is_none() {
-        system::install(search, system::NPM, progress).await?;
+    if search.playwright_test && find::npm(search).is_none() {
+        system.install(system::NPM, progress).await?;
     }
     let made = match find::npm(search) {
         Some(npm) => node::install(search, &npm, progress).await,

@@ -67,7 +67,12 @@ impl Bench {
             projects: projects(dir.path()),
             roles,
             agents,
-            tools: Search { tools_dir: tools_dir(), env: environment.clone(), ..Search::default() },
+            tools: Search {
+                tools_dir: tools_dir(),
+                env: environment.clone(),
+                overrides: crate::toolchain::overrides(),
+                ..Search::default()
+            },
             environment,
             green_runs: 2,
             staging_ttl: Duration::from_secs(3600),

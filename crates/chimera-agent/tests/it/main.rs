@@ -1,6 +1,7 @@
 //! The tests of the rooms, with real processes, git and browsers.
 
 mod author;
+mod browser;
 mod check;
 mod check_typescript;
 mod coder;

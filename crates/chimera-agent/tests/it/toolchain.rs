@@ -1,8 +1,12 @@
 //! Finding and installing tools.
 
-use chimera_agent::toolchain::{Search, Status, Step, Toolchain, inspect, locate, setup};
+use chimera_agent::toolchain::{
+    MINIMUM_MAJOR, Overrides, Search, Status, Step, Toolchain, inspect, locate, setup,
+};
+use chimera_core::UnixMillis;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// The tools that all tests share, installed once.
 pub(crate) async fn tools() -> Toolchain {
@@ -19,7 +23,12 @@ fn shared_dir() -> PathBuf {
 
 fn search(tools_dir: &Path) -> Search {
     let env = std::env::vars().collect();
-    Search { tools_dir: tools_dir.to_owned(), env, ..Search::default() }
+    Search { tools_dir: tools_dir.to_owned(), env, overrides: overrides(), ..Search::default() }
+}
+
+/// `CHIMERA_CHROMIUM` runs every test with another browser than the system's, as it does for the daemon.
+pub(crate) fn overrides() -> Overrides {
+    Overrides { chromium: std::env::var_os("CHIMERA_CHROMIUM").map(PathBuf::from), ..Overrides::default() }
 }
 
 fn script(dir: &Path, name: &str, text: &str) -> PathBuf {
@@ -91,6 +100,52 @@ async fn the_doctor_shows_versions() {
     assert_eq!(checks[4].name, "Playwright Test");
     assert!(checks[4].detail.contains(" on Node.js v"), "{checks:?}");
     assert!(checks[5].detail.starts_with("ffmpeg version "), "{checks:?}");
+}
+
+#[tokio::test]
+async fn the_doctor_refuses_a_browser_that_is_too_old_and_warns_of_one_that_was_not_updated_for_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut search = search(dir.path());
+    search.clock = Some(|| UnixMillis(2_000_000_000_000));
+    let mut asked = async |version: &str, built: u64| {
+        let path = script(dir.path(), "chromium", &format!("echo 'Chromium {version}'"));
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(built)).unwrap();
+        drop(file);
+        search.overrides.chromium = Some(path);
+        inspect(&search).await.swap_remove(0)
+    };
+    let current = asked(&format!("{MINIMUM_MAJOR}.0.1.2"), 2_000_000_000).await;
+    assert_eq!((current.status, current.remedy.as_str()), (Status::Ok, ""), "{current:?}");
+    let old = asked(&format!("{MINIMUM_MAJOR}.0.1.2"), 2_000_000_000 - 90 * 86_400).await;
+    assert_eq!(old.status, Status::Old);
+    assert!(old.detail.contains("built 90 days ago") && !old.remedy.is_empty(), "{old:?}");
+    let too_old = asked(&format!("{}.0.1.2", MINIMUM_MAJOR - 1), 2_000_000_000).await;
+    assert_eq!(too_old.status, Status::Outdated);
+    assert!(too_old.detail.contains(&format!("{MINIMUM_MAJOR} or newer")), "{too_old:?}");
+    let of_no_date = asked(&format!("{MINIMUM_MAJOR}.0.1.2"), 1).await;
+    assert_eq!(of_no_date.status, Status::Ok, "a file without a date tells no age: {of_no_date:?}");
+}
+
+#[tokio::test]
+async fn setup_goes_on_with_an_old_browser_and_refuses_one_that_is_too_old_or_a_headless_shell() {
+    let tools = tools().await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut search = search(&shared_dir());
+    search.clock = Some(|| UnixMillis(4_000_000_000_000));
+    let mut asked = async |name: &str, major: u32| {
+        search.overrides.chromium = Some(script(dir.path(), name, &format!("echo Chromium {major}.0.1")));
+        let mut steps = Vec::new();
+        (setup(&search, false, &mut |step| steps.push(step)).await, steps)
+    };
+    let (old, steps) = asked("chromium", MINIMUM_MAJOR).await;
+    assert_eq!(old.unwrap().python, tools.python);
+    assert!(matches!(&steps[..], [Step::OldBrowser(what)] if what.contains("days ago")), "{steps:?}");
+    let (too_old, _) = asked("chromium", MINIMUM_MAJOR - 1).await;
+    assert!(too_old.unwrap_err().to_string().contains("too old"));
+    let (shell, _) = asked("chromium-headless-shell", MINIMUM_MAJOR).await;
+    let shell = shell.unwrap_err().to_string();
+    assert!(shell.contains("only its headless shell"), "{shell}");
 }
 
 #[tokio::test]

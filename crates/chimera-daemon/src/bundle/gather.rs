@@ -108,7 +108,9 @@ async fn tools(search: &Search) -> Tools {
     let checks = toolchain::inspect(search).await;
     // Not the paths: they tell of this machine what nobody needs to know.
     let version = |check: &Check| match check.status {
-        toolchain::Status::Ok => check.detail.split(" (").next().unwrap_or_default().to_owned(),
+        toolchain::Status::Ok | toolchain::Status::Old => {
+            check.detail.split(" (").next().unwrap_or_default().to_owned()
+        }
         _ => "not found".to_owned(),
     };
     let programs = checks.iter().map(|check| Tool { name: check.name.to_owned(), version: version(check) });

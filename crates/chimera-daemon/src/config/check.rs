@@ -24,6 +24,8 @@ pub(super) fn resolve(
     let tools_dir = path_setting(flags.tools_dir.as_deref(), &environment, "CHIMERA_TOOLS_DIR", cwd)
         .or_else(|| file.tools_dir.map(|dir| home.join(dir)))
         .unwrap_or_else(|| data_dir.join("tools"));
+    let chromium = path_setting(None, &environment, "CHIMERA_CHROMIUM", cwd)
+        .or_else(|| file.chromium.map(|path| home.join(path)));
     let database = database(&file.database, &environment, cwd, home)?
         .unwrap_or_else(|| Database::Sqlite(data_dir.join("tasks.db")));
     let agents = parties::agents(file.agent, home)?;
@@ -42,6 +44,7 @@ pub(super) fn resolve(
         roles: parties::roles(file.roles, &agents)?,
         data_dir,
         tools_dir,
+        chromium,
         database,
         database_readers: readers(&file.database)?,
         agents,

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 pub(super) struct File {
     pub(super) data_dir: Option<PathBuf>,
     pub(super) tools_dir: Option<PathBuf>,
+    pub(super) chromium: Option<PathBuf>,
     pub(super) database: Database,
     pub(super) api: Api,
     pub(super) executor: Executor,

@@ -34,6 +34,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The pinned Python environment; absolute.
     pub tools_dir: PathBuf,
+    /// The browser of the tests, where it is not to be looked for; absolute.
+    pub chromium: Option<PathBuf>,
     /// Where the database is.
     pub database: chimera_store::Database,
     /// Connections for reading from it; at least 1.

@@ -83,8 +83,7 @@ fn by_hand(checkout: &std::path::Path, test: &str) -> bool {
     // The system's browser instead of one that Playwright would fetch.
     let conftest = "import pytest\n@pytest.fixture(scope='session')\ndef browser_type_launch_args(browser_type_launch_args):\n    return {**browser_type_launch_args, 'executable_path': CHROMIUM, 'args': ['--no-sandbox']}\n";
     let chromium =
-        ["/usr/lib/chromium/chromium-headless-shell", "/usr/lib/chromium/chromium", "/usr/bin/chromium"];
-    let chromium = chromium.into_iter().find(|path| std::path::Path::new(path).exists()).expect("a browser");
+        std::env::var("CHIMERA_CHROMIUM").unwrap_or_else(|_| "/usr/lib/chromium/chromium".to_owned());
     std::fs::write(checkout.join("conftest.py"), conftest.replace("CHROMIUM", &format!("{chromium:?}")))
         .expect("written");
     let run = std::process::Command::new(&python)

@@ -25,6 +25,19 @@ function once(found) {
   };
 }
 
+/** An application must not tell the judge's browser from a person's: its headless shell is refused by its own name. */
+async function checkBrowser(browser, { chromium: path, oldest_browser: oldest }) {
+  const session = await browser.newBrowserCDPSession();
+  const { product } = await session.send('Browser.getVersion');
+  await session.detach();
+  const [name, version] = product.split('/');
+  // The reporter knows by the beginning that it is the browser's trouble, not the test's.
+  if (name.startsWith('Headless'))
+    throw new Error(`browserType.launch: ${path} is a headless shell; the judge needs the whole browser`);
+  if (Number.parseInt(version, 10) < oldest)
+    throw new Error(`browserType.launch: ${path} is ${product}; the judge needs version ${oldest} or newer`);
+}
+
 function prepare(settings) {
   const isOurs = url => url === settings.origin || url.startsWith(settings.origin + '/');
 
@@ -64,7 +77,9 @@ function prepare(settings) {
     // Steps and errors are those of the test's lines, not of ours.
     const runner = path.dirname(require.resolve('playwright/package.json'));
     utils.setBoxedStackPrefixes([runner, __dirname]);
-    return browsers(await original(self, args));
+    const browser = await original(self, args);
+    await checkBrowser(browser, settings);
+    return browsers(browser);
   });
 }
 

@@ -85,7 +85,7 @@ pub fn quick(config: &Config) -> Vec<Check> {
 fn tool(check: toolchain::Check) -> Check {
     let status = match check.status {
         toolchain::Status::Ok => Status::Ok,
-        toolchain::Status::Optional => Status::Warning,
+        toolchain::Status::Old | toolchain::Status::Optional => Status::Warning,
         toolchain::Status::Missing | toolchain::Status::Outdated => Status::Missing,
     };
     Check::new(status, check.name, check.detail, &check.remedy)
