@@ -1,6 +1,6 @@
 //! One process from its start to the end of everything that it started.
 
-use super::{Exit, SpawnError, Spec, mark};
+use super::{Exit, SpawnError, Spec, environment, mark};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs::File;
 use std::io::Write;
@@ -49,6 +49,8 @@ pub(super) fn start(spec: &Spec) -> Result<Started, SpawnError> {
     let errors = writer.try_clone().map_err(logged)?;
     let mark = mark::new();
     let program = spec.argv.first().cloned().unwrap_or_default();
+    environment::make_temporary(&spec.env)
+        .map_err(|source| SpawnError::Program { program: program.clone(), source })?;
     let mut command = Command::new(resolve(&program, spec));
     command.args(spec.argv.iter().skip(1)).current_dir(&spec.cwd);
     command.env_clear().envs(&spec.env).env(mark::VARIABLE, &mark).process_group(0);

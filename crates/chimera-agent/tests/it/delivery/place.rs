@@ -1,4 +1,4 @@
-//! Where the frozen test lives, and who does not see it.
+//! Where the frozen test lives, who does not see it, and what commands find around them.
 
 use super::*;
 
@@ -120,4 +120,22 @@ async fn an_author_who_wrote_elsewhere_is_told_where() {
         error.contains("`tests/e2e/test_x.py` is no place for the test: it must be frontend/tests/test_*.py"),
         "{error}"
     );
+}
+
+/// What a tool expects wherever it runs: to commit without being told who it is, a place for temporary files that is not its
+/// home, and no trace of having run in the sources.
+const EXPECTS: &str = "set -e; test -d \"$TMPDIR\"; test \"$TMPDIR\" != \"$HOME\"; touch \"$TMPDIR/x\" \"$HOME/y\"\n\
+    git init -q \"$TMPDIR/repo\"; git -C \"$TMPDIR/repo\" commit -q --allow-empty -m x\n\
+    echo 'x = 1' > module.py; python3 -c 'import module'; test ! -e __pycache__; rm module.py";
+
+#[tokio::test]
+async fn agents_and_commands_of_the_project_find_what_tools_expect() {
+    let project = |dir: &Path| {
+        let project = shop(dir, static_site(), &[PAGE]);
+        let suite = Some(Suite { command: EXPECTS.to_owned(), report: None });
+        vec![Project { checks: vec![EXPECTS.to_owned()], suite, ..project }]
+    };
+    let bench = Bench::with(project, [opener_and(EXPECTS)]);
+    let ended = bench.deliver("shop", "Visitors see the hours", &["see text \"Open daily\""]).await;
+    assert_eq!(ended.task.status, Status::Completed, "{:?}", ended.task.workflow);
 }
