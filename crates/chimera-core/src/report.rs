@@ -29,6 +29,39 @@ pub struct TestResult {
     /// The failure in the runner's words, cut to a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Where it failed, and what the page was like then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Box<FailedAt>>,
+}
+
+/// Where a test failed, and what the page was like then. It is told to people and agents; no proof rests on it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FailedAt {
+    /// The line of the test file, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The numbers of the criteria that the test was about to show there, as its comments say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub criteria: Vec<u32>,
+    /// The numbers of the criteria that the same test had shown before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shown: Vec<u32>,
+    /// The page's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The HTTP status with which the page was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The page's accessibility tree, as Playwright writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    /// Errors and warnings of the browser's console during the test.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub console: Vec<String>,
+    /// Requests of the page that failed or were answered with 400 or more, each with its address and outcome.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<String>,
 }
 
 /// How a test ended.
@@ -66,7 +99,15 @@ impl TestReport {
 impl TestResult {
     /// A result without places and message.
     pub fn new(id: impl Into<String>, status: TestStatus, assertions: u32) -> Self {
-        Self { id: id.into(), status, assertions, asserted_at: Vec::new(), duration_ms: 0, message: None }
+        Self {
+            id: id.into(),
+            status,
+            assertions,
+            asserted_at: Vec::new(),
+            duration_ms: 0,
+            message: None,
+            failed: None,
+        }
     }
 
     /// What is to be said of this test, with the runner's message.

@@ -203,6 +203,7 @@ fn delivery(config: &Config, staging: Staging, clock: &Clock) -> Result<Delivery
         agents: config.agents.clone(),
         environment: config.environment.clone(),
         tools: tools(config),
+        policy: config.policy,
         green_runs: config.green_runs,
         staging_ttl: config.staging_ttl,
         recordings: config.recordings,

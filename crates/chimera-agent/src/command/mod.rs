@@ -1,17 +1,19 @@
 //! The command protocol: any program as an agent.
 //!
 //! The program gets a directory to work in, a prompt, and an assignment (a JSON file); it leaves an answer (a JSON
-//! file). Everything else it may do counts for nothing. Map: `assignment` is what it is told, `prompt` the
-//! same for readers of prose, `arguments` puts that into a command line, `answer` reads what it left. The contract for authors of agents is in
+//! file). Everything else it may do counts for nothing. Map: `assignment` is what it is told, `failure` why its last
+//! change was refused, `prompt` the same for readers of prose, `arguments` puts that into a command line, `answer` reads what it left. The contract for authors of agents is in
 //! `docs/agents.md`, the schemas in `docs/schemas`.
 
 mod answer;
 mod arguments;
 mod assignment;
+mod failure;
 mod prompt;
 
 pub use answer::{Answer, Trouble, Verdict};
-pub use assignment::{Assignment, Limits};
+pub use assignment::{Assignment, Change, Limits, Round, Rules};
+pub use failure::{FAILURE_FILE, FailedCase, FailedSuite, FailedTest, Failure};
 
 use crate::process::{self, Exit, Spec, environment};
 use std::collections::BTreeMap;
@@ -78,7 +80,7 @@ fn prepare(ask: &Ask<'_>, assignment: &Assignment<'_>, outcome: &Path) -> std::i
     let home = ask.private.join("home");
     std::fs::create_dir_all(&home)?;
     std::fs::write(&file, serde_json::to_vec_pretty(assignment)?)?;
-    let prompt = prompt::text(assignment);
+    let prompt = assignment.prompt();
     std::fs::write(&prompt_file, &prompt)?;
     let mut env = environment::fresh(ask.environment, ask.let_through, &home);
     let told = [
@@ -88,6 +90,7 @@ fn prepare(ask: &Ask<'_>, assignment: &Assignment<'_>, outcome: &Path) -> std::i
         ("CHIMERA_LEASE_EPOCH", assignment.lease_epoch.to_string()),
         ("CHIMERA_ASSIGNMENT", file.to_string_lossy().into_owned()),
         ("CHIMERA_OUTCOME", outcome.to_string_lossy().into_owned()),
+        ("CHIMERA_EVIDENCE", assignment.evidence_dir.to_string_lossy().into_owned()),
     ];
     env.extend(told.map(|(name, value)| (name.to_owned(), value)));
     let (argv, in_arguments) = arguments::fill(ask.argv, &prompt, &prompt_file.to_string_lossy());

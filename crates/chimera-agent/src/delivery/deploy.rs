@@ -4,6 +4,7 @@ use super::agents::ask;
 use super::bench::Bench;
 use super::generate::load;
 use super::halt::Halt;
+use super::told::About;
 use super::{place, served, trial};
 use crate::command::Verdict;
 use crate::spec::{Project, Staging};
@@ -62,7 +63,7 @@ async fn by_agent(
         Halt::failed(Reason::Config, format!("the deployment agent `{name}` is not configured any more"))
     })?;
     bench.fenced().await?;
-    let answer = ask(bench, agent, worktree.path()).await?;
+    let answer = ask(bench, agent, worktree.path(), &About::default()).await?;
     match (answer.verdict, answer.deployment_url, answer.revision) {
         (Verdict::Passed, Some(url), Some(revision)) => {
             trial::can_be_judged(project, "deployment_url", &url)?;

@@ -3,6 +3,7 @@
 use super::agents::ask;
 use super::bench::Bench;
 use super::halt::Halt;
+use super::told::About;
 use super::trial::{self, Frozen, Stage};
 use super::{deploy, place, site, target};
 use crate::command::{Answer, Verdict};
@@ -51,7 +52,7 @@ async fn write_test(
     let agent = bench.agent(Role::E2eTester)?;
     match &agent.protocol {
         Protocol::Builtin => write_builtin(bench, project, worktree, base).await,
-        Protocol::Command { .. } => match ask(bench, agent, worktree.path()).await? {
+        Protocol::Command { .. } => match ask(bench, agent, worktree.path(), &About::default()).await? {
             Answer { verdict: Verdict::Passed, test_path: Some(path), .. } => Ok(path),
             Answer { verdict: Verdict::Passed, .. } => {
                 Err(Halt::unknown(format!("agent `{}` passed without naming its `test_path`", agent.name)))

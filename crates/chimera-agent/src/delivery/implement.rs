@@ -5,7 +5,8 @@ use super::bench::Bench;
 use super::generate::{load, one_line};
 use super::halt::Halt;
 use super::site;
-use crate::command::{Answer, Verdict};
+use super::told::About;
+use crate::command::{Answer, Change, Verdict};
 use crate::spec::{Project, Protocol, Staging};
 use crate::workspace::Worktree;
 use crate::{coder, criteria};
@@ -17,7 +18,9 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let head = bench.have("head of the branch", |have| &have.head_commit)?;
     let test_path = bench.have("frozen test", |have| &have.test_path)?;
     let worktree = bench.checked_out(&project, &head).await?;
-    change(bench, &project, &worktree).await?;
+    let so_far = worktree.review_diff(&base, &head).await.ok();
+    let so_far = so_far.map(|diff| Change::of_patch(&diff, Some(&test_path)));
+    change(bench, &project, &worktree, so_far).await?;
     let subject = one_line(&bench.task().request.feature);
     let Some(commit) = bench.commit(&worktree, &subject).await? else {
         return Err(Halt::failed(Reason::NoChange, "the coder says it is done, but changed nothing"));
@@ -28,12 +31,18 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     Ok(PhaseOutput::CodeImplementation { commit, diff, test_sha256: frozen.sha256, code_pr_id })
 }
 
-async fn change(bench: &Bench<'_>, project: &Project, worktree: &Worktree) -> Result<(), Halt> {
+async fn change(
+    bench: &Bench<'_>,
+    project: &Project,
+    worktree: &Worktree,
+    so_far: Option<Change>,
+) -> Result<(), Halt> {
     let agent = bench.agent(Role::Coder)?;
     match &agent.protocol {
         Protocol::Builtin => scaffold(bench, project, worktree),
         Protocol::Command { .. } => {
-            let Answer { verdict, summary, .. } = ask(bench, agent, worktree.path()).await?;
+            let Answer { verdict, summary, .. } =
+                ask(bench, agent, worktree.path(), &About { change: so_far, ..About::default() }).await?;
             match verdict {
                 Verdict::Passed => Ok(()),
                 Verdict::Disputed => Err(Halt::failed(Reason::TestDisputed, summary)),

@@ -18,6 +18,7 @@ mod site;
 mod snapshot;
 mod suite;
 mod target;
+mod told;
 mod trial;
 mod validate;
 
@@ -30,7 +31,7 @@ use crate::toolchain::Search;
 use crate::vault::Vault;
 use crate::workspace::Workspaces;
 use bench::Bench;
-use chimera_core::{Outcome, Phase, PhaseOutput, Reason, Role, Setback, Task, UnixMillis};
+use chimera_core::{Outcome, Phase, PhaseOutput, Policy, Reason, Role, Setback, Task, UnixMillis};
 use halt::Halt;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -53,6 +54,8 @@ pub struct Settings {
     pub environment: BTreeMap<String, String>,
     /// Where the judge's tools are looked for, at each run anew: they may be installed while the daemon works.
     pub tools: Search,
+    /// The limits of rounds and retries, to be told to agents.
+    pub policy: Policy,
     /// Consecutive passes that count as green.
     pub green_runs: u32,
     /// How long a staged change stays reachable.

@@ -1,11 +1,12 @@
 //! GUARDIAN_REVIEW: every reviewer looks at a snapshot of the head, and all must approve.
 
-use super::agents::ask_about;
+use super::agents::ask;
 use super::bench::Bench;
 use super::generate::load;
 use super::halt::{Halt, review_setback};
 use super::place;
 use super::snapshot::Snapshot;
+use super::told::About;
 use crate::command::{Answer, Verdict};
 use crate::guardian;
 use crate::spec::{Agent, Project, Protocol};
@@ -19,9 +20,10 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let worktree = bench.worktree(&project, &head).await?;
     let test_path = bench.have("frozen test", |have| &have.test_path)?;
     load(bench, &project, &worktree, &head, test_path).await?;
-    let (mut findings, mut summaries) = (Vec::new(), Vec::new());
+    let (mut findings, mut summaries, mut checks_passed) = (Vec::new(), Vec::new(), false);
     for agent in bench.agents(Role::Guardian)? {
-        let opinion = opinion(bench, &project, &worktree, agent, &head).await?;
+        let opinion = opinion(bench, &project, &worktree, agent, (&head, checks_passed)).await?;
+        checks_passed |= opinion.approved && agent.protocol == Protocol::Builtin;
         if !opinion.approved {
             summaries.push(format!("{}: {}", agent.name, opinion.summary));
         }
@@ -46,7 +48,7 @@ async fn opinion(
     project: &Project,
     worktree: &Worktree,
     agent: &Agent,
-    head: &Digest,
+    (head, checks_passed): (&Digest, bool),
 ) -> Result<Opinion, Halt> {
     let snapshot = bench.private_dir(&format!("review-{}", agent.name))?;
     let opinion = match &agent.protocol {
@@ -56,7 +58,7 @@ async fn opinion(
         }
         Protocol::Command { .. } => {
             worktree.export(head, &snapshot).await?;
-            review(bench, agent, worktree, head, &snapshot).await
+            review(bench, agent, worktree, (head, checks_passed), &snapshot).await
         }
     };
     std::fs::remove_dir_all(&snapshot)?;
@@ -68,14 +70,14 @@ async fn review(
     bench: &Bench<'_>,
     agent: &Agent,
     worktree: &Worktree,
-    head: &Digest,
+    (head, checks_passed): (&Digest, bool),
     snapshot: &Path,
 ) -> Result<Opinion, Halt> {
     let base = bench.have("base commit", |have| &have.base_commit)?;
-    let patch = bench.private_dir(&format!("patch-{}", agent.name))?.join("change.patch");
-    std::fs::write(&patch, worktree.review_diff(&base, head).await?)?;
+    let patch = worktree.reading_diff(&base, head).await?;
     let locked = Snapshot::lock(snapshot)?;
-    let answer = ask_about(bench, agent, snapshot, Some(&patch)).await;
+    let about = About { patch: Some(&patch), checks_passed, ..About::default() };
+    let answer = ask(bench, agent, snapshot, &about).await;
     let changed = locked.changed()?;
     locked.unlock()?;
     if let Some(path) = changed {

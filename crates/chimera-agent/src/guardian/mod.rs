@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-pub use rules::PROTECTED;
+pub use rules::{LOCKS, PROTECTED};
 
 /// Most output kept of a project's check.
 const OUTPUT_CAP: u64 = 16 << 20;

@@ -18,7 +18,7 @@ pub const PROTECTED: [&str; 10] = [
     ".gitmodules",
 ];
 /// Lock files, in whatever directory: they pin what tests, builds and users run, the test tool among it.
-const LOCKS: [&str; 11] = [
+pub const LOCKS: [&str; 11] = [
     "package-lock.json",
     "npm-shrinkwrap.json",
     "yarn.lock",

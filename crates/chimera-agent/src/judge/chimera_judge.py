@@ -13,6 +13,7 @@ import sys
 
 import playwright.sync_api._generated as api
 import pytest
+from chimera_seen import Seen
 from playwright._impl.assertions import AssertionsBase
 from playwright._impl.channel_owner import ApiCallOptions
 from playwright._impl.frame import Frame
@@ -29,6 +30,7 @@ _session = {"tests": [], "error": None, "tool_error": None}
 _ending = False
 _in_flight = set()
 _test = {"assertions": 0, "asserted_at": set(), "reached": False}
+seen = Seen(_instructions)
 
 
 def _wrap(owner, name, around):
@@ -90,6 +92,7 @@ def _new_context(original, self, **kwargs):
     context.on("request", _request_begins)
     context.on("requestfinished", _request_ends)
     context.on("requestfailed", _request_ends)
+    seen.listen(context)
     context.set_default_timeout(_instructions["action_timeout_ms"])
     context.set_default_navigation_timeout(_instructions["navigation_timeout_ms"])
     return context
@@ -185,6 +188,7 @@ async def _still(page):
 
 async def _expecting(original, self, selector, expression, options, title):
     """Frame._expect: at first with the short wait, if it has no other time than the default one."""
+    seen.page = self._page
     if options.pop("patience", None) != "default":
         return await original(self, selector, expression, options, title)
     for _ in range(TRIES):
@@ -236,6 +240,7 @@ def _counting(original, self, *args, **kwargs):
 
 def _acting(original, self, *args, **kwargs):
     __tracebackhide__ = True
+    seen.page = self._impl_obj._frame._page
     if kwargs.get("timeout") is None and self._sync(_never_appears(self._impl_obj)):
         kwargs["timeout"] = _instructions["still_wait_ms"]
     return original(self, *args, **kwargs)
@@ -331,12 +336,15 @@ def _id(nodeid):
 
 
 def _message(excinfo):
-    return f"{excinfo.typename}: {excinfo.value}" if excinfo.type is not AssertionError else str(excinfo.value)
+    """Without Playwright's picture of the page, which has a place of its own."""
+    text = f"{excinfo.typename}: {excinfo.value}" if excinfo.type is not AssertionError else str(excinfo.value)
+    return text.split("\nAria snapshot:\n")[0]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     _in_flight.clear()
+    seen.begin()
     _test.update(assertions=0, asserted_at=set(), reached=False)
     _session["tests"].append({"id": _id(item.nodeid), "status": None, "assertions": 0, "duration_ms": 0})
 
@@ -355,6 +363,7 @@ def pytest_runtest_makereport(item, call):
     elif report.failed and call.excinfo is not None:
         status = "errored" if report.when == "teardown" else _classified(call.excinfo)
         message = _message(call.excinfo)
+        entry.setdefault("failed", seen.failed(item, call.excinfo))
     elif report.failed:
         status, message = "errored", str(report.longrepr)
     else:

@@ -7,17 +7,20 @@
 //!
 //! Map: `check` reads a test before it is frozen, `room` lays out a run's directories and its process, `pytest`
 //! and `playwright` know the test runners, `gate` is the way out, `fence` what the kernel holds the process to,
-//! `report` reads what came of it. The rules, with their reasons, are in `docs/proof.md`.
+//! `report` reads what came of it, `place` which criterion
+//! a line belongs to. The rules, with their reasons, are in `docs/proof.md`.
 //! Playwright starts the browser in a process group of its own; [`process::run`] finds it all the same.
 
 mod check;
 mod fence;
 mod gate;
+mod place;
 mod playwright;
 mod pytest;
 mod report;
 mod room;
 
+pub(crate) use check::rules;
 pub use report::fingerprint;
 
 use crate::process::{self, Exit, SpawnError};
@@ -94,6 +97,8 @@ pub struct Run {
     pub files: Vec<(EvidenceKind, String, PathBuf)>,
     /// What the runner printed; one of `files` too.
     pub log: PathBuf,
+    /// Addresses that the page asked for and that nothing leads to.
+    pub refused: Vec<String>,
 }
 
 /// There is no run to speak of.
@@ -167,10 +172,11 @@ impl Judge {
         };
         let report = match trouble {
             Some(trouble) => report::broken(trouble),
-            None => report::read(&room, &log)?,
+            None => report::read(&room, trial, &log)?,
         };
-        let files = room.keep(trial, &report, &gate.refused(), &log)?;
-        Ok(Run { report, files, log })
+        let refused = gate.refused();
+        let files = room.keep(trial, &report, &refused, &log)?;
+        Ok(Run { report, files, log, refused })
     }
 
     /// Reads a test before it is frozen, without running it: what is wrong with it, with lines and rules. The

@@ -4,13 +4,19 @@ use super::room::Room;
 use super::{JudgeError, Trial};
 use crate::toolchain::Toolchain;
 
-/// Our part inside of pytest.
-const PLUGIN: &str = include_str!("chimera_judge.py");
+/// Our parts inside of pytest, which lie beside each other.
+const PARTS: [(&str, &str); 2] = [
+    ("chimera_judge.py", include_str!("chimera_judge.py")),
+    ("chimera_seen.py", include_str!("chimera_seen.py")),
+];
 
 /// Lays out everything but the test.
 pub(super) fn lay_out(room: &Room) -> Result<(), JudgeError> {
-    let path = room.at("plugin").join("chimera_judge.py");
-    std::fs::write(&path, PLUGIN).map_err(JudgeError::io(&path))
+    for (name, content) in PARTS {
+        let path = room.at("plugin").join(name);
+        std::fs::write(&path, content).map_err(JudgeError::io(&path))?;
+    }
+    Ok(())
 }
 
 pub(super) fn argv(room: &Room, trial: &Trial<'_>, tools: &Toolchain) -> Vec<String> {
@@ -49,7 +55,5 @@ pub(super) fn instructions(room: &Room, trial: &Trial<'_>, tools: &Toolchain, po
     let mut told = room.instructions(trial, tools, port);
     told["token"] = room.token.as_str().into();
     told["report"] = serde_json::json!(room.report());
-    told["message_chars"] = super::report::MESSAGE_BYTES.into();
-    told["places"] = super::report::PLACES.into();
     told.to_string()
 }

@@ -1,23 +1,35 @@
 //! Reads what the plugin left.
 
-use super::JudgeError;
 use super::room::Room;
-use chimera_core::{Digest, TestReport, TestResult, TestStatus, limits};
+use super::{JudgeError, Trial, place};
+use chimera_core::{Digest, FailedAt, TestReport, TestResult, TestStatus, limits};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
+use std::time::Duration;
 
-/// Longest message kept of a test: Playwright's own with a picture of the page in words.
-pub(super) const MESSAGE_BYTES: usize = 4 * 1024;
+/// Longest message kept of a test.
+const MESSAGE_BYTES: usize = 4 * 1024;
+/// Longest accessibility tree kept of a failed test's page: a few screens of a rich page.
+const SNAPSHOT_BYTES: usize = 8 * 1024;
+/// How long a failed test's page may take to describe itself.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Most messages of the console, and most failed requests, that are kept of a failed test: the first ones tell most.
+const NOTES: usize = 20;
+/// Longest such message: an error with the first lines of its stack.
+const NOTE_BYTES: usize = 500;
+/// Longest address of a page.
+const URL_BYTES: usize = limits::URL_BYTES;
 /// Longest test id; pytest puts parameters into it.
 const ID_BYTES: usize = 256;
-/// Longest report that is read: every test of the largest file with the longest message, and then some.
-const REPORT_BYTES: u64 = 4 * (limits::TESTS_PER_FILE * MESSAGE_BYTES) as u64;
+/// Longest report that is read: every test of the largest file with as much as it may tell, and then some.
+const REPORT_BYTES: u64 =
+    2 * (limits::TESTS_PER_FILE * (MESSAGE_BYTES + SNAPSHOT_BYTES + 2 * NOTES * NOTE_BYTES)) as u64;
 /// Most places of assertions that are kept of one test.
-pub(super) const PLACES: usize = 500;
+const PLACES: usize = 500;
 /// How much of the end of the log goes into an error.
 const LOG_TAIL_BYTES: usize = 2 * 1024;
 
@@ -42,6 +54,38 @@ struct LeftTest {
     duration_ms: u64,
     #[serde(default)]
     message: Option<String>,
+    #[serde(default)]
+    failed: Option<LeftFailed>,
+}
+
+/// Where a test failed, as the plugin writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LeftFailed {
+    /// Lines of the test file, from the test itself to the one that failed.
+    lines: Vec<u32>,
+    #[serde(default)]
+    url: Option<String>,
+    #[serde(default)]
+    status: Option<u16>,
+    #[serde(default)]
+    snapshot: Option<String>,
+    #[serde(default)]
+    console: Vec<String>,
+    #[serde(default)]
+    requests: Vec<String>,
+}
+
+/// How much of what a test showed the plugins put into the report.
+pub(super) fn bounds() -> serde_json::Value {
+    serde_json::json!({
+        "message_chars": MESSAGE_BYTES,
+        "places": PLACES,
+        "snapshot_chars": SNAPSHOT_BYTES,
+        "snapshot_timeout_ms": SNAPSHOT_TIMEOUT.as_millis() as u64,
+        "notes": NOTES,
+        "note_chars": NOTE_BYTES,
+    })
 }
 
 /// A report of a run that shows nothing.
@@ -55,7 +99,7 @@ pub(super) fn broken(error: impl Into<String>) -> TestReport {
 ///
 /// # Errors
 /// [`JudgeError::Tool`] if the plugin never started, or the browser did not.
-pub(super) fn read(room: &Room, log: &Path) -> Result<TestReport, JudgeError> {
+pub(super) fn read(room: &Room, trial: &Trial<'_>, log: &Path) -> Result<TestReport, JudgeError> {
     if !room.started() {
         return Err(JudgeError::Tool(format!("the test runner does not start: {}", tail(log))));
     }
@@ -77,22 +121,60 @@ pub(super) fn read(room: &Room, log: &Path) -> Result<TestReport, JudgeError> {
         return Ok(broken(format!("the file has {found} tests; at most {most} are possible")));
     }
     Ok(TestReport {
-        tests: left.tests.into_iter().map(LeftTest::bounded).collect(),
+        tests: left.tests.into_iter().map(|test| test.bounded(trial)).collect(),
         error: left.error.map(|error| cut(error, MESSAGE_BYTES)),
     })
 }
 
 impl LeftTest {
-    fn bounded(self) -> TestResult {
+    fn bounded(self, trial: &Trial<'_>) -> TestResult {
         TestResult {
             id: cut(self.id, ID_BYTES),
             status: self.status,
             assertions: self.assertions,
             asserted_at: places(self.asserted_at),
             duration_ms: self.duration_ms,
-            message: self.message.map(|message| cut(message, MESSAGE_BYTES)),
+            message: self.message.map(|message| cut(own_words(&message, trial.still_wait), MESSAGE_BYTES)),
+            failed: self.failed.map(|failed| Box::new(failed.bounded(trial))),
         }
     }
+}
+
+impl LeftFailed {
+    fn bounded(self, trial: &Trial<'_>) -> FailedAt {
+        let notes = |mut notes: Vec<String>| {
+            notes.truncate(NOTES);
+            notes.into_iter().map(|note| cut(note, NOTE_BYTES)).collect()
+        };
+        let of_test = self.lines.first().copied();
+        let place::Criteria { at, before } =
+            of_test.map(|line| place::criteria(trial.test, line)).unwrap_or_default();
+        FailedAt {
+            line: self.lines.last().copied(),
+            criteria: at,
+            shown: before,
+            url: self.url.map(|url| cut(url, URL_BYTES)),
+            status: self.status,
+            snapshot: self.snapshot.map(|snapshot| cut(snapshot, SNAPSHOT_BYTES)),
+            console: notes(self.console),
+            requests: notes(self.requests),
+        }
+    }
+}
+
+/// A message without our shortened wait, which would read as if the page had been too slow.
+fn own_words(message: &str, still_wait: Duration) -> String {
+    let wait = still_wait.as_millis();
+    message
+        .replace(&format!(" with timeout {wait}ms"), "")
+        .replace(
+            &format!("Timeout {wait}ms exceeded."),
+            "the element is not there, and nothing on the page can bring it.",
+        )
+        .lines()
+        .filter(|line| line.trim() != format!("Timeout: {wait}ms"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Ascending, each once, and not more than are possible.
@@ -134,6 +216,9 @@ pub fn fingerprint(report: &TestReport) -> Digest {
     for test in &report.tests {
         let message = steady(test.message.as_deref().unwrap_or_default());
         hash.update(format!("\0{}\0{:?}\0{message}", test.id, test.status));
+        // Another picture of the page is another failure: the change went on.
+        let snapshot = test.failed.as_deref().and_then(|failed| failed.snapshot.as_deref());
+        hash.update(steady(snapshot.unwrap_or_default()));
     }
     let hex = hash.finalize().iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");

@@ -1,6 +1,6 @@
 //! The directories and the process of one run.
 
-use super::{JudgeError, Trial, fence, playwright, pytest};
+use super::{JudgeError, Trial, fence, playwright, pytest, report};
 use crate::process::Spec;
 use crate::spec::E2e;
 use crate::toolchain::{self, Toolchain};
@@ -187,7 +187,8 @@ impl Room {
 
     /// What both runners are told: where the application is, and how the browser goes there and waits.
     pub(super) fn instructions(&self, trial: &Trial<'_>, tools: &Toolchain, port: u16) -> serde_json::Value {
-        serde_json::json!({
+        let mut told = report::bounds();
+        let of_run = serde_json::json!({
             "origin": self.origin(),
             "proxy": format!("http://127.0.0.1:{port}"),
             "test_file": trial.test_name,
@@ -198,7 +199,11 @@ impl Room {
             "still_wait_ms": trial.still_wait.as_millis() as u64,
             "action_timeout_ms": ACTION_TIMEOUT.as_millis() as u64,
             "navigation_timeout_ms": NAVIGATION_TIMEOUT.as_millis() as u64,
-        })
+        });
+        for (name, value) in of_run.as_object().into_iter().flatten() {
+            told[name] = value.clone();
+        }
+        told
     }
 
     /// How the browser is started.

@@ -160,12 +160,21 @@ impl Worktree {
         self.git.run("diff", &[&args[..], &[from.as_str(), to.as_str(), "--"]].concat()).await
     }
 
-    /// The change between two commits for a reviewer: without context, without binary content.
+    /// The change between two commits for the built-in guardian: without context, without binary content.
     ///
     /// # Errors
     /// [`WorkspaceError`] if a commit is unknown or the diff too large.
     pub async fn review_diff(&self, from: &Digest, to: &Digest) -> Result<Vec<u8>, WorkspaceError> {
         let args = ["diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--unified=0"];
+        self.git.run("diff", &[&args[..], &[from.as_str(), to.as_str(), "--"]].concat()).await
+    }
+
+    /// The change between two commits for readers: with context, without binary content.
+    ///
+    /// # Errors
+    /// [`WorkspaceError`] if a commit is unknown or the diff too large.
+    pub async fn reading_diff(&self, from: &Digest, to: &Digest) -> Result<Vec<u8>, WorkspaceError> {
+        let args = ["diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames"];
         self.git.run("diff", &[&args[..], &[from.as_str(), to.as_str(), "--"]].concat()).await
     }
 

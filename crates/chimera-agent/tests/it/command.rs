@@ -1,7 +1,7 @@
 //! The command contract: what an agent gets, and that nothing but a plain answer passes.
 
 use crate::fixture::environment;
-use chimera_agent::command::{Answer, Ask, Assignment, Limits, Trouble, Verdict, ask};
+use chimera_agent::command::{Answer, Ask, Assignment, Limits, Rules, Trouble, Verdict, ask};
 use chimera_core::{Finding, Phase, Severity};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -72,11 +72,20 @@ fn assignment(findings: &[Finding]) -> Assignment<'_> {
         e2e: "pytest-playwright",
         e2e_dir: "tests/e2e",
         test_path: Some("tests/e2e/test_it.py"),
+        round: None,
+        refused_by: None,
+        failure_report: Some("refused"),
         findings,
-        failure_report: None,
+        failure: None,
+        last_trouble: None,
         base_commit: None,
         head_commit: None,
+        red: None,
+        change: None,
         diff_path: None,
+        patch: None,
+        evidence_dir: Path::new("/evidence"),
+        rules: Rules::default(),
         limits: Limits { timeout_seconds: 60, max_diff_lines: 100 },
     }
 }
@@ -103,7 +112,12 @@ async fn an_agent_gets_its_assignment_and_no_secrets_but_its_own() {
     let read = |name: &str| std::fs::read_to_string(place.path(name)).expect("the agent wrote it");
     let env = read("env");
     assert!(env.contains("API_KEY=let-through") && !env.contains("kept-back"), "{env}");
-    for told in ["CHIMERA_ATTEMPT=3", "CHIMERA_LEASE_EPOCH=7", "CHIMERA_PHASE=CODE_IMPLEMENTATION"] {
+    for told in [
+        "CHIMERA_ATTEMPT=3",
+        "CHIMERA_LEASE_EPOCH=7",
+        "CHIMERA_PHASE=CODE_IMPLEMENTATION",
+        "CHIMERA_EVIDENCE=/evidence",
+    ] {
         assert!(env.contains(told), "{told} is not in {env}");
     }
     assert_eq!(Path::new(read("pwd").trim()), place.path("work").canonicalize().expect("it exists"));
@@ -140,7 +154,7 @@ async fn a_prompt_longer_than_the_system_takes_as_an_argument_is_cut_there_and_w
     let findings = vec![finding; 50];
     place.asked_for(&argv, &assignment(&findings), Duration::from_secs(60)).await.expect("it answers");
     let read = |name: &str| std::fs::read_to_string(place.path(name)).expect("the agent wrote it");
-    assert!(read("second").len() > 50 * 4000);
+    assert!(read("second").len() > 100_000);
     let first = read("first");
     assert!(first.contains("prompt.md: read that file before you begin"), "{}", first.len());
 }

@@ -74,6 +74,7 @@ impl Bench {
                 ..Search::default()
             },
             environment,
+            policy: Policy::default(),
             green_runs: 2,
             staging_ttl: Duration::from_secs(3600),
             recordings: Recordings::Proof,

@@ -26,6 +26,8 @@ const FORM: &str = "<!doctype html><title>Form</title><h1>Form</h1><form action=
     <label><input type=checkbox name=ok> Agreed</label><button>Send</button></form>";
 const PICTURES: &str =
     "<!doctype html><title>Pictures</title><link rel=icon href=/1.svg><img src=/1.svg><img src=/2.svg>";
+const BROKEN: &str = "<!doctype html><title>Broken</title><h1>Broken</h1><img src=/gone.png>\
+    <script>console.error('no picture'); console.log('quiet'); nothing()</script>";
 const LATE: &str = "<!doctype html><title>Late</title><script>setTimeout(() => {\
     document.body.innerHTML = '<h1>Late</h1><button>Go</button>'; }, 1200)</script>";
 
@@ -39,6 +41,7 @@ pub(crate) async fn site() -> String {
         .route("/", get(|| async { Html(HOME) }))
         .route("/form", get(|| async { Html(FORM) }))
         .route("/pictures", get(|| async { Html(PICTURES) }))
+        .route("/broken", get(|| async { Html(BROKEN) }))
         .route("/late", get(|| async { Html(LATE) }))
         .route("/done", get(slow))
         .route("/hangs", get(std::future::pending::<()>));

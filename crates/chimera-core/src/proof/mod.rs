@@ -8,4 +8,4 @@ mod green;
 mod red;
 
 pub use green::{GreenProof, GreenRuns, NotGreen};
-pub use red::{NotRed, Reach, RedProof, RedRuns};
+pub use red::{FailedStep, NotRed, Reach, RedProof, RedRuns};

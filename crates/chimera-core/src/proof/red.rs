@@ -1,6 +1,6 @@
 //! Red: the frozen test fails before the change, for the right reason.
 
-use crate::{Digest, TestReport, TestResult, TestStatus, UnixMillis};
+use crate::{Digest, TestReport, TestResult, TestStatus, UnixMillis, limits};
 use serde::{Deserialize, Serialize};
 
 /// Proof that the frozen test failed for the right reason.
@@ -35,6 +35,38 @@ pub struct Reach {
     /// Where they are in the test file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asserted_at: Vec<u32>,
+    /// The step at which it failed; absent in proofs of earlier versions. No judgement rests on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<FailedStep>,
+}
+
+/// The step of a test that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedStep {
+    /// The line of the test file, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The numbers of the criteria that the test was about to show there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub criteria: Vec<u32>,
+    /// The first line of the runner's message.
+    pub said: String,
+}
+
+impl FailedStep {
+    /// Longest first line of a message, in bytes: it is kept in the task, not only in the evidence.
+    const SAID_BYTES: usize = 300;
+
+    fn of(test: &TestResult) -> Option<Self> {
+        let mut said = test.message.as_deref()?.lines().next().unwrap_or_default().to_owned();
+        limits::truncate(&mut said, Self::SAID_BYTES);
+        let at = test.failed.as_deref();
+        Some(Self {
+            line: at.and_then(|at| at.line),
+            criteria: at.map(|at| at.criteria.clone()).unwrap_or_default(),
+            said,
+        })
+    }
 }
 
 /// The runs before the change.
@@ -87,6 +119,7 @@ impl RedProof {
             status: test.status,
             assertions: test.assertions,
             asserted_at: test.asserted_at.clone(),
+            failed: FailedStep::of(test),
         });
         let (test_ids, reach) = (report.tests.iter().map(|test| test.id.clone()).collect(), reach.collect());
         Ok(Self { test_sha256, revision, seen: Box::new(Seen { test_ids, reach, origin: None }), at })

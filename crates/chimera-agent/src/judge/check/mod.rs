@@ -2,6 +2,8 @@
 //!
 //! What the rules are, and what a test author has to do for them, is in `docs/proof.md` and `docs/agents.md`.
 
+pub(crate) mod rules;
+
 use super::{JudgeError, playwright};
 use crate::criteria;
 use crate::process::{self, Exit, SpawnError, Spec};

@@ -7,6 +7,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
+const { seen: seenOf, snapshot } = require('./chimera_seen.cjs');
 
 // Taken now: what a test file does when it is loaded cannot change them any more.
 const { writeFileSync, renameSync } = fs;
@@ -78,13 +79,24 @@ function outcome(test, result, did) {
       return ['errored', 'an assertion was not awaited'];
     if (did.expects.some(step => step.error !== undefined))
       return ['errored', 'an assertion failed, and the test passed all the same'];
-    return ['passed', null];
+    return ['passed'];
   }
   if (result.status !== 'failed' || result.errors.length === 0)
     return ['errored', result.errors[0]?.message ?? `it ended as ${result.status}`];
   const classes = result.errors.map(error => classified(error, did));
   const status = ['unreachable', 'errored', 'assertion_failed'].find(status => classes.includes(status));
-  return [status, result.errors[classes.indexOf(status)].message];
+  const error = result.errors[classes.indexOf(status)];
+  return [status, error.message, error];
+}
+
+/** Where a test failed, from its own line to the one that did, and what its page was like. */
+function failure(test, result, error) {
+  const stack = plain(error?.stack).split('\n').map(line => /([^(\s]+):(\d+):\d+\)?$/.exec(line)).filter(Boolean);
+  const lines = stack.filter(([, file]) => path.basename(file) === told.test_file).map(([, , line]) => Number(line)).reverse();
+  if (lines.length === 0 && isOwn(error?.location))
+    lines.push(error.location.line);
+  const { url, status, console = [], requests = [] } = seenOf(told.seen, test.id);
+  return { lines, url, status, snapshot: snapshot(result.attachments)?.slice(0, told.snapshot_chars), console, requests };
 }
 
 class Reporter {
@@ -126,7 +138,7 @@ class Reporter {
     const launch = result.errors.find(error => plain(error.message).includes('browserType.launch: '));
     if (launch !== undefined)
       this.toolError ??= cut(`the browser does not start: ${plain(launch.message)}`);
-    const [status, message] = outcome(test, result, did);
+    const [status, message, error] = outcome(test, result, did);
     const lines = new Set(did.expects.map(step => step.location.line));
     this.tests.push({
       id: test.titlePath().slice(3).join(' › '),
@@ -134,7 +146,8 @@ class Reporter {
       assertions: did.expects.length,
       asserted_at: [...lines].slice(0, told.places),
       duration_ms: Math.round(result.duration),
-      message: message === null ? null : cut(message),
+      message: message === undefined ? null : cut(message),
+      failed: error === undefined ? null : failure(test, result, error),
     });
   }
 

@@ -8,6 +8,7 @@
 const path = require('node:path');
 const { chromium } = require('playwright-core');
 const { utils } = require('playwright-core/lib/coreBundle');
+const { listen } = require('./chimera_seen.cjs');
 const { hurry, watch, wrap } = require('./chimera_still.cjs');
 
 const ELSEWHERE = /^\s*(?!https?:)[a-z][a-z0-9+.-]*:/i;
@@ -71,7 +72,9 @@ function prepare(settings) {
     wrap(owner, 'newContext', async (original, self, [options]) => {
       // As people's browsers call themselves, which have a window: an application must not tell a test from them.
       const userAgent = `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${self.version().split('.')[0]}.0.0.0 Safari/537.36`;
-      return contexts(watch(await original(self, [{ ...options, userAgent }])));
+      const context = watch(await original(self, [{ ...options, userAgent }]));
+      listen(context, settings);
+      return contexts(context);
     }));
   wrap(Object.getPrototypeOf(chromium), 'launch', async (original, self, args) => {
     // Steps and errors are those of the test's lines, not of ours.

@@ -9,12 +9,13 @@ use crate::toolchain::{PlaywrightTest, Toolchain};
 use std::path::PathBuf;
 
 /// Our parts of a run, which lie beside each other.
-const PARTS: [(&str, &str); 5] = [
+const PARTS: [(&str, &str); 6] = [
     (MAIN, include_str!("chimera_run.cjs")),
     ("chimera_reporter.cjs", include_str!("chimera_reporter.cjs")),
     ("chimera.config.cjs", include_str!("chimera.config.cjs")),
     ("chimera_worker.cjs", include_str!("chimera_worker.cjs")),
     ("chimera_still.cjs", include_str!("chimera_still.cjs")),
+    ("chimera_seen.cjs", include_str!("chimera_seen.cjs")),
 ];
 const MAIN: &str = "chimera_run.cjs";
 /// What stands for the files of a project that the runner looks for in every directory above the test.
@@ -59,6 +60,7 @@ pub(super) fn settings(
 ) -> Result<(), JudgeError> {
     let mut settings = room.instructions(trial, tools, port);
     settings["test_dir"] = serde_json::json!(room.at("test"));
+    settings["seen"] = serde_json::json!(seen(room));
     settings["artifacts"] = serde_json::json!(room.at("artifacts"));
     settings["trace"] = trial.recorded.into();
     settings["video"] = trial.recorder(tools).is_some().into();
@@ -79,12 +81,15 @@ pub(super) fn env(installed: &Toolchain) -> Result<Vec<(&'static str, String)>, 
 
 /// What our main process is told on standard input, where no test sees it.
 pub(super) fn instructions(room: &Room, trial: &Trial<'_>) -> String {
-    serde_json::json!({
-        "token": room.token,
-        "report": room.report(),
-        "test_file": trial.test_name,
-        "message_chars": super::report::MESSAGE_BYTES,
-        "places": super::report::PLACES,
-    })
-    .to_string()
+    let mut told = super::report::bounds();
+    told["token"] = room.token.as_str().into();
+    told["report"] = serde_json::json!(room.report());
+    told["seen"] = serde_json::json!(seen(room));
+    told["test_file"] = trial.test_name.into();
+    told.to_string()
+}
+
+/// Where the worker notes what its pages were like, for the reporter. No verdict rests on it.
+fn seen(room: &Room) -> PathBuf {
+    room.at("tmp").join("seen.jsonl")
 }
