@@ -13,5 +13,6 @@ pub mod intake;
 pub mod local;
 mod machine;
 pub mod seams;
+mod surroundings;
 pub mod web;
 pub mod wiring;

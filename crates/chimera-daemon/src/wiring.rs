@@ -5,6 +5,7 @@ use crate::config::{self, Config};
 use crate::engine::{self, Engine, Home};
 use crate::local;
 use crate::seams::{Clock, Dice, Machine};
+use crate::surroundings;
 use crate::web;
 use anyhow::{Context, Result, bail};
 use chimera_agent::delivery::{self, Delivery};
@@ -76,6 +77,7 @@ pub async fn serve(
     shutdown: Shutdown,
     ready: impl FnOnce(Option<SocketAddr>),
 ) -> Result<()> {
+    surroundings::raise_descriptors();
     let store = open(&config)?;
     let listener = if parts.api { Some(bind(&config.api).await?) } else { None };
     let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
@@ -93,7 +95,8 @@ pub async fn serve(
         None
     };
     let app = web::App::new(store.clone(), &config, clock, dice).ending_with(shutdown.asked.clone());
-    let api = listener.map(|listener| tokio::spawn(answer(listener, app, shutdown.asked.clone())));
+    let api =
+        listener.map(|listener| tokio::spawn(web::serve(listener, web::router(app), shutdown.asked.clone())));
     ready(address);
     match engine {
         Some(engine) => engine.await.context("the engine broke")?,
@@ -134,10 +137,6 @@ async fn bind(api: &config::Api) -> Result<TcpListener> {
         ),
         Err(err) => Err(err).with_context(|| format!("cannot listen on {}:{}", api.host, api.port)),
     }
-}
-
-async fn answer(listener: TcpListener, app: web::App, asked: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, web::router(app)).with_graceful_shutdown(asked.cancelled_owned()).await
 }
 
 /// Cleans up after earlier incarnations, then starts the engine.

@@ -64,6 +64,9 @@ const ALLOWED: [(&str, &[&str]); 5] = [
             "clap",
             "clap_complete",
             "fastrand",
+            // What axum serves connections with, asked for itself: for limits of time and number.
+            "hyper",
+            "hyper-util",
             "include_dir",
             "jiff",
             // What the workers allocate is freed by another thread; the system's allocator takes locks for that.

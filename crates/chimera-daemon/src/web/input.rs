@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use chimera_core::TaskId;
+use std::time::Duration;
 use tokio_stream::StreamExt;
 
 /// Largest body: the largest acceptable request, with each character escaped, is smaller.
@@ -15,6 +16,9 @@ pub(super) const BODY_BYTES: usize = 512 * 1024;
 pub(super) const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes beyond the limit that are still read, so that a client that writes first gets to see the answer.
 const DISCARD_BYTES: usize = 8 * 1024 * 1024;
+
+/// Longest time for a body: the largest batch over a slow line.
+const BODY_TIME: Duration = Duration::from_secs(60);
 
 /// The task of the path, well-formed; whether it exists is for the store to say.
 pub(super) struct Id(pub(super) TaskId);
@@ -135,6 +139,13 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
+    match tokio::time::timeout(BODY_TIME, gather(body, limit)).await {
+        Ok(read) => read,
+        Err(_) => Err(Problem::too_slow(BODY_TIME)),
+    }
+}
+
+async fn gather(body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
     let (mut bytes, mut total) = (Vec::new(), 0);
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
@@ -147,4 +158,17 @@ async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
         }
     }
     if total > limit { Err(Problem::too_large(limit)) } else { Ok(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BODY_BYTES, Body, read};
+    use axum::response::IntoResponse;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let problem =
+            read(Body::from_stream(tokio_stream::pending::<Result<&str, axum::Error>>()), BODY_BYTES).await;
+        assert_eq!(problem.expect_err("too slow").into_response().status(), 408);
+    }
 }

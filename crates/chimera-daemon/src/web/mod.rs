@@ -3,7 +3,7 @@
 //! [`router`] is all of it. Map: `submit`, `batch`, `tasks`, `dead`, `gates`, `events`, `evidence`, `bundle`, `logs`,
 //! `health` hold the handlers,
 //! `view` the shapes they answer with, [`waiting`] and `held` the answer to "why is it not running", `problem` every
-//! error, `input` what is read from requests, `guard` the checks before all handlers. Handlers are thin: they
+//! error, `input` what is read from requests, `guard` the checks before all handlers, `listen` takes the connections. Handlers are thin: they
 //! read, ask the store once, and show.
 
 mod batch;
@@ -16,6 +16,7 @@ mod guard;
 mod health;
 mod held;
 mod input;
+mod listen;
 mod logs;
 mod problem;
 mod submit;
@@ -24,6 +25,7 @@ mod time;
 mod view;
 pub mod waiting;
 
+pub use listen::serve;
 pub use problem::Problem;
 pub use time::rfc3339;
 
@@ -119,7 +121,8 @@ impl App {
             vault: vault.ok(),
             readiness: watch::Sender::new(None),
             ending: CancellationToken::new(),
-            streams: Arc::new(Semaphore::new(STREAMS)),
+            // Half of the seats at most: somebody has to be able to ask and to submit.
+            streams: Arc::new(Semaphore::new(STREAMS.min(listen::seats() / 2))),
             bundles: Arc::new(Semaphore::new(BUNDLES)),
         }))
     }

@@ -10,6 +10,7 @@ use chimera_core::limits;
 use chimera_store::StoreError;
 use chimera_store::after::{Unlinked, Why};
 use serde::Serialize;
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// Seconds after which the same request may work, for troubles of the store that pass.
@@ -81,6 +82,12 @@ impl Problem {
     pub fn too_large(limit: usize) -> Self {
         let detail = format!("the body is larger than {limit} bytes: put long texts into the repository");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
+    }
+
+    /// 408: the body did not arrive in time.
+    pub fn too_slow(limit: Duration) -> Self {
+        let detail = format!("the body was not there after {} s: send it again", limit.as_secs());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "The body took too long", detail)
     }
 
     /// 415: the body is of another type.

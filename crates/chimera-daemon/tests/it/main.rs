@@ -22,6 +22,7 @@ mod script;
 mod shows;
 mod sim;
 mod stage;
+mod surroundings;
 mod times;
 mod transfer;
 mod trouble;

@@ -47,10 +47,28 @@ impl Site {
         self.dir.path()
     }
 
+    /// The binary, in an environment in which nothing of the developer's leads it elsewhere.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chimera-daemon"));
-        command.current_dir(self.path()).env("CHIMERA_TOOLS_DIR", tools_dir()).stdin(Stdio::null());
+        self.at_home(&mut command);
         command
+    }
+
+    /// The same, started by a line of the shell that ends with `exec "$@"`.
+    pub(crate) fn command_after(&self, line: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", line, "sh", env!("CARGO_BIN_EXE_chimera-daemon")]);
+        self.at_home(&mut command);
+        command
+    }
+
+    fn at_home(&self, command: &mut Command) {
+        /// What a coverage tool hands on begins so.
+        const MEASURING: &str = "LLVM_";
+        let kept =
+            |name: &str| matches!(name, "PATH" | "HOME" | "TMPDIR" | "LANG") || name.starts_with(MEASURING);
+        command.env_clear().envs(std::env::vars().filter(|(name, _)| kept(name)));
+        command.current_dir(self.path()).env("CHIMERA_TOOLS_DIR", tools_dir()).stdin(Stdio::null());
     }
 
     /// Starts the daemon and waits until it listens.
@@ -64,9 +82,14 @@ impl Site {
 
     /// With further variables in its environment.
     pub(crate) fn start_as(&self, args: &[&str], variables: &[(&str, &str)]) -> Daemon {
-        let log = std::fs::File::options().create(true).append(true).open(self.path().join("daemon.log"));
         let mut command = self.command();
         command.args(args).envs(variables.iter().copied());
+        self.start_by(command)
+    }
+
+    /// By a command that starts it.
+    pub(crate) fn start_by(&self, mut command: Command) -> Daemon {
+        let log = std::fs::File::options().create(true).append(true).open(self.path().join("daemon.log"));
         command.stdout(Stdio::piped()).stderr(log.expect("a log"));
         // Its own group, so that a signal to the test's terminal does not reach it.
         let mut child = command.process_group(0).spawn().expect("the daemon starts");
@@ -76,7 +99,10 @@ impl Site {
         });
         let url = url.unwrap_or_else(|| panic!("the daemon says where it listens; its log:\n{}", self.log()));
         std::thread::spawn(move || lines.for_each(drop));
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(PATIENCE))
+            .proxy(None);
         Daemon { child, url: url.trim_end_matches('/').to_owned(), agent: config.build().into() }
     }
 
@@ -152,6 +178,11 @@ impl Daemon {
     pub(crate) fn events(&self, task: &str) -> Vec<Value> {
         let page = self.get(&format!("/api/tasks/{task}/events?limit=200"));
         page["items"].as_array().unwrap_or_else(|| panic!("a page of events: {page}")).clone()
+    }
+
+    /// A connection of one's own.
+    pub(crate) fn connect(&self) -> std::net::TcpStream {
+        std::net::TcpStream::connect(self.url.trim_start_matches("http://")).expect("a connection")
     }
 
     /// Freezes it, or lets it go on: SIGSTOP, SIGCONT.
