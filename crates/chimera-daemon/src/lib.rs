@@ -9,6 +9,7 @@ pub mod care;
 pub mod cli;
 pub mod config;
 pub mod engine;
+mod first_process;
 pub mod intake;
 pub mod local;
 mod machine;

@@ -47,7 +47,8 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Follows SIGINT and SIGTERM: the first asks, the second ends the grace.
+    /// Follows SIGINT and SIGTERM: the first asks, the second ends the grace. SIGHUP, which a terminal that is closed
+    /// sends more than once, only asks; under `nohup` it does nothing.
     ///
     /// # Errors
     /// If the signal handlers cannot be installed.
@@ -55,6 +56,14 @@ impl Shutdown {
         use tokio::signal::unix::{SignalKind, signal};
         let shutdown = Self::default();
         let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        if !surroundings::ignores_hangups() {
+            let (mut hangup, asked) = (signal(SignalKind::hangup())?, shutdown.asked.clone());
+            tokio::spawn(async move {
+                while hangup.recv().await.is_some() {
+                    asked.cancel();
+                }
+            });
+        }
         let watched = shutdown.clone();
         tokio::spawn(async move {
             for token in [&watched.asked, &watched.now] {
@@ -116,12 +125,17 @@ pub async fn serve(
 /// # Errors
 /// What stands in the way, with the remedy.
 pub fn open(config: &Config) -> Result<Store> {
-    std::fs::create_dir_all(&config.data_dir).with_context(|| {
-        format!(
-            "cannot create the data directory {}: give another with --data-dir",
-            config.data_dir.display()
-        )
-    })?;
+    let dir = config.data_dir.display();
+    let closed = surroundings::private_dir(&config.data_dir)
+        .and_then(|()| surroundings::close(&config.data_dir))
+        .with_context(|| format!("cannot create the data directory {dir}: give another with --data-dir"))?;
+    if closed {
+        tracing::warn!(%dir, "others could read the data directory; it is closed for them now");
+    }
+    if let Database::Sqlite(path) = &config.database {
+        surroundings::reserve(path)
+            .with_context(|| format!("cannot write the database {}", path.display()))?;
+    }
     let options = Options { readers: config.database_readers, ..Options::default() };
     Store::open(&config.database, &options)
         .with_context(|| format!("cannot open the database {}", config.database))

@@ -2,6 +2,7 @@
 
 use super::args::{self, Global};
 use super::client::Client;
+use super::log_writer::LogWriter;
 use super::style::{bold, dim, good};
 use super::{End, configure, environment, print, print_json, serve, show, watch};
 use crate::config::Flags;
@@ -13,7 +14,6 @@ use serde_json::{Value, json};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -30,7 +30,7 @@ pub(super) fn demo(global: &Global, args: &args::Demo) -> Result<End> {
     let runtime = serve::runtime()?;
     let stage = runtime.block_on(local::stage(&args.dir, &own.tools_dir, environment()))?;
     let log = std::fs::File::create(stage.dir.join("daemon.log")).context("cannot write the daemon's log")?;
-    serve::log(Mutex::new(log))?;
+    serve::log(LogWriter::new(log))?;
     let daemon = Daemon::start(&runtime, &stage)?;
     if !global.json {
         print(opening(&stage, &daemon.client));

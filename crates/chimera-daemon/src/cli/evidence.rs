@@ -7,7 +7,6 @@ use super::{End, answer, print_json, show, verify, watch};
 use crate::bundle::verify::verify as check;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
-use std::fs::File;
 use std::io::{BufReader, Seek, Write};
 use std::path::{Path, PathBuf};
 
@@ -18,7 +17,7 @@ pub(super) fn evidence(client: &Client, args: &Evidence, json: bool) -> Result<E
         std::io::copy(&mut bundle, &mut std::io::stdout().lock()).context("the bundle breaks off")?;
         return Ok(End::Done);
     }
-    // Beside its place and moved there, so that it is whole or not there.
+    // Beside its place and moved there, so that it is whole or not there. For its owner only: its logs may hold secrets.
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let shown = path.display();
     let mut draft = tempfile::NamedTempFile::new_in(dir).with_context(|| format!("cannot write {shown}"))?;
@@ -27,7 +26,6 @@ pub(super) fn evidence(client: &Client, args: &Evidence, json: bool) -> Result<E
     let size = draft.as_file().metadata()?.len();
     draft.rewind()?;
     let checked = check(BufReader::new(draft.as_file()), None).context("the bundle is not whole")?;
-    readable(draft.as_file())?;
     draft.persist(&path).map_err(|err| err.error).with_context(|| format!("cannot write {shown}"))?;
     if json {
         print_json(&json!({"file": path, "size": size, "verdict": checked.verdict}))?;
@@ -45,12 +43,6 @@ fn written(path: &Path, size: u64) -> String {
         ("check", format!("chimera-daemon verify {path}")),
     ];
     format!("\n{}", show::aligned(&rows))
-}
-
-/// Temporary files are for their owner only; a bundle is made to be handed on.
-fn readable(file: &File) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    Ok(file.set_permissions(std::fs::Permissions::from_mode(0o644))?)
 }
 
 pub(super) fn key(client: &Client, json: bool) -> Result<End> {

@@ -10,6 +10,7 @@ mod dead;
 mod demo;
 mod evidence;
 mod gates;
+mod log_writer;
 mod logs;
 mod machine;
 mod serve;
@@ -48,6 +49,8 @@ enum End {
     Unproven,
     /// Runs that were repeated showed something else.
     Otherwise,
+    /// As a daemon below this process ended.
+    Code(u8),
 }
 
 impl From<End> for ExitCode {
@@ -57,6 +60,7 @@ impl From<End> for ExitCode {
             End::Wanting => Self::FAILURE,
             End::Unproven => Self::from(3),
             End::Otherwise => Self::from(5),
+            End::Code(code) => Self::from(code),
         }
     }
 }
@@ -119,7 +123,9 @@ fn run(Cli { global, command }: Cli) -> Result<End> {
             torture::daemon(&Incarnation { database, ahead, seed, plant })
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "chimera-daemon", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "chimera-daemon", &mut script);
+            print(String::from_utf8_lossy(&script));
             Ok(End::Done)
         }
     }
@@ -163,6 +169,12 @@ fn connect(global: &Global) -> Result<Client> {
 fn print(text: impl AsRef<str>) {
     let mut out = anstream::stdout();
     let _ = out.write_all(text.as_ref().as_bytes()).and_then(|()| out.flush());
+}
+
+/// Says something beside the answer; whoever would read it may be gone.
+fn remark(text: impl AsRef<str>) {
+    let mut err = anstream::stderr();
+    let _ = err.write_all(text.as_ref().as_bytes()).and_then(|()| err.flush());
 }
 
 /// Prints a value as JSON, for scripts on one line.

@@ -1,9 +1,11 @@
 //! `start`, `api`, `start-all`: the daemon itself.
 
 use super::args::{Global, Listen, Start};
+use super::log_writer::LogWriter;
 use super::style::{bold, dim};
 use super::{End, configure, print};
 use crate::config::{Config, Flags};
+use crate::first_process;
 use crate::local;
 use crate::wiring::{self, Parts, Shutdown};
 use anyhow::{Context, Result, bail};
@@ -11,7 +13,6 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
 
 /// What is logged unless `CHIMERA_LOG` says otherwise.
 const LOG_LEVEL: &str = "info";
@@ -29,19 +30,25 @@ pub(super) fn start_all(global: &Global, start: &Start) -> Result<End> {
 }
 
 fn run(global: &Global, listen: &Listen, start_paused: bool, parts: Parts) -> Result<End> {
+    if let Some(code) = first_process::serve()? {
+        return Ok(End::Code(code));
+    }
     let Listen { host, port, workers } = listen;
     let flags =
         Flags { host: host.clone(), port: *port, workers: *workers, start_paused, ..Flags::default() };
     let config = configure(global, flags)?;
-    log(std::io::stderr)?;
+    let written = LogWriter::new(std::io::stderr());
+    log(written.clone())?;
     let banner = banner(&config, parts);
     if parts.engine {
         warn(&config);
     }
-    runtime()?.block_on(async {
+    let served = runtime()?.block_on(async {
         let ready = |address| print(banner(address));
         wiring::serve(config, parts, Shutdown::on_signals()?, ready).await
-    })?;
+    });
+    written.flush();
+    served?;
     Ok(End::Done)
 }
 
@@ -59,16 +66,18 @@ pub(super) fn runtime() -> Result<Runtime> {
 }
 
 /// Logs as `CHIMERA_LOG` and `CHIMERA_LOG_FORMAT` say.
-pub(super) fn log<W>(to: W) -> Result<()>
-where
-    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
-{
+pub(super) fn log(to: LogWriter) -> Result<()> {
     let wanted = std::env::var("CHIMERA_LOG").unwrap_or_else(|_| LOG_LEVEL.to_owned());
     let filter = EnvFilter::try_new(&wanted).with_context(|| {
         format!("CHIMERA_LOG: `{wanted}` is no filter: write `info`, `debug` or `chimera_daemon=debug`")
     })?;
     let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(to).with_ansi(coloured);
+    // A line that cannot be formatted or written is nobody's end.
+    let log = tracing_subscriber::fmt()
+        .log_internal_errors(false)
+        .with_env_filter(filter)
+        .with_writer(to)
+        .with_ansi(coloured);
     match std::env::var("CHIMERA_LOG_FORMAT").as_deref() {
         Ok("json") => log.json().init(),
         Ok("text") | Err(_) => log.init(),

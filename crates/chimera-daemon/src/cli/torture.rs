@@ -1,7 +1,7 @@
 //! Showing what a torture found.
 
 use super::style::{bad, bold, good};
-use super::{End, print, print_json, serve};
+use super::{End, print, print_json, remark, serve};
 use crate::local::{self, Findings, Incarnation, Progress, Torture};
 use anyhow::Result;
 use std::io::IsTerminal;
@@ -15,12 +15,12 @@ pub(super) fn torture(how: &Torture, json: bool) -> Result<End> {
         if redraw {
             let Progress { elapsed, accepted, strikes } = progress;
             let (elapsed, of) = (elapsed.as_secs(), how.seconds);
-            eprint!("\r\x1b[K{elapsed} of {of} s: {accepted} tasks accepted, struck {strikes} times");
+            remark(format!("\r\x1b[K{elapsed} of {of} s: {accepted} tasks accepted, struck {strikes} times"));
         }
     };
     let findings = serve::runtime()?.block_on(local::torture(how, tell));
     if redraw {
-        eprint!("\r\x1b[K");
+        remark("\r\x1b[K");
     }
     let findings = findings?;
     if json {

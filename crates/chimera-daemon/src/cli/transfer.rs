@@ -3,7 +3,7 @@
 use super::args::{Export, Global};
 use super::style::{bytes, dim};
 use super::timeline::seconds_text;
-use super::{End, answer, configure, serve};
+use super::{End, answer, configure, remark, serve};
 use crate::config::Flags;
 use crate::local::{self, Copied, Source};
 use crate::seams::Clock;
@@ -30,7 +30,8 @@ pub(super) fn export(global: &Global, args: &Export) -> Result<End> {
     let (began, json) = (Clock::system().now(), global.json);
     let told = |pause: Duration| {
         if !json {
-            eprintln!("closed; waiting {} until the daemons have let go", seconds_text(pause.as_secs_f64()));
+            let pause = seconds_text(pause.as_secs_f64());
+            remark(format!("closed; waiting {pause} until the daemons have let go\n"));
         }
     };
     let progress = progress("exporting", json);

@@ -6,6 +6,7 @@
 use super::transfer;
 use crate::config::Config;
 use crate::seams::Clock;
+use crate::surroundings;
 use crate::wiring;
 use anyhow::{Context, Result, bail};
 use chimera_store::transfer::Header;
@@ -56,7 +57,7 @@ pub async fn backup(config: &Config, dir: &Path) -> Result<Copied> {
 }
 
 fn make(dir: &Path) -> Result<()> {
-    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    surroundings::private_dir(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     if fs::read_dir(dir)?.next().is_some() {
         bail!("{} is not empty: give a directory of its own to each backup", dir.display());
     }

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::engine::Owner;
 use crate::seams::Clock;
+use crate::surroundings;
 use crate::wiring;
 use anyhow::{Context, Result, bail};
 use chimera_core::{Task, UnixMillis};
@@ -94,7 +95,7 @@ pub(super) async fn write(
 ) -> Result<Counts> {
     let draft = PathBuf::from(format!("{}.part", file.display()));
     let unwritable = || format!("cannot write {}", file.display());
-    let mut out = BufWriter::new(File::create(&draft).with_context(unwritable)?);
+    let mut out = BufWriter::new(surroundings::private_file(&draft).with_context(unwritable)?);
     let written = store.read(move |tx| {
         let counts = transfer::write_out(tx, &header, &mut out, &mut *progress)?;
         Ok((counts, out))

@@ -198,9 +198,18 @@ impl Daemon {
     }
 
     /// SIGTERM, and the exit code.
-    pub(crate) fn terminate(mut self) -> Option<i32> {
+    pub(crate) fn terminate(self) -> Option<i32> {
         self.signal(rustix::process::Signal::TERM);
+        self.exit_code()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn exit_code(mut self) -> Option<i32> {
         self.child.wait().expect("it ends").code()
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("a process id")
     }
 }
 
