@@ -25,7 +25,7 @@ fn idle_connections_neither_end_a_delivery_nor_shut_anybody_out() {
     let daemon = site.start_by(few);
     let half = |number: u32| {
         let mut connection = daemon.connect();
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             connection.write_all(b"GET /livez HTTP/1.1\r\nHost: local").expect("half a request");
         }
         connection
