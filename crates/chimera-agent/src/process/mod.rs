@@ -3,11 +3,13 @@
 //! [`run`] for a process that ends, [`Server`] for one that lives on: a fresh environment, a process group of
 //! its own, a spooled and capped log, wall clock and silence limits, and an end that leaves nothing behind.
 //! Map: `supervise` is the life of one process, `mark` finds what fled from its group or outlived its
-//! daemon, `identity` names a process for good, `environment` makes the environment of agents.
+//! daemon, `output` keeps what it prints, `identity` names a process for good, `environment` makes the environment
+//! of agents.
 
 pub mod environment;
 mod identity;
 mod mark;
+mod output;
 mod server;
 mod supervise;
 
@@ -15,7 +17,9 @@ pub use identity::Identity;
 pub use mark::reap_orphans;
 pub use server::Server;
 
+use output::WhenFull;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -39,7 +43,8 @@ pub struct Spec {
     pub stall: Option<Duration>,
     /// Time between TERM and KILL.
     pub grace: Duration,
-    /// Most bytes kept in the log; more ends the process.
+    /// Most bytes kept in the log. More ends a process that [`run`] runs; of [`run_to_the_end`] and [`Server`] the
+    /// middle of the log is cut out.
     pub output_cap: u64,
 }
 
@@ -58,6 +63,19 @@ pub enum Exit {
     Flooded,
     /// By us: the attempt was stopped.
     Stopped,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::TimedOut => f.write_str("its time limit"),
+            Self::Stalled => f.write_str("its limit of silence"),
+            Self::Flooded => f.write_str("its limit of output"),
+            Self::Stopped => f.write_str("a stop from outside"),
+        }
+    }
 }
 
 /// The process could not be started.
@@ -122,6 +140,19 @@ pub fn is_passing(err: &std::io::Error) -> bool {
 /// # Errors
 /// [`SpawnError`] if it could not be started.
 pub async fn run(spec: &Spec, stop: &CancellationToken) -> Result<Exit, SpawnError> {
-    let started = supervise::start(spec)?;
-    Ok(started.finish(spec, stop).await)
+    run_logged(spec, stop, WhenFull::End).await
+}
+
+/// The same for a process that may print as much as it likes: of a log that is full only the middle is lost.
+///
+/// # Errors
+/// [`SpawnError`] if it could not be started.
+pub async fn run_to_the_end(spec: &Spec, stop: &CancellationToken) -> Result<Exit, SpawnError> {
+    run_logged(spec, stop, WhenFull::Cut).await
+}
+
+async fn run_logged(spec: &Spec, stop: &CancellationToken, when_full: WhenFull) -> Result<Exit, SpawnError> {
+    let started = supervise::start(spec, when_full)?;
+    let stop = supervise::Stop { asked: stop.clone(), ..supervise::Stop::default() };
+    Ok(started.finish(spec, &stop).await)
 }

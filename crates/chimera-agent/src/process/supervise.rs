@@ -1,20 +1,28 @@
 //! One process from its start to the end of everything that it started.
 
+use super::output::{Log, Output, Piece, WhenFull};
 use super::{Exit, SpawnError, Spec, environment, mark};
 use rustix::process::{Pid, Signal, kill_process_group};
-use std::fs::File;
-use std::io::Write;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
 /// How long output is still read after everything was ended: what holds the pipe then is out of reach.
 const DRAIN: Duration = Duration::from_secs(1);
-/// Bytes read from a process at once.
-const CHUNK: usize = 16 * 1024;
+
+/// How a process is told to end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stop {
+    /// TERM, and KILL after the grace.
+    pub(super) asked: CancellationToken,
+    /// KILL, without waiting for the grace.
+    pub(super) now: CancellationToken,
+}
 
 /// A process that was started. Dropping it ends it and everything that it started.
 pub(super) struct Started {
@@ -24,27 +32,9 @@ pub(super) struct Started {
     output: Output,
 }
 
-/// Its output, on the way into the log.
-struct Output {
-    pipe: pipe::Receiver,
-    log: File,
-    left: u64,
-    buffer: Box<[u8; CHUNK]>,
-}
-
-/// What reading a piece of output showed.
-enum Piece {
-    Some,
-    TooMuch,
-    End,
-}
-
-pub(super) fn start(spec: &Spec) -> Result<Started, SpawnError> {
+pub(super) fn start(spec: &Spec, when_full: WhenFull) -> Result<Started, SpawnError> {
     let logged = |source| SpawnError::Log { path: spec.log.clone(), source };
-    if let Some(dir) = spec.log.parent() {
-        std::fs::create_dir_all(dir).map_err(logged)?;
-    }
-    let log = File::options().create(true).append(true).open(&spec.log).map_err(logged)?;
+    let log = Log::open(&spec.log, spec.output_cap, when_full).map_err(logged)?;
     let (reader, writer) = std::io::pipe().map_err(logged)?;
     let errors = writer.try_clone().map_err(logged)?;
     let mark = mark::new();
@@ -61,8 +51,7 @@ pub(super) fn start(spec: &Spec) -> Result<Started, SpawnError> {
     feed(&mut child, spec.stdin.clone());
     let group = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
     let pipe = pipe::Receiver::from_owned_fd(reader.into()).map_err(logged)?;
-    let output = Output { pipe, log, left: spec.output_cap, buffer: Box::new([0; CHUNK]) };
-    Ok(Started { child, group, mark, output })
+    Ok(Started { child, group, mark, output: Output::new(pipe, log) })
 }
 
 /// A relative program with a `/` is relative to the working directory of the process.
@@ -84,12 +73,17 @@ impl Started {
         self.child.id()
     }
 
+    /// How many bytes it has printed so far.
+    pub(super) fn printed(&self) -> Arc<AtomicU64> {
+        self.output.printed()
+    }
+
     /// Waits for the end, or brings it about.
-    pub(super) async fn finish(mut self, spec: &Spec, stop: &CancellationToken) -> Exit {
-        let exit = self.watch(spec, stop).await;
+    pub(super) async fn finish(mut self, spec: &Spec, stop: &Stop) -> Exit {
+        let exit = self.watch(spec, &stop.asked).await;
         if !matches!(exit, Exit::Code(_) | Exit::Signal(_)) {
             self.signal(Signal::TERM);
-            self.let_go(spec.grace).await;
+            self.let_go(spec.grace, &stop.now).await;
         }
         self.end_everything();
         let _ = tokio::time::timeout(DRAIN, self.child.wait()).await;
@@ -119,7 +113,7 @@ impl Started {
     }
 
     /// Reads on while the process ends within its grace.
-    async fn let_go(&mut self, grace: Duration) {
+    async fn let_go(&mut self, grace: Duration, now: &CancellationToken) {
         let grace = tokio::time::sleep(grace);
         tokio::pin!(grace);
         let mut open = true;
@@ -127,6 +121,7 @@ impl Started {
             tokio::select! {
                 _ = self.child.wait() => return,
                 () = &mut grace => return,
+                () = now.cancelled() => return,
                 piece = self.output.read(), if open => open = matches!(piece, Piece::Some),
             }
         }
@@ -155,23 +150,6 @@ impl Drop for Started {
         if self.group.is_some() {
             self.end_everything();
         }
-    }
-}
-
-impl Output {
-    async fn read(&mut self) -> Piece {
-        match self.pipe.read(&mut self.buffer[..]).await {
-            Ok(0) | Err(_) => Piece::End,
-            Ok(length) => self.keep(length),
-        }
-    }
-
-    fn keep(&mut self, length: usize) -> Piece {
-        let kept = length.min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        // A full disk must not keep a process from ending; what is lost is lost from the log only.
-        let _ = self.log.write_all(&self.buffer[..kept]);
-        self.left -= kept as u64;
-        if kept < length { Piece::TooMuch } else { Piece::Some }
     }
 }
 
