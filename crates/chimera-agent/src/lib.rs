@@ -15,6 +15,7 @@ pub mod delivery;
 pub mod guardian;
 pub mod judge;
 pub mod process;
+mod remove;
 pub mod runner;
 pub mod spec;
 pub mod staging;

@@ -185,7 +185,7 @@ impl Project {
             protected: Vec::new(),
             allow_paths: Vec::new(),
             max_diff_lines,
-            staging: Staging::Static { static_dir: ".".to_owned() },
+            staging: Staging::Static { static_dir: ".".to_owned(), build: None },
             push: true,
             max_concurrent: None,
         }
@@ -216,18 +216,12 @@ pub enum Staging {
     Static {
         /// The directory in the repository that is the root of the site.
         static_dir: String,
+        /// A command that makes it in the exported commit first, such as `npm ci && npm run build`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        build: Option<String>,
     },
     /// A server of the project's own, which listens on `$PORT` on loopback.
-    Start {
-        /// The command, run by `sh -c` in the exported commit.
-        start: String,
-        /// A command that prepares the exported commit first, such as `npm ci`.
-        build: Option<String>,
-        /// The path that answers 2xx once it is ready.
-        ready: String,
-        /// A path that answers with the commit in `$CHIMERA_REVISION`, if the application can.
-        revision: Option<String>,
-    },
+    Start(Server),
     /// An agent deploys and answers with `deployment_url` and `revision`.
     Agent {
         /// Its name.
@@ -241,6 +235,59 @@ pub enum Staging {
     },
 }
 
+impl Staging {
+    /// The command that prepares the exported commit, if there is one.
+    pub fn build(&self) -> Option<&str> {
+        match self {
+            Self::Static { build, .. } | Self::Start(Server { build, .. }) => build.as_deref(),
+            Self::Agent { .. } => None,
+        }
+    }
+}
+
+/// A server of a project's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// The command, run by `sh -c` in the exported commit.
+    pub start: String,
+    /// A command that prepares the exported commit first, such as `npm ci`.
+    pub build: Option<String>,
+    /// The path that answers 2xx once it is ready; absent: any answer of the start page below 500 will do.
+    pub ready: Option<String>,
+    /// A path that answers with the commit in `$CHIMERA_REVISION`, if the application can.
+    pub revision: Option<String>,
+    /// How long it may take to be ready.
+    #[serde(default = "ready_timeout")]
+    pub ready_timeout: Duration,
+    /// The time between TERM and KILL when it is ended.
+    #[serde(default = "stop_timeout")]
+    pub stop_timeout: Duration,
+}
+
+impl Server {
+    /// A server that this command starts, with everything else as it is by default.
+    pub fn new(start: &str) -> Self {
+        Self {
+            start: start.to_owned(),
+            build: None,
+            ready: None,
+            revision: None,
+            ready_timeout: ready_timeout(),
+            stop_timeout: stop_timeout(),
+        }
+    }
+}
+
 fn one_place() -> bool {
     true
+}
+
+/// Long enough for a large application on a busy machine.
+fn ready_timeout() -> Duration {
+    Duration::from_secs(60)
+}
+
+/// As long as container engines wait: what servers are written for.
+fn stop_timeout() -> Duration {
+    Duration::from_secs(10)
 }

@@ -2,7 +2,8 @@
 //!
 //! Data flows one way: [`intake`] checks a request and queues it, [`engine`] claims it and has it carried
 //! out, [`web`] and [`cli`] show what the store knows, [`bundle`] hands it out as
-//! a proof that anybody can check, [`care`] removes what ended long ago. [`wiring`] puts them together.
+//! a proof that anybody can check, [`care`] removes what ended long ago, `staged` looks after staged changes.
+//! [`wiring`] puts them together.
 
 pub mod bundle;
 pub mod care;
@@ -14,6 +15,7 @@ pub mod intake;
 pub mod local;
 mod machine;
 pub mod seams;
+mod staged;
 mod surroundings;
 pub mod web;
 pub mod wiring;

@@ -5,6 +5,7 @@ use crate::config::{self, Config};
 use crate::engine::{self, Engine, Home};
 use crate::local;
 use crate::seams::{Clock, Dice, Machine};
+use crate::staged;
 use crate::surroundings;
 use crate::web;
 use anyhow::{Context, Result, bail};
@@ -25,8 +26,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How long open requests may take to end at a shutdown.
 const API_GRACE: Duration = Duration::from_secs(5);
-/// How often staged changes past their time are looked for.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Which parts of the daemon this process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,9 +164,12 @@ async fn start_engine(
     if reaped > 0 {
         tracing::warn!(reaped, "ended processes that an earlier daemon left behind");
     }
-    let staging = Staging::new(&config.data_dir);
-    staging.restore(clock.now()).await;
-    let runner = Arc::new(delivery(config, staging.clone(), clock)?);
+    let runner = delivery(config, Staging::new(&config.data_dir), clock)?;
+    let deployments = runner.deployments();
+    for staging in &deployments {
+        staging.restore(clock.now()).await;
+    }
+    let runner = Arc::new(runner);
     let settings = engine::Settings {
         min_workers: config.executor.min_workers,
         max_workers: config.executor.max_workers,
@@ -188,23 +190,15 @@ async fn start_engine(
     }
     let (shutdown, clock, store) = (shutdown.clone(), clock.clone(), store.clone());
     let (places, retention) = (local::places(config)?, config.retention);
+    let grace = config.executor.shutdown_grace;
     Ok(tokio::spawn(async move {
         tokio::select! {
-            () = engine.run(shutdown.asked, shutdown.now) => (),
-            () = sweep(staging.clone(), clock.clone()) => (),
-            () = care::run(store, places, retention, clock) => (),
+            () = engine.run(shutdown.asked, shutdown.now.clone()) => (),
+            () = staged::sweep_on(&deployments, &store, &clock) => (),
+            () = care::run(store.clone(), places, retention, clock.clone()) => (),
         }
-        staging.shutdown().await;
+        staged::end(&deployments, grace, &shutdown.now).await;
     }))
-}
-
-/// Ends staged changes whose time is up; never returns.
-async fn sweep(staging: Staging, clock: Clock) {
-    let mut timer = tokio::time::interval(SWEEP_INTERVAL);
-    loop {
-        timer.tick().await;
-        staging.sweep(clock.now()).await;
-    }
 }
 
 fn delivery(config: &Config, staging: Staging, clock: &Clock) -> Result<Delivery> {

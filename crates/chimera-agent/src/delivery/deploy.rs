@@ -43,11 +43,12 @@ pub(super) async fn stage(
         revision: commit,
         source: &source,
         spec: &project.staging,
+        host: project.host.as_deref(),
         port,
         ttl: bench.settings().staging_ttl,
         now: bench.now(),
-        log: &bench.log("staging"),
-        environment: &bench.project_environment(&bench.private_dir("staging-home")?),
+        log: &bench.log(staging.log_name()),
+        environment: &|home| bench.project_environment(home),
     };
     Ok(staging.deploy(deploy, &bench.stop).await?)
 }

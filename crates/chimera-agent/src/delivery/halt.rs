@@ -82,7 +82,12 @@ impl From<StagingError> for Halt {
         match &err {
             StagingError::Stopped => Self::interrupted(),
             StagingError::Failed(_) => Self::failed(Reason::StagingFailed, err.to_string()),
-            StagingError::Unreachable(_) => Self::transient(Reason::StagingUnreachable, err.to_string()),
+            StagingError::NotReady(_) | StagingError::Unreachable(_) => {
+                Self::transient(Reason::StagingUnreachable, err.to_string())
+            }
+            StagingError::Passing(_) => Self::transient(Reason::StagingFailed, err.to_string()),
+            StagingError::Full(_) => Self::no_room(err.to_string()),
+            StagingError::Config(_) => Self::failed(Reason::Config, err.to_string()),
         }
     }
 }

@@ -54,7 +54,7 @@ async fn change(
 
 /// The demo coder.
 fn scaffold(bench: &Bench<'_>, project: &Project, worktree: &Worktree) -> Result<(), Halt> {
-    let Staging::Static { static_dir } = &project.staging else {
+    let Staging::Static { static_dir, build: None } = &project.staging else {
         let why =
             "the built-in coder only scaffolds static sites: give coder-agent a coding agent in [roles]";
         return Err(Halt::failed(Reason::Config, why));

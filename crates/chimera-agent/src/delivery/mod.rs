@@ -31,7 +31,7 @@ use crate::toolchain::Search;
 use crate::vault::Vault;
 use crate::workspace::Workspaces;
 use bench::Bench;
-use chimera_core::{Outcome, Phase, PhaseOutput, Policy, Reason, Role, Setback, Task, UnixMillis};
+use chimera_core::{Outcome, Phase, PhaseOutput, Policy, Reason, Role, Setback, Status, Task, UnixMillis};
 use halt::Halt;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -81,6 +81,11 @@ impl Delivery {
     pub fn new(settings: Settings, workspaces: Workspaces, staging: Staging, vault: Vault) -> Self {
         let bases = Staging::of_bases(&settings.data_dir);
         Self { settings, workspaces, staging, bases, vault }
+    }
+
+    /// The deployments that it makes: of changes and of unchanged commits.
+    pub fn deployments(&self) -> [Staging; 2] {
+        [self.staging.clone(), self.bases.clone()]
     }
 
     async fn carry_out(&self, bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
@@ -136,7 +141,11 @@ impl Runner for Delivery {
             if let Err(err) = self.workspaces.remove(&task.id) {
                 tracing::warn!(task = %task.id, error = %err, "cannot remove its files");
             }
-            // What is to be kept of it is in the vault.
+            // What is to be kept of it is in the vault; only what was delivered stays reachable.
+            self.bases.withdraw(&task.id).await;
+            if task.status != Status::Completed {
+                self.staging.withdraw(&task.id).await;
+            }
             let _ = std::fs::remove_dir_all(self.settings.data_dir.join("private").join(task.id.as_str()));
         })
     }

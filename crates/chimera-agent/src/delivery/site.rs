@@ -34,7 +34,7 @@ pub fn staging_of(projects: &[Project], name: &str) -> Option<Staging> {
 }
 
 fn plain_files() -> Staging {
-    Staging::Static { static_dir: ".".to_owned() }
+    Staging::Static { static_dir: ".".to_owned(), build: None }
 }
 
 fn scratch(settings: &Settings, name: &str) -> Project {

@@ -119,10 +119,11 @@ impl Told {
             allowed: &project.allow_paths,
             ..Rules::default()
         };
+        let rules = Rules { build: project.staging.build(), ..rules };
         match &project.staging {
-            Staging::Static { static_dir } => Rules { static_dir: Some(static_dir), ..rules },
-            Staging::Start { start, build, ready, .. } => {
-                Rules { build: build.as_deref(), start: Some(start), ready: Some(ready), ..rules }
+            Staging::Static { static_dir, .. } => Rules { static_dir: Some(static_dir), ..rules },
+            Staging::Start(server) => {
+                Rules { start: Some(&server.start), ready: server.ready.as_deref(), ..rules }
             }
             Staging::Agent { .. } => rules,
         }

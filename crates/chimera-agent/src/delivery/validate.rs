@@ -99,7 +99,8 @@ impl Validation<'_> {
                 self.served(&at).await?;
                 // And the number of visitors must not: this run is not the first one of its server.
                 for _ in 1..number {
-                    visit(&at, &site::start_path(&self.bench.task().request)).await;
+                    let path = site::start_path(&self.bench.task().request);
+                    visit(&at, self.project.host.as_deref(), &path).await;
                 }
             }
             let report = self.run(&at, &format!("green-{number}")).await?;

@@ -1,90 +1,99 @@
-//! A project's own server.
+//! What a project runs to be staged: its build and its own server.
 
-use super::records::Record;
-use super::{StagingError, http};
-use crate::process::{Exit, Server, Spec, run};
+use super::error::{Failure, LOG_END, Step};
+use super::place::{Place, Record};
+use super::ready::Readiness;
+use super::{StagingError, log, port};
+use crate::process::{Exit, Server, Spec, run_to_the_end};
+use crate::spec::Server as How;
 use std::collections::BTreeMap;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How long a server may take until it is ready.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
-/// Pause between two looks whether it is ready.
-const READY_POLL: Duration = Duration::from_millis(50);
 /// How long a build may take, within the limit of its phase.
 const BUILD_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// A server's own limit: longer than any deployment lives.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(365 * 86_400);
-/// Time between TERM and KILL.
-const GRACE: Duration = Duration::from_secs(2);
-/// Most output kept of a build or a server.
-const OUTPUT_CAP: u64 = 16 << 20;
-/// How much of the log's end an error shows, in bytes.
-const TAIL: u64 = 1500;
+/// Time between TERM and KILL for a build.
+const BUILD_GRACE: Duration = Duration::from_secs(2);
+/// Largest log of a deployment; of a larger one the middle is cut out.
+const LOG_BYTES: u64 = 16 << 20;
+/// Most of a server's last answer that a message shows, in bytes.
+const ANSWER_BYTES: usize = 300;
 
 /// Runs the build command in the exported commit.
 pub(super) async fn build(
     command: &str,
-    files: &Path,
+    place: &Place,
     record: &Record,
     stop: &CancellationToken,
 ) -> Result<(), StagingError> {
-    let spec = spec(command, files, record, BUILD_TIMEOUT);
-    match run(&spec, stop).await.map_err(|err| StagingError::Failed(err.to_string()))? {
+    let before = log::length(&record.log);
+    let spec = spec(command, place, record, (BUILD_TIMEOUT, BUILD_GRACE));
+    match run_to_the_end(&spec, stop).await? {
         Exit::Code(0) => Ok(()),
         Exit::Stopped => Err(StagingError::Stopped),
-        exit => Err(StagingError::Failed(format!("the build ended with {exit:?}:\n{}", tail(&record.log)))),
+        exit => {
+            let printed = log::length(&record.log).saturating_sub(before);
+            let summary = format!("the build ended with {exit}");
+            Err(StagingError::Failed(failure(Step::Build, summary, record, printed)))
+        }
     }
 }
 
 /// Starts the server and waits until it is ready.
 pub(super) async fn start(
-    command: &str,
-    ready: &str,
-    files: &Path,
+    how: &How,
+    place: &Place,
     record: &Record,
     stop: &CancellationToken,
 ) -> Result<Server, StagingError> {
-    let spec = spec(command, files, record, SERVER_TIMEOUT);
-    let server = Server::start(spec).map_err(|err| StagingError::Failed(err.to_string()))?;
-    let died = |exit| {
-        StagingError::Failed(format!(
-            "the server ended before it was ready ({exit:?}):\n{}",
-            tail(&record.log)
-        ))
-    };
+    let server = Server::start(spec(&how.start, place, record, (SERVER_TIMEOUT, how.stop_timeout)))?;
+    let mut readiness = Readiness::of(record.port, record.host.as_deref(), how.ready.as_deref());
     tokio::select! {
         biased;
         () = stop.cancelled() => {
             server.stop().await;
             Err(StagingError::Stopped)
         }
-        exit = server.ended() => Err(died(exit)),
-        () = until_ready(record.port, ready) => match server.exit() {
-            None => Ok(server),
-            exit => Err(died(exit)),
-        },
-        () = tokio::time::sleep(READY_TIMEOUT) => {
-            server.stop().await;
-            Err(StagingError::Unreachable(format!(
-                "the server was not ready at {ready} within {READY_TIMEOUT:?}:\n{}", tail(&record.log)
-            )))
+        _ = server.ended() => Err(died(&server, record).await),
+        ready = tokio::time::timeout(how.ready_timeout, readiness.wait()) => match ready {
+            Ok(()) if server.exit().is_none() => Ok(server),
+            Ok(()) => Err(died(&server, record).await),
+            Err(_) => {
+                let summary = format!("the server was not ready at {} within {:?}", readiness.path(), how.ready_timeout);
+                let failure = failure(Step::Start, with_answer(&summary, &readiness), record, server.printed());
+                server.stop().await;
+                Err(StagingError::NotReady(failure))
+            }
         }
     }
 }
 
-async fn until_ready(port: u16, path: &str) {
-    loop {
-        if http::get(port, path).await.is_ok_and(|answer| (200..300).contains(&answer.status)) {
-            return;
-        }
-        tokio::time::sleep(READY_POLL).await;
-    }
+fn with_answer(summary: &str, readiness: &Readiness<'_>) -> String {
+    let mut answer = readiness.answer().to_owned();
+    chimera_core::limits::truncate(&mut answer, ANSWER_BYTES);
+    format!("{summary}: {answer}")
 }
 
-fn spec(command: &str, files: &Path, record: &Record, timeout: Duration) -> Spec {
+async fn died(server: &Server, record: &Record) -> StagingError {
+    if port::is_taken(record.port).await {
+        return StagingError::Passing(format!(
+            "another process took port {} before the server could",
+            record.port
+        ));
+    }
+    let exit = server.exit().map(|exit| format!(" ({exit})")).unwrap_or_default();
+    let summary = format!("the server ended before it was ready{exit}");
+    StagingError::Failed(failure(Step::Start, summary, record, server.printed()))
+}
+
+fn failure(step: Step, summary: String, record: &Record, printed: u64) -> Failure {
+    let log_end = log::end(&record.log, printed.min(LOG_END as u64));
+    Failure { step, summary, log_end }
+}
+
+fn spec(command: &str, place: &Place, record: &Record, (timeout, grace): (Duration, Duration)) -> Spec {
     let mut env: BTreeMap<String, String> = record.environment.clone();
     let ours = [
         ("PORT", record.port.to_string()),
@@ -95,26 +104,13 @@ fn spec(command: &str, files: &Path, record: &Record, timeout: Duration) -> Spec
     env.extend(ours.map(|(name, value)| (name.to_owned(), value)));
     Spec {
         argv: vec!["sh".to_owned(), "-c".to_owned(), command.to_owned()],
-        cwd: files.to_owned(),
+        cwd: place.files(),
         env,
         stdin: Vec::new(),
         log: record.log.clone(),
         timeout,
         stall: None,
-        grace: GRACE,
-        output_cap: OUTPUT_CAP,
+        grace,
+        output_cap: LOG_BYTES,
     }
-}
-
-/// The end of a log, for people.
-fn tail(log: &Path) -> String {
-    let read = || -> std::io::Result<String> {
-        let mut file = std::fs::File::open(log)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
-        let mut bytes = Vec::new();
-        file.take(TAIL).read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
-    };
-    read().unwrap_or_default()
 }

@@ -1,11 +1,11 @@
-//! One small question to an origin on loopback.
+//! One small question to an origin.
 
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// How long an answer may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer may take: an application that is just started may do a lot for its first one.
+const TIMEOUT: Duration = Duration::from_secs(15);
 /// Most bytes read of an answer: it is a status and at most a revision.
 const ANSWER_BYTES: u64 = 64 * 1024;
 
@@ -25,22 +25,26 @@ impl Answer {
     }
 }
 
-/// GETs a path from a server on 127.0.0.1.
-pub(super) async fn get(port: u16, path: &str) -> std::io::Result<Answer> {
-    get_from(&format!("127.0.0.1:{port}"), path).await
+/// GETs a path from a server on 127.0.0.1, under the name that it expects to be asked under, if it expects one.
+pub(super) async fn get(port: u16, host: Option<&str>, path: &str) -> std::io::Result<Answer> {
+    get_from(&format!("127.0.0.1:{port}"), host, path).await
 }
 
 /// GETs a path from a server. HTTP/1.0, so that the end of the answer is the end of the stream.
-pub(super) async fn get_from(authority: &str, path: &str) -> std::io::Result<Answer> {
+pub(super) async fn get_from(authority: &str, host: Option<&str>, path: &str) -> std::io::Result<Answer> {
+    let host = host.unwrap_or(authority);
     let asked = async {
         let mut stream = TcpStream::connect(authority).await?;
-        let request = format!("GET {path} HTTP/1.0\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut bytes = Vec::new();
         stream.take(ANSWER_BYTES).read_to_end(&mut bytes).await?;
         parse(&bytes)
     };
-    tokio::time::timeout(TIMEOUT, asked).await?
+    match tokio::time::timeout(TIMEOUT, asked).await {
+        Ok(answer) => answer,
+        Err(_) => Err(std::io::Error::other(format!("no answer within {} s", TIMEOUT.as_secs()))),
+    }
 }
 
 /// Whether a connection is accepted.

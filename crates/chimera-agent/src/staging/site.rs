@@ -1,6 +1,7 @@
 //! Static files over HTTP.
 
-use super::REVISION_PATH;
+use super::error::{Failure, Step};
+use super::{REVISION_PATH, StagingError};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
@@ -26,6 +27,28 @@ const GRACE: Duration = Duration::from_secs(2);
 pub(super) struct Site {
     stop: CancellationToken,
     serving: JoinHandle<()>,
+}
+
+/// The directory to serve, with links followed.
+///
+/// # Errors
+/// [`StagingError::Failed`] if it lies outside of the commit's files, or if a build was to make it and did not.
+pub(super) fn root(files: &Path, static_dir: &str, built: bool) -> Result<PathBuf, StagingError> {
+    let failed =
+        |summary| StagingError::Failed(Failure { step: Step::Build, summary, log_end: String::new() });
+    let root = files.join(static_dir);
+    match std::fs::canonicalize(&root) {
+        Ok(real) if !real.starts_with(std::fs::canonicalize(files)?) => {
+            Err(failed(format!("`{static_dir}` leads out of the commit's files")))
+        }
+        Ok(real) if built && !real.is_dir() => {
+            Err(failed(format!("`{static_dir}` is not a directory after the build")))
+        }
+        Ok(real) => Ok(real),
+        Err(_) if built => Err(failed(format!("the build left no directory `{static_dir}`"))),
+        // A site that the change begins: every page of it is not found yet.
+        Err(_) => Ok(root),
+    }
 }
 
 impl Site {

@@ -14,14 +14,14 @@ const META: &str = "<meta name=\"revision\" content=\"";
 ///
 /// # Errors
 /// [`StagingError::Unreachable`] if nothing answers there or the answer names no commit;
-/// [`StagingError::Failed`] if it cannot be asked: over HTTPS.
+/// [`StagingError::Config`] if it cannot be asked: over HTTPS.
 pub async fn told_at(url: &str, path: &str) -> Result<Digest, StagingError> {
     let place = Url::parse(url).and_then(|url| url.join(path)).map_err(|err| {
-        StagingError::Failed(format!("`{url}` with `{path}` is no address of a deployment: {err}"))
+        StagingError::Config(format!("`{url}` with `{path}` is no address of a deployment: {err}"))
     })?;
     let address = place.host_str().zip(place.port_or_known_default());
     let (Some((host, port)), "http") = (address, place.scheme()) else {
-        return Err(StagingError::Failed(format!(
+        return Err(StagingError::Config(format!(
             "the revision is read over http only, not at {place}: deploy there, or take `revision` out of the \
              project's staging and trust the agent's word"
         )));
@@ -30,6 +30,7 @@ pub async fn told_at(url: &str, path: &str) -> Result<Digest, StagingError> {
         |why: String| StagingError::Unreachable(format!("{place} does not tell the revision: {why}"));
     let answer = http::get_from(
         &format!("{host}:{port}"),
+        None,
         &place[url::Position::BeforePath..url::Position::AfterQuery],
     )
     .await
@@ -45,16 +46,19 @@ pub(crate) async fn answers(url: &Url) -> bool {
     let Some((host, port)) = url.host_str().zip(url.port_or_known_default()) else { return false };
     let authority = format!("{host}:{port}");
     if url.scheme() == "http" {
-        http::get_from(&authority, &url[url::Position::BeforePath..url::Position::AfterQuery]).await.is_ok()
+        http::get_from(&authority, None, &url[url::Position::BeforePath..url::Position::AfterQuery])
+            .await
+            .is_ok()
     } else {
         http::accepts(&authority).await
     }
 }
 
-/// Visits a page of a deployment on this machine as somebody who only looks; what it answers is of no interest.
-pub(crate) async fn visit(url: &str, path: &str) {
+/// Visits a page of a deployment on this machine as somebody who only looks; what it answers is of no interest. `host` is
+/// the name that the application expects to be asked under, if it expects one.
+pub(crate) async fn visit(url: &str, host: Option<&str>, path: &str) {
     let authority = url.trim_start_matches("http://").trim_end_matches('/');
-    if http::get_from(authority, path).await.is_err() {
+    if http::get_from(authority, host, path).await.is_err() {
         tracing::debug!(url, path, "nobody answered a visit");
     }
 }

@@ -6,7 +6,7 @@ mod target;
 
 use chimera_agent::delivery::{Delivery, Settings};
 use chimera_agent::runner::{Attempt, Fence, Runner};
-use chimera_agent::spec::{Agent, E2e, Project, Protocol, Recordings, Staging as HowToStage, Suite};
+use chimera_agent::spec::{Agent, E2e, Project, Protocol, Recordings, Server, Staging as HowToStage, Suite};
 use chimera_agent::staging::Staging;
 use chimera_agent::toolchain::Search;
 use chimera_agent::vault::Vault;
@@ -190,7 +190,7 @@ fn shop(dir: &Path, staging: HowToStage, files: &[(&str, &str)]) -> Project {
 }
 
 fn static_site() -> HowToStage {
-    HowToStage::Static { static_dir: ".".to_owned() }
+    HowToStage::Static { static_dir: ".".to_owned(), build: None }
 }
 
 const PAGE: (&str, &str) = ("index.html", "<!doctype html><title>Shop</title><main><h1>Shop</h1></main>");
@@ -318,12 +318,8 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Page).serve_forever()
 "#;
-    let staging = HowToStage::Start {
-        start: "exec python3 app.py".to_owned(),
-        build: None,
-        ready: "/".to_owned(),
-        revision: Some("/revision".to_owned()),
-    };
+    let server = Server { revision: Some("/revision".to_owned()), ..Server::new("exec python3 app.py") };
+    let staging = HowToStage::Start(server);
     let script = r#"sed -i 's|<h1>Notes</h1>|<h1>Notes</h1><p>3 notes</p>|' app.py; echo '{"outcome":"passed"}' > $CHIMERA_OUTCOME"#;
     let coder = agent("coder", &["sh", "-c", script]);
     let bench = Bench::new(|dir| vec![shop(dir, staging, &[("app.py", app)])], coder);

@@ -1,9 +1,16 @@
 //! Deployments: they serve the commit they say, at one origin per task, and end.
 
+mod build;
+mod keep;
+mod output;
+mod ready;
+
 use crate::fixture::{digest, environment, id, write};
-use chimera_agent::spec::Staging as How;
+use chimera_agent::process::Identity;
+use chimera_agent::spec::{Server, Staging as How};
 use chimera_agent::staging::{Deploy, Deployment, REVISION_PATH, Staging, StagingError};
-use chimera_core::{Digest, UnixMillis};
+use chimera_core::{Digest, TaskId, UnixMillis};
+use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,28 +44,74 @@ impl House {
         revision: &Digest,
         files: &[(&str, &str)],
     ) -> Result<Deployment, StagingError> {
-        let source = self.source(files);
-        let deploy = Deploy {
-            task: &id(1),
-            revision,
-            source: &source,
-            spec: how,
-            port: None,
-            ttl: TTL,
-            now: NOW,
-            log: &self.dir.path().join("log"),
-            environment: &environment(),
-        };
-        self.staging.deploy(deploy, &CancellationToken::new()).await
+        self.deploy_by(&self.staging, how, revision, files).await
+    }
+
+    /// The same by another daemon on the same data directory, or under a name.
+    async fn deploy_by(
+        &self,
+        staging: &Staging,
+        how: &How,
+        revision: &Digest,
+        files: &[(&str, &str)],
+    ) -> Result<Deployment, StagingError> {
+        let (source, log, task) = (self.source(files), self.log(), id(1));
+        let deploy = deploy(&task, revision, &source, how, &log);
+        staging.deploy(deploy, &CancellationToken::new()).await
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+
+    /// A file of the deployment in its first place.
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join("staging").join(id(1).as_str()).join(name)
     }
 }
 
+fn deploy<'a>(
+    task: &'a TaskId,
+    revision: &'a Digest,
+    source: &'a Path,
+    spec: &'a How,
+    log: &'a Path,
+) -> Deploy<'a> {
+    Deploy {
+        task,
+        revision,
+        source,
+        spec,
+        host: None,
+        port: None,
+        ttl: TTL,
+        now: NOW,
+        log,
+        environment: &at_home,
+    }
+}
+
+fn at_home(home: &Path) -> BTreeMap<String, String> {
+    let mut environment = environment();
+    environment.insert("HOME".to_owned(), home.display().to_string());
+    environment.insert("TMPDIR".to_owned(), home.join("tmp").display().to_string());
+    environment
+}
+
+/// Waits until a process has opened a pipe to read from it, and lets it go on.
+async fn let_go(pipe: &Path) {
+    let pipe = pipe.to_owned();
+    tokio::task::spawn_blocking(move || std::fs::write(pipe, "go\n").expect("somebody reads"))
+        .await
+        .expect("no panic");
+}
+
 fn site() -> How {
-    How::Static { static_dir: ".".to_owned() }
+    How::Static { static_dir: ".".to_owned(), build: None }
 }
 
 fn app(start: &str) -> How {
-    How::Start { start: start.to_owned(), build: None, ready: "/".to_owned(), revision: None }
+    How::Start(Server::new(start))
 }
 
 /// The answer to a request, head and body; empty if nothing answers.
@@ -99,13 +152,13 @@ async fn a_static_deployment_serves_its_commit_and_says_so() {
 async fn static_deployments_outlive_the_daemon_until_their_time_is_up() {
     let house = House::new();
     let made = house.deploy(&site(), &digest('a'), &[("index.html", "hello")]).await.expect("up");
-    house.staging.shutdown().await;
+    house.staging.shutdown(&CancellationToken::new()).await;
     let next = Staging::new(house.dir.path());
     next.restore(NOW.plus(TTL / 2)).await;
     let again = next.ensure(&id(1), &CancellationToken::new()).await.expect("it is back");
     assert_eq!(again.revision, made.revision);
     assert!(fetch(&again.url, "/").await.ends_with("hello"));
-    next.sweep(NOW.plus(TTL)).await;
+    next.sweep(NOW.plus(TTL), &HashMap::new()).await;
     assert_eq!(fetch(&again.url, "/").await, "");
     assert!(!house.dir.path().join("staging").join(id(1).as_str()).exists());
     let gone = next.ensure(&id(1), &CancellationToken::new()).await.expect_err("it is gone");
@@ -123,34 +176,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 http.server.ThreadingHTTPServer((os.environ['HOST'], int(os.environ['PORT'])), Handler).serve_forever()
 ";
-    let how = How::Start {
-        start: "sleep 600 & python3 server.py".to_owned(),
+    let how = How::Start(Server {
         build: Some("cp source.txt server.py".to_owned()),
-        ready: "/".to_owned(),
         revision: Some("/revision".to_owned()),
-    };
+        ..Server::new("sleep 600 & python3 server.py")
+    });
     let made = house.deploy(&how, &digest('c'), &[("source.txt", server)]).await.expect("up");
     assert!(fetch(&made.url, "/").await.ends_with(digest('c').as_str()));
     assert_eq!(house.staging.revision(&id(1)).await.expect("it answers"), digest('c'));
-    house.staging.shutdown().await;
+    house.staging.shutdown(&CancellationToken::new()).await;
     assert_eq!(fetch(&made.url, "/").await, "");
     assert!(matches!(house.staging.revision(&id(1)).await, Err(StagingError::Unreachable(_))));
-}
-
-#[tokio::test]
-async fn what_does_not_start_says_why_with_the_end_of_its_log() {
-    let house = House::new();
-    let died = house.deploy(&app("echo cannot find module x; exit 3"), &digest('a'), &[]).await;
-    let died = died.expect_err("it does not start").to_string();
-    assert!(died.contains("Code(3)") && died.contains("cannot find module x"), "{died}");
-    let how = How::Start {
-        start: "true".to_owned(),
-        build: Some("echo no compiler; false".to_owned()),
-        ready: "/".to_owned(),
-        revision: None,
-    };
-    let unbuilt = house.deploy(&how, &digest('a'), &[]).await.expect_err("it cannot be built").to_string();
-    assert!(unbuilt.contains("the build ended with") && unbuilt.contains("no compiler"), "{unbuilt}");
 }
 
 #[tokio::test]
@@ -159,32 +195,28 @@ async fn a_stopped_attempt_leaves_no_server() {
     let stop = CancellationToken::new();
     let source = house.source(&[("index.html", "x")]);
     let spec = app("echo $$ > pid; exec sleep 600");
-    let (environment, log) = (environment(), house.dir.path().join("log"));
+    let log = house.log();
     let (task, revision) = (id(1), digest('a'));
-    let deploy = Deploy {
-        task: &task,
-        revision: &revision,
-        source: &source,
-        spec: &spec,
-        port: None,
-        ttl: TTL,
-        now: NOW,
-        log: &log,
-        environment: &environment,
-    };
-    let pid = house.dir.path().join("staging").join(id(1).as_str()).join("files/pid");
+    let deploy = deploy(&task, &revision, &source, &spec, &log);
+    let pid = house.file("files/pid");
+    let number = std::cell::Cell::new(0);
     let started = async {
-        while !has_line(&pid) {
-            tokio::task::yield_now().await;
-        }
+        number.set(pid_in(&pid).await);
         stop.cancel();
     };
     let (made, ()) = tokio::join!(house.staging.deploy(deploy, &stop), started);
     assert!(matches!(made, Err(StagingError::Stopped)), "{made:?}");
-    let number: u32 = std::fs::read_to_string(&pid).expect("written").trim().parse().expect("a number");
-    assert!(!chimera_agent::process::Identity::of(number).is_alive());
+    assert!(!Identity::of(number.into_inner()).is_alive());
+    assert!(!house.file("").exists(), "nothing of it is left");
 }
 
-fn has_line(path: &Path) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|text| text.ends_with('\n'))
+/// The process id in a file; waits until it is whole.
+async fn pid_in(path: &Path) -> u32 {
+    loop {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        if let Some(pid) = text.strip_suffix('\n').and_then(|text| text.parse().ok()) {
+            return pid;
+        }
+        tokio::task::yield_now().await;
+    }
 }

@@ -18,6 +18,7 @@ use std::fmt::Display;
 use std::path::{Component, Path};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 /// Longest run of the test: the daemon's own limit.
 const LONGEST_RUN: Duration = Duration::from_secs(180);
@@ -55,14 +56,14 @@ fn impossible(why: impl Display) -> Unrepeated {
 /// What the bundle would have run on this machine, for people to read before they agree.
 pub fn would_run(checked: &Checked) -> String {
     let mut text = String::new();
+    if let Some(build) = checked.dossier.project.staging.as_ref().and_then(Spec::build) {
+        text.push_str(&format!("sh -c (in each commit, first): {build}\n"));
+    }
     match &checked.dossier.project.staging {
-        Some(Spec::Start { start, build, .. }) => {
-            if let Some(build) = build {
-                text.push_str(&format!("sh -c (in each commit, first): {build}\n"));
-            }
-            text.push_str(&format!("sh -c (in each commit): {start}\n"));
+        Some(Spec::Start(server)) => {
+            text.push_str(&format!("sh -c (in each commit): {}\n", server.start));
         }
-        Some(Spec::Static { static_dir }) => {
+        Some(Spec::Static { static_dir, .. }) => {
             text.push_str(&format!("the files in {static_dir} are served\n"));
         }
         Some(Spec::Agent { .. }) | None => {}
@@ -85,7 +86,7 @@ pub async fn rerun(checked: &Checked, means: &Means<'_>) -> Result<Vec<String>, 
         Some(Spec::Agent { agent, .. }) => {
             return Err(impossible(format!("the agent `{agent}` deployed it")));
         }
-        Some(Spec::Static { static_dir }) if !is_below(static_dir) => {
+        Some(Spec::Static { static_dir, .. }) if !is_below(static_dir) => {
             return Err(impossible(format!("`{static_dir}` is no directory of the repository")));
         }
         Some(staging) => staging,
@@ -101,11 +102,12 @@ pub async fn rerun(checked: &Checked, means: &Means<'_>) -> Result<Vec<String>, 
     let mut said = vec![belongs(checked, &worktree).await?];
     let path = have.test_path.as_deref().unwrap_or_default();
     let name = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or("test_frozen.py");
-    let stage = Stage { dir: dir.path(), task: &task, means, staging, rooms: Staging::new(dir.path()) };
+    let host = red.origin().and_then(name_of);
+    let stage = Stage { dir: dir.path(), task: &task, means, staging, host, rooms: Staging::new(dir.path()) };
     let allow_hosts = &checked.dossier.project.allow_hosts;
     let court = Court { judge: Judge::new(tools), name, test, allow_hosts, dir: dir.path() };
     let shown = show(&stage, &court, &worktree, (red, green)).await;
-    stage.rooms.shutdown().await;
+    stage.rooms.shutdown(&CancellationToken::new()).await;
     said.extend(shown?);
     Ok(said)
 }
@@ -113,6 +115,13 @@ pub async fn rerun(checked: &Checked, means: &Means<'_>) -> Result<Vec<String>, 
 /// Whether a path stays below where it begins.
 fn is_below(path: &str) -> bool {
     Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+/// The host of an origin, unless it is the address of a staged server.
+fn name_of(origin: &str) -> Option<String> {
+    let url = Url::parse(origin).ok()?;
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    url.domain().map(|name| format!("{name}{port}"))
 }
 
 /// The branch of the change, from the repository.
@@ -166,25 +175,27 @@ struct Stage<'a> {
     task: &'a TaskId,
     means: &'a Means<'a>,
     staging: &'a Spec,
+    /// The name under which the application expects to be asked.
+    host: Option<String>,
     rooms: Staging,
 }
 
 impl Stage<'_> {
     async fn serve(&self, worktree: &Worktree, commit: &Digest) -> Result<String, Unrepeated> {
-        let (source, home) = (self.dir.join("source"), self.dir.join("home"));
+        let source = self.dir.join("source");
         std::fs::create_dir_all(&source).map_err(impossible)?;
-        std::fs::create_dir_all(&home).map_err(impossible)?;
         worktree.export(commit, &source).await.map_err(impossible)?;
         let deploy = Deploy {
             task: self.task,
             revision: commit,
             source: &source,
             spec: self.staging,
+            host: self.host.as_deref(),
             port: None,
             ttl: SERVED,
             now: self.means.now,
             log: &self.dir.join("staging.log"),
-            environment: &environment::fresh(&self.means.environment, &[], &home),
+            environment: &|home| environment::fresh(&self.means.environment, &[], home),
         };
         let served = self.rooms.deploy(deploy, &CancellationToken::new()).await.map_err(impossible)?;
         Ok(served.url)

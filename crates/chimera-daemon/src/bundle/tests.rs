@@ -131,7 +131,7 @@ pub(super) fn case(fails_in: Option<Phase>) -> Case {
             project: ProjectSheet {
                 name: "shop".into(),
                 branch: "chimera/chimera-0123456789ab".into(),
-                staging: Some(Staging::Static { static_dir: ".".into() }),
+                staging: Some(Staging::Static { static_dir: ".".into(), build: None }),
                 allow_hosts: Vec::new(),
             },
             phases: stretches(&journal),

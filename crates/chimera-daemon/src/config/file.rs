@@ -152,6 +152,8 @@ pub(super) struct Staging {
     pub(super) start: Option<String>,
     pub(super) build: Option<String>,
     pub(super) ready: Option<String>,
+    pub(super) ready_timeout: Option<Span>,
+    pub(super) stop_timeout: Option<Span>,
     pub(super) revision: Option<String>,
     pub(super) agent: Option<String>,
     pub(super) shared: Option<bool>,

@@ -11,6 +11,7 @@ mod parties;
 mod place;
 mod retention;
 mod size;
+mod staging;
 mod template;
 
 pub use retention::{Retention, span};

@@ -1,8 +1,9 @@
 //! Agents, roles and projects: who works, and on what.
 
 use super::check::{at_least_one, role, unknown};
+use super::staging::staging;
 use super::{ConfigError, file, place};
-use chimera_agent::spec::{Agent, E2e, Project, Protocol, Recordings, Staging, Suite};
+use chimera_agent::spec::{Agent, E2e, Project, Protocol, Recordings, Suite};
 use chimera_core::Role;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -83,7 +84,11 @@ pub(super) fn roles(
     Ok(roles)
 }
 
-fn agent<'a>(agents: &'a BTreeMap<String, Agent>, name: &str, key: &str) -> Result<&'a Agent, ConfigError> {
+pub(super) fn agent<'a>(
+    agents: &'a BTreeMap<String, Agent>,
+    name: &str,
+    key: &str,
+) -> Result<&'a Agent, ConfigError> {
     let known = agents.keys().map(String::as_str);
     agents.get(name).ok_or_else(|| unknown(key, name, known, "is no configured agent"))
 }
@@ -191,35 +196,6 @@ fn checked_host(host: String, key: &str) -> Result<String, ConfigError> {
 
 fn checked_hosts(hosts: Vec<String>, key: &str) -> Result<Vec<String>, ConfigError> {
     hosts.into_iter().map(|host| checked_host(host, key)).collect()
-}
-
-fn staging(file: file::Staging, key: &str, agents: &BTreeMap<String, Agent>) -> Result<Staging, ConfigError> {
-    let key = format!("{key}.staging");
-    let only_with_start = file.build.is_some() || file.ready.is_some();
-    if file.shared.is_some() && file.agent.is_none() {
-        let detail =
-            "`shared` goes with `agent`: the built-in deployer serves each task at a port of its own";
-        return Err(ConfigError::value(key, detail));
-    }
-    if file.revision.is_some() && file.start.is_none() && file.agent.is_none() {
-        return Err(ConfigError::value(key, "`revision` goes with `start` or `agent`"));
-    }
-    match (file.static_dir, file.start, file.agent) {
-        (_, None, _) if only_with_start => {
-            Err(ConfigError::value(key, "`build` and `ready` go with `start`"))
-        }
-        (None, Some(start), None) => {
-            let ready = file.ready.unwrap_or_else(|| "/".to_owned());
-            Ok(Staging::Start { start, build: file.build, ready, revision: file.revision })
-        }
-        (None, None, Some(agent)) => {
-            self::agent(agents, &agent, &key)?;
-            Ok(Staging::Agent { agent, revision: file.revision, shared: file.shared.unwrap_or(true) })
-        }
-        (Some(static_dir), None, None) => Ok(Staging::Static { static_dir }),
-        (None, None, None) => Ok(Staging::Static { static_dir: ".".to_owned() }),
-        _ => Err(ConfigError::value(key, "give one of `static_dir`, `start` and `agent`")),
-    }
 }
 
 /// Project names are directory names.

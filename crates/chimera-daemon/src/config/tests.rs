@@ -1,6 +1,7 @@
 //! What is read from the file of what holds tasks back, and what is refused.
 
 use super::*;
+use chimera_agent::spec::{Server, Staging};
 
 /// A configuration file with this content, read.
 fn read(toml: &str) -> Result<Config, String> {
@@ -101,4 +102,31 @@ fn generated_tests_run_against_the_target_only_where_the_project_says_so() {
     let told = by_agent(PARTIES).expect_err("an agent deploys");
     assert!(told.contains("run against target_url before the change"), "{told}");
     assert_eq!(by_agent(&allowed), Ok(true));
+}
+
+#[test]
+fn a_project_says_how_its_commits_are_served() {
+    let with = |keys: &str| PARTIES.replace("static_dir = \".\"", keys);
+    let staged = |keys: &str| read(&with(keys)).map(|config| config.projects[0].staging.clone());
+    let built = Staging::Static { static_dir: "dist".into(), build: Some("npm run build".into()) };
+    assert_eq!(staged("static_dir = \"dist\"\nbuild = \"npm run build\"").unwrap(), built);
+    let quick = Staging::Start(Server {
+        ready: Some("/health".into()),
+        ready_timeout: Duration::from_secs(120),
+        stop_timeout: Duration::ZERO,
+        ..Server::new("npm start")
+    });
+    let keys = "start = \"npm start\"\nready = \"/health\"\nready_timeout = \"2m\"\nstop_timeout = 0";
+    assert_eq!(staged(keys).unwrap(), quick);
+    assert_eq!(staged("start = \"x\"").unwrap(), Staging::Start(Server::new("x")));
+    for (keys, expected) in [
+        ("static_dir = \".\"\nready = \"/\"", "`ready`, `ready_timeout` and `stop_timeout` go with `start`"),
+        ("static_dir = \".\"\nstart = \"x\"", "give one of `static_dir`, `start` and `agent`"),
+        ("agent = \"mine\"\nbuild = \"x\"", "`build` goes with `start` or `static_dir`"),
+        ("start = \"x\"\nready_timeout = 0", "project.shop.staging.ready_timeout"),
+        ("start = \"x\"\nstop_timeout = \"1h\"", "3600 s is not possible: give 0 s to 300 s"),
+    ] {
+        let error = staged(keys).expect_err(keys);
+        assert!(error.contains(expected), "{keys}: {error}");
+    }
 }

@@ -58,7 +58,8 @@ fn running(prompt: &mut Prompt, rules: &Rules<'_>) {
     lines.extend(rules.build.map(|build| format!("build: `{build}`")));
     lines.extend(rules.start.map(|start| format!("start, with the port to listen on in $PORT: `{start}`")));
     lines.extend(rules.ready.map(|ready| format!("ready once this path answers: {ready}")));
-    lines.extend(rules.static_dir.map(|dir| format!("the files below `{dir}` are served as they are")));
+    let from = if rules.build.is_some() { " that the build leaves" } else { "" };
+    lines.extend(rules.static_dir.map(|dir| format!("the files below `{dir}`{from} are served as they are")));
     if !lines.is_empty() {
         prompt.say("This is how the application is run, in a copy of the repository; run it so yourself to try your change:");
         prompt.list(&lines);
