@@ -1,11 +1,13 @@
 //! The seam between the engine and everything it sets in motion.
 
+use chimera_core::gates::MissingTool;
 use chimera_core::{Evidence, Outcome, Task, Usage};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// One execution of one phase, handed to a [`Runner`].
@@ -80,4 +82,14 @@ pub trait Runner: Send + Sync + 'static {
 
     /// Tidies up after a task that has ended: called at least once, maybe again after a crash.
     fn finished<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, ()>;
+
+    /// The tools that are missing here, as of the last look; `None` if attempts need none.
+    fn tools(&self) -> Option<watch::Receiver<Vec<MissingTool>>> {
+        None
+    }
+
+    /// Looks for the tools again.
+    fn look_for_tools(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }

@@ -95,7 +95,9 @@ impl From<StagingError> for Halt {
 impl From<JudgeError> for Halt {
     fn from(err: JudgeError) -> Self {
         match &err {
-            JudgeError::Tool(_) | JudgeError::Trial(_) => Self::failed(Reason::Config, err.to_string()),
+            JudgeError::Trial(_) => Self::failed(Reason::Config, err.to_string()),
+            // It may be in the middle of an upgrade.
+            JudgeError::Tool(_) => Self::transient(Reason::Config, err.to_string()),
             JudgeError::Stopped => Self::interrupted(),
             JudgeError::Io { source, .. } if is_passing(source) => Self::no_room(err.to_string()),
             JudgeError::TimedOut(_) | JudgeError::Io { .. } => {

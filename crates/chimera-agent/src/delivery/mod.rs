@@ -19,6 +19,7 @@ mod snapshot;
 mod suite;
 mod target;
 mod told;
+mod tools;
 mod trial;
 mod validate;
 
@@ -31,13 +32,16 @@ use crate::toolchain::Search;
 use crate::vault::Vault;
 use crate::workspace::Workspaces;
 use bench::Bench;
+use chimera_core::gates::MissingTool;
 use chimera_core::{Outcome, Phase, PhaseOutput, Policy, Reason, Role, Setback, Status, Task, UnixMillis};
 use halt::Halt;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tools::Tools;
 
 /// What deliveries are made with.
 #[derive(Clone)]
@@ -74,13 +78,14 @@ pub struct Delivery {
     /// Where the unchanged application is served for the last control.
     bases: Staging,
     vault: Vault,
+    tools: Tools,
 }
 
 impl Delivery {
     /// Puts the rooms together.
     pub fn new(settings: Settings, workspaces: Workspaces, staging: Staging, vault: Vault) -> Self {
         let bases = Staging::of_bases(&settings.data_dir);
-        Self { settings, workspaces, staging, bases, vault }
+        Self { settings, workspaces, staging, bases, vault, tools: Tools::new() }
     }
 
     /// The deployments that it makes: of changes and of unchanged commits.
@@ -147,6 +152,16 @@ impl Runner for Delivery {
                 self.staging.withdraw(&task.id).await;
             }
             let _ = std::fs::remove_dir_all(self.settings.data_dir.join("private").join(task.id.as_str()));
+        })
+    }
+
+    fn tools(&self) -> Option<watch::Receiver<Vec<MissingTool>>> {
+        Some(self.tools.missing())
+    }
+
+    fn look_for_tools(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.tools.look(&self.settings).await;
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::bench::Bench;
 use super::halt::Halt;
-use crate::judge::{Judge, STILL_WAIT, Scene, Trial};
+use crate::judge::{Judge, JudgeError, STILL_WAIT, Scene, Trial};
 use crate::spec::{E2e, Project, Staging};
 use crate::toolchain;
 use chimera_core::{Digest, EvidenceKind, Reason, Setback, TestReport};
@@ -57,7 +57,10 @@ pub(super) async fn run(
         still_wait: STILL_WAIT,
         recorded: bench.settings().recordings.cover(label),
     };
-    let run = judge(bench)?.run(&trial, &bench.stop).await?;
+    let run = match judge(bench)?.run(&trial, &bench.stop).await {
+        Ok(run) => run,
+        Err(err) => return Err(not_judged(bench, err).await),
+    };
     for (kind, name, path) in &run.files {
         bench.keep_file(*kind, name, path);
     }
@@ -73,7 +76,10 @@ pub(super) async fn inspect(
     source: &[u8],
 ) -> Result<(), Halt> {
     let criteria = &bench.task().request.acceptance;
-    let mut findings = judge(bench)?.inspect(project.e2e, source, criteria, &bench.stop).await?;
+    let mut findings = match judge(bench)?.inspect(project.e2e, source, criteria, &bench.stop).await {
+        Ok(findings) => findings,
+        Err(err) => return Err(not_judged(bench, err).await),
+    };
     findings.iter_mut().for_each(|finding| finding.file = Some(path.to_owned()));
     bench.keep_bytes(EvidenceKind::Review, "test-check.json", &serde_json::to_vec_pretty(&findings)?)?;
     if findings.is_empty() {
@@ -116,8 +122,21 @@ pub(super) fn can_be_judged(project: &Project, field: &str, url: &str) -> Result
 }
 
 fn judge(bench: &Bench<'_>) -> Result<Judge, Halt> {
-    toolchain::locate(&bench.settings().tools).map(Judge::new).map_err(|missing| {
-        let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        Halt::failed(Reason::Config, missing.join("; "))
+    toolchain::locate(&bench.settings().tools).map(Judge::new).map_err(|_| {
+        // They were there when the phase began. The task goes back as it was and waits for them.
+        bench.rooms.tools.not_found(bench.settings());
+        Halt::interrupted()
     })
+}
+
+/// A tool that does not work is the daemon's trouble: while it does not even start, the task waits for it.
+async fn not_judged(bench: &Bench<'_>, err: JudgeError) -> Halt {
+    if let JudgeError::Tool(why) = &err {
+        tracing::error!(task = %bench.task().id, error = %why, "the judge's tools do not work");
+        bench.rooms.tools.did_not_work();
+        if !bench.rooms.tools.look(bench.settings()).await {
+            return Halt::interrupted();
+        }
+    }
+    err.into()
 }

@@ -1,6 +1,6 @@
 //! The decision which tasks may start.
 
-use super::{Breaker, Facts, Gates, Lane, Pause, Running, Scope, Staged};
+use super::{Breaker, Facts, Gates, Lane, MissingTool, Pause, Running, Scope, Staged};
 use crate::{Phase, Role, TaskId, UnixMillis};
 
 /// A task that may be next.
@@ -36,6 +36,11 @@ pub enum Obstacle {
         place: String,
         /// Whose change is there.
         task: TaskId,
+    },
+    /// A tool that it needs is missing.
+    Tools {
+        /// What, and how to get it.
+        detail: String,
     },
     /// As many run already as may.
     Limit {
@@ -77,6 +82,7 @@ impl<'a> Board<'a> {
         self.facts.pauses.is_empty()
             && (gates.breaker.is_none() || self.facts.breakers.iter().all(|breaker| breaker.open.is_none()))
             && gates.deployers.is_empty()
+            && gates.missing_tools.is_empty()
             && gates.roles.iter().all(|(role, limit)| within(*limit, self.in_role(*role, self.owner)))
             && gates.projects.iter().all(|(name, limit)| within(*limit, self.in_project(name)))
             && gates.agents.iter().all(|(name, limit)| within(*limit, self.with_agent(name)))
@@ -93,13 +99,17 @@ impl<'a> Board<'a> {
         };
         self.paused(&anonymous, &agents).is_some()
             || self.broken(&anonymous, &agents).is_some()
+            || self.without_tools(&anonymous).is_some()
             || self.full(&anonymous, &agents).is_some()
     }
 
     /// What keeps every task of the lane from starting.
     pub fn closed(&self, lane: &Lane) -> Option<Obstacle> {
         let agents = self.gates.agents(lane);
-        self.paused(lane, &agents).or_else(|| self.broken(lane, &agents)).or_else(|| self.full(lane, &agents))
+        self.paused(lane, &agents)
+            .or_else(|| self.broken(lane, &agents))
+            .or_else(|| self.without_tools(lane))
+            .or_else(|| self.full(lane, &agents))
     }
 
     /// What keeps the task from starting.
@@ -108,6 +118,7 @@ impl<'a> Board<'a> {
         let agents = self.gates.agents(lane);
         self.paused(lane, &agents)
             .or_else(|| self.broken(lane, &agents))
+            .or_else(|| self.without_tools(lane))
             .or_else(|| self.occupied(candidate))
             .or_else(|| self.full(lane, &agents))
     }
@@ -158,6 +169,17 @@ impl<'a> Board<'a> {
             probe: breaker.probe.as_ref().map(|(task, _)| task.clone()),
             error: breaker.error.clone(),
         })
+    }
+
+    /// Tools are those of a machine: seen from outside, every daemon must lack one.
+    fn without_tools(&self, lane: &Lane) -> Option<Obstacle> {
+        let missing = if self.owner.is_some() {
+            self.gates.missing_tool(lane)
+        } else {
+            let lacking = self.facts.daemons.iter().map(|daemon| daemon.state.missing_tool(lane));
+            lacking.collect::<Option<Vec<&MissingTool>>>()?.first().copied()
+        };
+        missing.map(|tool| Obstacle::Tools { detail: tool.detail.clone() })
     }
 
     /// Where the task's phase needs to be alone.

@@ -51,6 +51,28 @@ pub struct Gates {
     pub deployers: BTreeMap<String, Deployer>,
     /// When a circuit breaker opens; absent: never.
     pub breaker: Option<BreakerPolicy>,
+    /// What this daemon does not find: it takes no task that needs it. Not from the configuration, but found out
+    /// again and again.
+    pub missing_tools: Vec<MissingTool>,
+}
+
+/// A tool that a daemon does not find, or that does not work, and the tasks that cannot go on without it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingTool {
+    /// What is missing, and how to get it.
+    pub detail: String,
+    /// The phases that need it.
+    pub phases: Vec<Phase>,
+    /// The project that needs it; absent: every one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+}
+
+impl MissingTool {
+    /// Whether the lane's tasks need it.
+    pub fn concerns(&self, lane: &Lane) -> bool {
+        self.phases.contains(&lane.phase) && self.project.as_ref().is_none_or(|name| *name == lane.project)
+    }
 }
 
 /// Who deploys a project.
@@ -132,6 +154,16 @@ pub struct DaemonState {
     /// Why it takes no tasks, if it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttled: Option<String>,
+    /// The tools that it does not find, so that it takes no task that needs them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_tools: Vec<MissingTool>,
+}
+
+impl DaemonState {
+    /// The first tool that it does not find and the lane's tasks need, if any.
+    pub fn missing_tool(&self, lane: &Lane) -> Option<&MissingTool> {
+        self.missing_tools.iter().find(|tool| tool.concerns(lane))
+    }
 }
 
 impl Gates {
@@ -161,20 +193,26 @@ impl Gates {
         }
     }
 
+    /// The first tool that is missing for the lane's tasks, if any.
+    pub fn missing_tool(&self, lane: &Lane) -> Option<&MissingTool> {
+        self.missing_tools.iter().find(|tool| tool.concerns(lane))
+    }
+
     /// Whether a task has to go through the queue between two phases of its, because the second one is under a limit
-    /// that the first one was not. The claim then decides, so that nobody is overtaken at the gate.
+    /// that the first one was not, or needs a tool that is missing. The claim then decides, so that nobody is overtaken at the gate.
     pub fn queue_between(&self, project: &str, from: Phase, to: Phase) -> bool {
         let (before, after) = (Lane::new(project, from), Lane::new(project, to));
         let role = to.role().filter(|role| from.role() != Some(*role));
         let used = self.agents(&before);
-        role.is_some_and(|role| self.roles.contains_key(&role))
+        self.missing_tool(&after).is_some()
+            || role.is_some_and(|role| self.roles.contains_key(&role))
             || self.agents(&after).iter().any(|name| self.agents.contains_key(*name) && !used.contains(name))
             || (to == Phase::StagingDeployment && self.deployers.contains_key(project))
     }
 
-    /// Whether running tasks have to be counted at all.
+    /// Whether a claim has to look at each task: running ones have to be counted, or some need what is missing.
     pub fn are_limits(&self) -> bool {
-        !self.roles.is_empty() || self.are_global()
+        !self.roles.is_empty() || !self.missing_tools.is_empty() || self.are_global()
     }
 
     /// Whether tasks have to be counted over all daemons, so that no two may claim at once.

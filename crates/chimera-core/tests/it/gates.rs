@@ -3,7 +3,7 @@
 use crate::fixture::{NOW, at, go, pass, settle};
 use chimera_core::gates::{
     Board, Breaker, BreakerPolicy, Candidate, Daemon, DaemonState, Deployer, Facts, Failure, Health,
-    Obstacle, Pause, Running, Staged,
+    MissingTool, Obstacle, Pause, Running, Staged,
 };
 use chimera_core::{
     EntryKind, Event, Gates, Lane, Next, Outcome, Phase, Policy, Reason, Role, Scope, Setback, State, Status,
@@ -126,7 +126,7 @@ fn from_outside_a_role_is_full_only_if_every_daemon_is() {
         state: DaemonState {
             workers: 5,
             roles: limit.map(|limit| (Role::Coder, limit)).into_iter().collect(),
-            throttled: None,
+            ..DaemonState::default()
         },
     };
     let closed = |daemons: Vec<Daemon>| {
@@ -138,6 +138,40 @@ fn from_outside_a_role_is_full_only_if_every_daemon_is() {
     assert!(!closed(vec![daemon("one", Some(1)), daemon("two", Some(1))]), "the other one could");
     assert!(!closed(vec![daemon("one", None)]));
     assert!(!closed(Vec::new()), "no daemon is another matter");
+}
+
+#[test]
+fn a_missing_tool_holds_back_those_who_need_it_here_and_from_outside_if_nobody_has_it() {
+    let missing = |phase, project: Option<&str>| MissingTool {
+        detail: "Chromium is missing".to_owned(),
+        phases: vec![phase],
+        project: project.map(str::to_owned),
+    };
+    let lacking = vec![missing(Phase::E2eValidation, Some("shop"))];
+    let gates = Gates { missing_tools: lacking.clone(), ..Gates::default() };
+    let board = Board::of("one", &gates, facts());
+    let (needs, other) = (Lane::new("shop", Phase::E2eValidation), Lane::new("forum", Phase::E2eValidation));
+    let told = Some(Obstacle::Tools { detail: "Chromium is missing".to_owned() });
+    assert_eq!((board.closed(&needs), board.closed(&other)), (told.clone(), None));
+    assert!(gates.are_limits() && !board.is_wide_open(1));
+    assert!(!board.is_closed_for_all(Phase::E2eValidation), "only one project needs it");
+    assert!(gates.queue_between("shop", Phase::StagingDeployment, Phase::E2eValidation));
+    assert!(!gates.queue_between("forum", Phase::StagingDeployment, Phase::E2eValidation));
+    let plain = Gates::default();
+    let seen = |states: &[&[MissingTool]]| {
+        let daemon = |missing: &&[MissingTool]| Daemon {
+            owner: "x".to_owned(),
+            seen_at: NOW,
+            state: DaemonState { missing_tools: missing.to_vec(), ..DaemonState::default() },
+        };
+        let daemons = states.iter().map(daemon).collect();
+        Board::over_all(&plain, Facts { daemons, ..facts() }).closed(&needs)
+    };
+    assert_eq!(seen(&[&lacking, &lacking]), told);
+    assert_eq!(seen(&[&lacking, &[]]), None, "the other one has it");
+    assert_eq!(seen(&[]), None, "no daemon is another matter");
+    let everywhere = Gates { missing_tools: vec![missing(Phase::E2eValidation, None)], ..Gates::default() };
+    assert!(Board::of("one", &everywhere, facts()).is_closed_for_all(Phase::E2eValidation));
 }
 
 #[test]

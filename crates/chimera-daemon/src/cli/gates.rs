@@ -42,7 +42,7 @@ pub(super) fn gates(client: &Client, json: bool) -> Result<End> {
     }
     section("paused", &pauses, &["id", "since", "reason"]);
     section("failing", &breakers, &["id", "state", "failures", "until", "error"]);
-    section("daemons", &daemons, &["owner", "workers", "seen_at", "throttled"]);
+    section("daemons", &daemons, &["owner", "workers", "seen_at", "throttled", "missing_tools"]);
     Ok(End::Done)
 }
 
@@ -54,6 +54,9 @@ fn section(title: &str, page: &Value, columns: &[&str]) {
     let cell = |value: &Value| match value {
         Value::String(text) => tame(text),
         Value::Null => String::new(),
+        Value::Array(texts) => {
+            texts.iter().map(|text| tame(text.as_str().unwrap_or_default())).collect::<Vec<_>>().join("; ")
+        }
         other => other.to_string(),
     };
     let row = |item: &Value| columns.iter().map(|column| cell(&item[*column])).collect::<Vec<_>>();

@@ -51,9 +51,9 @@ impl Reader<'_> {
         loop {
             self.pass()?;
             match events.recv_timeout(AGAIN) {
-                Ok(News::Event(_) | News::Broken) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(News::Event(_) | News::Waits(_) | News::Broken) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(News::Lost(error)) => return Err(error),
-                Err(RecvTimeoutError::Disconnected) => break,
+                Ok(News::Over) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         self.pass()?;

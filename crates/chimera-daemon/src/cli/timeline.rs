@@ -47,6 +47,11 @@ impl Timeline {
     }
 }
 
+/// Why a task does not run, in a line.
+pub(super) fn waits(waiting: &Value) -> String {
+    format!("waiting: {}", tame(text(waiting, "detail")))
+}
+
 /// The line of the phase that runs.
 pub(super) fn running(phase: &str, mark: char, seconds: f64) -> String {
     format!("  {} {phase:PHASE_WIDTH$}  {}", busy(mark), dim(format!("{:>8}", seconds_text(seconds))))

@@ -2,7 +2,7 @@
 
 use super::args::Validate;
 use super::client::Client;
-use super::timeline::{between, seconds_text};
+use super::timeline::{self, between, seconds_text};
 use super::watch::{self, News};
 use super::{End, answer, print};
 use anyhow::{Context, Result};
@@ -35,7 +35,9 @@ pub(super) fn validate(client: &Client, args: &Validate, json: bool) -> Result<E
                     say(&format!("   Phase: {phase} ({}/{PHASES})\n", place(phase)));
                 }
             }
+            News::Waits(waits) => say(&format!("   {}\n", timeline::waits(&waits))),
             News::Broken => say("   The daemon is gone; waiting for it to come back\n"),
+            News::Over => break,
             News::Lost(error) => return Err(error),
         }
     }

@@ -1,4 +1,6 @@
-//! `watch`: a task, live until its end.
+//! `watch`: a task, live until its end. [`waits`] says why it does not run.
+
+mod waits;
 
 use super::client::{Client, Refused, segment};
 use super::style::{dim, live};
@@ -6,8 +8,10 @@ use super::timeline::{self, Timeline};
 use super::{End, answer, print, print_json, show};
 use crate::seams::Clock;
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::BufRead;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -26,8 +30,12 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(crate) enum News {
     /// An entry of the journal.
     Event(Value),
+    /// What the task waits for now, if that is another thing than before.
+    Waits(Value),
     /// The stream broke off; it is being opened again.
     Broken,
+    /// That was all.
+    Over,
     /// There is nothing to wait for any more.
     Lost(anyhow::Error),
 }
@@ -70,6 +78,10 @@ pub(super) fn follow(client: &Client, task: &str, json: bool) -> Result<Value> {
         match next {
             Ok(News::Event(event)) if json => print_json(&event)?,
             Ok(News::Event(event)) => screen.show(&event),
+            Ok(News::Waits(waits)) if json => {
+                print_json(&json!({"event": "waiting", "task_id": task, "waiting_for": waits}))?;
+            }
+            Ok(News::Waits(waits)) => screen.remark(&timeline::waits(&waits)),
             Ok(News::Broken) if json => {}
             Ok(News::Broken) => screen.remark("the daemon is gone; waiting for it to come back"),
             Ok(News::Lost(error)) => {
@@ -77,7 +89,7 @@ pub(super) fn follow(client: &Client, task: &str, json: bool) -> Result<Value> {
                 return Err(error);
             }
             Err(RecvTimeoutError::Timeout) => screen.tick(),
-            Err(RecvTimeoutError::Disconnected) => break,
+            Ok(News::Over) | Err(RecvTimeoutError::Disconnected) => break,
         }
     }
     screen.clear();
@@ -125,22 +137,44 @@ impl Screen {
     }
 }
 
-/// The events of a task from its beginning to its end; a daemon that restarts meanwhile is waited for.
+/// The events of a task from its beginning to its end, and between them what it waits for; a daemon that restarts
+/// meanwhile is waited for.
 pub(crate) fn events(client: &Client, task: &str) -> Receiver<News> {
     let (news, heard) = sync_channel(AHEAD);
+    let state = Arc::new(State::default());
+    let (asks, at, seen, told) = (client.clone(), path(task), state.clone(), news.clone());
+    std::thread::spawn(move || waits::look(&asks, &at, &seen, &told));
     let (client, path) = (client.clone(), format!("{}/events", path(task)));
     std::thread::spawn(move || {
-        if let Err(error) = feed(&client, &path, &news) {
-            let _ = news.send(News::Lost(error));
-        }
+        let fed = feed(&client, &path, &news, &state);
+        state.over.store(true, Ordering::Relaxed);
+        let _ = match fed {
+            Ok(()) => news.send(News::Over),
+            Err(error) => news.send(News::Lost(error)),
+        };
     });
     heard
 }
 
-fn feed(client: &Client, path: &str, news: &SyncSender<News>) -> Result<()> {
+/// What the events say about the task so far.
+#[derive(Default)]
+struct State {
+    /// A phase runs.
+    running: AtomicBool,
+    /// There are no more events.
+    over: AtomicBool,
+}
+
+fn feed(client: &Client, path: &str, news: &SyncSender<News>, state: &State) -> Result<()> {
     let (mut after, mut missed) = (0, 0);
+    let mut timeline = Timeline::default();
+    let mut tell = |event: Value| {
+        timeline.take(&event);
+        state.running.store(timeline.running().is_some(), Ordering::Relaxed);
+        news.send(News::Event(event)).is_ok()
+    };
     loop {
-        let broken = match stream(client, path, &mut after, &mut missed, news) {
+        let broken = match stream(client, path, &mut after, &mut missed, &mut tell) {
             Ok(true) => return Ok(()),
             Ok(false) => anyhow::anyhow!("the event stream broke off"),
             Err(error) if error.is::<Refused>() => return Err(error),
@@ -164,7 +198,7 @@ fn stream(
     path: &str,
     after: &mut i64,
     missed: &mut u32,
-    news: &SyncSender<News>,
+    tell: &mut impl FnMut(Value) -> bool,
 ) -> Result<bool> {
     let mut name = String::new();
     for line in client.stream(path, *after)?.lines() {
@@ -178,7 +212,7 @@ fn stream(
                     serde_json::from_str(data.trim()).context("the daemon sent a broken event")?;
                 let Some(id) = event["id"].as_i64() else { bail!("the daemon sent an event without an id") };
                 *after = id;
-                if news.send(News::Event(event)).is_err() {
+                if !tell(event) {
                     return Ok(true);
                 }
             }

@@ -96,6 +96,7 @@ impl Config {
                 .collect(),
             deployers: projects.filter_map(deployer).collect(),
             breaker: self.executor.breaker,
+            missing_tools: Vec::new(),
         }
     }
 }

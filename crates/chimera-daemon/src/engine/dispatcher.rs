@@ -8,6 +8,7 @@ mod room;
 
 use super::pool::Pool;
 use super::running::Running;
+use super::tools;
 use super::worker::{Brake, Stop, work};
 use super::{Context, Settings};
 use chimera_agent::process::reap_orphans;
@@ -68,6 +69,7 @@ impl Dispatcher {
     pub(super) async fn run(mut self, now: CancellationToken) {
         let shutdown = self.draining.clone();
         let mut changes = self.context.store.changes();
+        let mut tools = self.context.tools.clone();
         let mut beat = tokio::time::interval(self.settings().lease / 3);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !shutdown.is_cancelled() {
@@ -85,6 +87,7 @@ impl Dispatcher {
                 () = shutdown.cancelled() => break,
                 _ = beat.tick() => self.heartbeat().await,
                 Some(ended) = self.workers.join_next_with_id() => self.ended(ended),
+                () = tools::changed(&mut tools) => self.tools_changed().await,
                 Ok(()) = changes.changed() => {
                     self.lull = self.settings().poll_interval;
                     if !self.running.is_empty() {
@@ -126,7 +129,7 @@ impl Dispatcher {
             .write(move |tx| {
                 // Here, not before: while this waited for its turn, a lease would have run down.
                 let now = context.clock.now();
-                let gates = &context.settings.gates;
+                let gates = &context.gates();
                 let claim = Claim { owner: context.owner.as_str(), now, lease, limit, gates };
                 let tasks = match &context.home {
                     None => queue::claim(tx, &claim)?,

@@ -4,7 +4,7 @@
 //! leases, takes over from daemons that are gone, and stops what lost its lease or was cancelled. One
 //! [`worker`] per claimed task runs its phases: attempt, step, settle. [`fence`] keeps an attempt whose lease is
 //! lost from acting, [`limit`] ends attempts that hang, [`pool`] says how many may run, `ends` waiting tasks whose time is
-//! up. [`owner`] says who this daemon is and which other owners are gone, [`home`] where the branches of its tasks are.
+//! up, [`tools`] holds back those whose tools are missing. [`owner`] says who this daemon is and which other owners are gone, [`home`] where the branches of its tasks are.
 
 mod dispatcher;
 mod ends;
@@ -14,15 +14,18 @@ mod limit;
 mod owner;
 mod pool;
 mod running;
+mod tools;
 mod worker;
 
 use crate::seams::{Clock, Dice, Machine};
 use chimera_agent::runner::Runner;
+use chimera_core::gates::MissingTool;
 use chimera_core::{Gates, Phase, Policy};
 use chimera_store::Store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use home::Home;
@@ -68,6 +71,8 @@ struct Context {
     owner: Owner,
     home: Option<Home>,
     machine: Machine,
+    /// Which tools are missing, if attempts need any.
+    tools: Option<watch::Receiver<Vec<MissingTool>>>,
 }
 
 /// The engine, ready to run.
@@ -79,8 +84,9 @@ impl Engine {
     /// Puts an engine together.
     pub fn new(store: Store, runner: Arc<dyn Runner>, settings: Settings, clock: Clock, dice: Dice) -> Self {
         let owner = Owner::current();
-        let (home, machine) = (None, Machine::default());
-        Self { context: Arc::new(Context { store, runner, settings, clock, dice, owner, home, machine }) }
+        let (home, machine, tools) = (None, Machine::default(), runner.tools());
+        let context = Context { store, runner, settings, clock, dice, owner, home, machine, tools };
+        Self { context: Arc::new(context) }
     }
 
     /// The same where daemons do not share the branches of tasks: they stay with the home that has theirs.
@@ -114,10 +120,13 @@ impl Engine {
     /// Cancelling `now` ends the grace at once. On return every process of every attempt has ended and
     /// every task is settled or handed back, unless the store refused.
     pub async fn run(self, shutdown: CancellationToken, now: CancellationToken) {
-        let ends = ends::run(self.context.clone());
+        // Before the first claim.
+        self.context.runner.look_for_tools().await;
+        let (ends, tools) = (ends::run(self.context.clone()), tools::run(self.context.clone()));
         tokio::select! {
             () = dispatcher::Dispatcher::new(self.context, shutdown).run(now) => (),
             () = ends => (),
+            () = tools => (),
         }
     }
 }

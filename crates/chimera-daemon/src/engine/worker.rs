@@ -158,7 +158,7 @@ async fn settle(
         transition: transition.clone(),
         evidence: report.evidence,
         agent: report.agent,
-        gates: context.settings.gates.clone(),
+        gates: context.gates(),
         now: context.clock.now(),
     };
     loop {

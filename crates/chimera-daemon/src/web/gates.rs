@@ -105,6 +105,9 @@ pub(super) struct DaemonView {
     /// Why it takes no tasks now.
     #[serde(skip_serializing_if = "Option::is_none")]
     throttled: Option<String>,
+    /// Tools that it does not find, each with the way to get it: it takes no task that needs one of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing_tools: Vec<String>,
 }
 
 /// The daemons that take tasks.
@@ -141,8 +144,9 @@ impl BreakerView {
 
 impl DaemonView {
     fn of(Daemon { owner, seen_at, state }: Daemon) -> Self {
+        let missing_tools = state.missing_tools.into_iter().map(|tool| tool.detail).collect();
         let (workers, roles, throttled) = (state.workers, state.roles, state.throttled);
-        Self { owner, seen_at: rfc3339(seen_at), workers, roles, throttled }
+        Self { owner, seen_at: rfc3339(seen_at), workers, roles, throttled, missing_tools }
     }
 }
 

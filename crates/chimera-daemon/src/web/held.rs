@@ -19,7 +19,8 @@ fn told(obstacle: Obstacle) -> WaitingFor {
     match obstacle {
         Obstacle::Paused(pause) => {
             let why = pause.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-            let detail = format!("{} is paused since {}{why}", what(&pause.scope), rfc3339(pause.since));
+            let detail =
+                format!("{} has been paused since {}{why}", what(&pause.scope), rfc3339(pause.since));
             WaitingFor { kind: WaitingKind::Paused, until: None, detail }
         }
         Obstacle::Breaker { scope, until, probe, error } => {
@@ -36,8 +37,13 @@ fn told(obstacle: Obstacle) -> WaitingFor {
             let detail = format!("waits until {task}, whose change is staged at {place}, is validated");
             WaitingFor { kind: WaitingKind::Staging, until: None, detail }
         }
+        Obstacle::Tools { detail } => {
+            let detail = format!("no daemon has the tools that it needs: {detail}");
+            WaitingFor { kind: WaitingKind::Tools, until: None, detail }
+        }
         Obstacle::Limit { scope, limit } => {
-            let detail = format!("{} has as many running as may: {limit}", what(&scope));
+            let tasks = if limit == 1 { "task" } else { "tasks" };
+            let detail = format!("{} is at its limit of {limit} running {tasks}", what(&scope));
             WaitingFor { kind: WaitingKind::Limit, until: None, detail }
         }
     }

@@ -39,6 +39,8 @@ pub enum WaitingKind {
     Breaker,
     /// Another task's change is at its place of staging.
     Staging,
+    /// A tool that its phase needs is missing on every daemon.
+    Tools,
     /// As many run of its project, its agent or its role as may.
     Limit,
     /// No daemon that takes tasks was heard of.

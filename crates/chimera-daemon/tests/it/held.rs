@@ -30,7 +30,7 @@ fn a_pause_shows_in_the_tasks_that_it_holds_back_until_it_ends() {
     let (kind, detail) = waits(&daemon, &id);
     assert_eq!(kind, "paused");
     assert!(
-        detail.contains("the role e2e-tester-agent is paused since") && detail.contains("new browsers"),
+        detail.contains("the role e2e-tester-agent has been paused since") && detail.contains("new browsers"),
         "{detail}"
     );
     let pauses = daemon.get("/api/pauses");

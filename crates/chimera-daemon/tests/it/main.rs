@@ -26,3 +26,4 @@ mod surroundings;
 mod times;
 mod transfer;
 mod trouble;
+mod watch;

@@ -96,7 +96,65 @@ fn a_missing_base_branch_fails_the_task_and_names_the_others() {
 }
 
 #[test]
-fn missing_tools_fail_the_task_with_the_remedy() {
+fn tasks_wait_for_missing_tools_and_go_on_once_they_are_there() {
+    let site = Site::new(
+        "tools_dir = \"tools\"\n[roles]\ncoder-agent = \"vandal\"\n[agent.vandal]\nprotocol = \"command\"\n\
+         command = [\"sh\", \"./coder.sh\"]\n",
+    );
+    let tools = site.path().join("tools");
+    // Its arguments are as they are; only the program of a command is looked for beside the configuration.
+    let script = format!(
+        "rm '{}'\necho '<p>Visitors read this' > index.html\necho '{{\"outcome\": \"passed\"}}' > \"$CHIMERA_OUTCOME\"\n",
+        tools.display()
+    );
+    let coder = site.path().join("coder.sh");
+    std::fs::write(&coder, script).expect("a coder");
+    let config = std::fs::read_to_string(site.path().join("chimera.toml")).expect("a configuration");
+    let absolute = config.replace("./coder.sh", &coder.to_string_lossy());
+    std::fs::write(site.path().join("chimera.toml"), absolute).expect("a configuration");
+    let none = tools.to_string_lossy().into_owned();
+    let daemon = site.start_as(&["start-all", "--port", "0"], &[("CHIMERA_TOOLS_DIR", &none)]);
+    let request = json!({"feature": "Visitors read this", "target_url": "https://example.com",
+        "acceptance": ["open \"/\"", "see text \"Visitors read this\""]});
+    let id = daemon.submit(&request);
+    let there = || std::os::unix::fs::symlink(crate::real::tools_dir(), &tools).expect("the tools come");
+    let task = waits_for_tools(&site, &daemon, &id);
+    assert_eq!((&task["phase"], &task["attempt"]), (&json!("E2E_TEST_GENERATION"), &json!(0)));
+    let detail = task["waiting_for"]["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("Python environment") && detail.contains("chimera-daemon setup"), "{detail}");
+    let daemons = daemon.get("/api/daemons");
+    assert!(daemons["items"][0]["missing_tools"][0].is_string(), "{daemons}");
+    there();
+    // The coder removes them.
+    let task = waits_for_tools_in(&site, &daemon, &id, "E2E_VALIDATION");
+    assert_eq!(task["reason"], Value::Null);
+    there();
+    let task = daemon.ended(&id);
+    assert_eq!(task["status"], "completed", "{task}\n{}", site.log());
+    let outcomes = daemon.events(&id);
+    let failed = outcomes.iter().filter(|event| event["result"]["outcome"] == "transient").count();
+    assert_eq!(failed, 0, "no retry is used up: {outcomes:#?}");
+}
+
+fn waits_for_tools(site: &Site, daemon: &crate::real::Daemon, id: &str) -> Value {
+    waits_for_tools_in(site, daemon, id, "E2E_TEST_GENERATION")
+}
+
+fn waits_for_tools_in(site: &Site, daemon: &crate::real::Daemon, id: &str, phase: &str) -> Value {
+    for _ in 0..3000 {
+        let task = daemon.get(&format!("/api/tasks/{id}"));
+        if task["waiting_for"]["kind"] == "tools" && task["phase"] == phase {
+            return task;
+        }
+        assert!(task["completed_at"].is_null(), "{task}\n{}", site.log());
+        // tidy: polls: what a task waits for is computed, and no event tells it
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("it does not wait for tools: {}\n{}", daemon.get(&format!("/api/tasks/{id}")), site.log());
+}
+
+#[test]
+fn doctor_names_missing_tools_with_the_remedy() {
     let site = Site::new("");
     let nowhere = site.path().join("nowhere");
     let mut daemon = site.command();

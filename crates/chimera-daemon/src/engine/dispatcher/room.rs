@@ -1,4 +1,4 @@
-//! Whether the machine has room for more, and what the daemon says of itself.
+//! Whether the machine has room and tools for more, and what the daemon says of itself.
 
 use super::Dispatcher;
 use chimera_core::gates::DaemonState;
@@ -26,6 +26,18 @@ impl Dispatcher {
         }
     }
 
+    /// Says which tools are missing now; the next claim goes by it.
+    pub(super) async fn tools_changed(&self) {
+        let missing = self.context.missing_tools();
+        if missing.is_empty() {
+            tracing::info!("the tools that were missing are there: tasks that waited for them go on");
+        }
+        for tool in missing {
+            tracing::warn!("{}; tasks that need it wait", tool.detail);
+        }
+        self.present().await;
+    }
+
     /// Says at once what the next heartbeat would say.
     async fn present(&self) {
         let (context, state, now) = (self.context.clone(), self.state(), self.context.clock.now());
@@ -42,6 +54,7 @@ impl Dispatcher {
             workers: self.pool.workers(),
             roles: self.settings().gates.roles.clone(),
             throttled: self.pool.throttled().map(str::to_owned),
+            missing_tools: self.context.missing_tools(),
         }
     }
 }

@@ -66,7 +66,7 @@ fn nothing_holds_a_task_back_that_only_waits_for_its_turn() {
 #[test]
 fn a_pause_of_anything_that_the_task_needs_is_named() {
     for (scope, words) in [
-        (Scope::Queue, "the queue is paused since 2023-11-14T22:13:20.000Z: holidays"),
+        (Scope::Queue, "the queue has been paused since 2023-11-14T22:13:20.000Z: holidays"),
         (Scope::Project("shop".to_owned()), "the project shop"),
         (Scope::Role(Role::Coder), "the role coder-agent"),
         (Scope::Agent("my-coder".to_owned()), "the agent my-coder"),
@@ -83,7 +83,7 @@ fn a_pause_of_anything_that_the_task_needs_is_named() {
 fn every_limit_is_named() {
     let full = || Facts { running: vec![running(Phase::CodeImplementation)], ..facts() };
     let project = Gates { projects: [("shop".to_owned(), 1)].into(), ..gates() };
-    waits(&project, full(), WaitingKind::Limit, "the project shop has as many running as may: 1");
+    waits(&project, full(), WaitingKind::Limit, "the project shop is at its limit of 1 running task");
     let agent = Gates { agents: [("my-coder".to_owned(), 1)].into(), ..gates() };
     waits(&agent, full(), WaitingKind::Limit, "the agent my-coder");
     let role = Gates { roles: [(Role::Coder, 1)].into(), ..gates() };
