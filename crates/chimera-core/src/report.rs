@@ -41,6 +41,9 @@ pub struct FailedAt {
     /// The line of the test file, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
+    /// What stands in that line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statement: Option<String>,
     /// The numbers of the criteria that the test was about to show there, as its comments say.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub criteria: Vec<u32>,

@@ -37,9 +37,6 @@ pub struct FailedTest {
     /// The runner's message.
     #[serde(default)]
     pub message: String,
-    /// The line of the test at which it failed, as it is written there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub statement: Option<String>,
     /// Where it failed.
     #[serde(default)]
     pub at: FailedAt,
@@ -68,20 +65,14 @@ pub struct FailedCase {
 }
 
 impl Failure {
-    /// What a run of the frozen test `source` showed.
-    pub fn of_test(report: &TestReport, source: &[u8]) -> Self {
-        let source = String::from_utf8_lossy(source);
+    /// What a run of the frozen test showed.
+    pub fn of_test(report: &TestReport) -> Self {
         let failing = report.tests.iter().filter(|test| test.status != TestStatus::Passed);
-        let tests = failing.take(TESTS).map(|test| {
-            let at = test.failed.as_deref().cloned().unwrap_or_default();
-            let line = at.line.and_then(|line| source.lines().nth((line as usize).checked_sub(1)?));
-            FailedTest {
-                id: test.id.clone(),
-                status: test.status,
-                message: test.message.clone().unwrap_or_default(),
-                statement: line.map(|line| line.trim().to_owned()),
-                at,
-            }
+        let tests = failing.take(TESTS).map(|test| FailedTest {
+            id: test.id.clone(),
+            status: test.status,
+            message: test.message.clone().unwrap_or_default(),
+            at: test.failed.as_deref().cloned().unwrap_or_default(),
         });
         Self { tests: tests.collect(), ..Self::default() }
     }

@@ -160,6 +160,11 @@ impl<'a> Bench<'a> {
         }
     }
 
+    /// The evidence of this attempt with these names, so far.
+    pub(super) fn kept(&self, wanted: impl Fn(&str) -> bool) -> Vec<Evidence> {
+        self.lock().evidence.iter().filter(|file| wanted(&file.name)).cloned().collect()
+    }
+
     fn label<'n>(&self, kind: EvidenceKind, name: &'n str) -> Label<'n> {
         Label { kind, name, phase: self.task().phase(), attempt: self.workflow().attempt }
     }

@@ -36,6 +36,14 @@ impl Halt {
         Self(Box::new(Outcome::Rejected(setback)))
     }
 
+    /// Adds to what the next round is shown, if there may be one.
+    pub(super) fn explained(mut self, explain: impl FnOnce(&mut Setback) -> Result<(), Self>) -> Self {
+        match &mut *self.0 {
+            Outcome::Rejected(setback) => explain(setback).err().unwrap_or(self),
+            _ => self,
+        }
+    }
+
     /// The same again may work.
     pub(super) fn transient(reason: Reason, why: impl Into<String>) -> Self {
         Self(Box::new(Outcome::Transient { setback: Setback::new(reason, why), retry_after: None }))

@@ -11,6 +11,8 @@ mod deploy;
 mod generate;
 mod halt;
 mod implement;
+mod junit;
+mod missed;
 mod place;
 mod review;
 mod served;

@@ -6,55 +6,22 @@
 
 use super::bench::Bench;
 use super::halt::Halt;
-use super::place;
+use super::junit::{self, Ran, WHOLE};
+use super::{missed, place};
+use crate::command::{FailedSuite, Failure};
 use crate::process::{self, Exit, Spec};
 use crate::spec::{Project, Suite};
 use crate::workspace::Worktree;
 use chimera_core::{Digest, EvidenceKind, Finding, Reason, Setback, Severity, limits};
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path};
+use std::path::Path;
 use std::time::Duration;
 
 /// Most output kept of a run.
 const OUTPUT_CAP: u64 = 16 << 20;
-/// Largest JUnit report that is read.
-const REPORT_BYTES: u64 = 16 << 20;
 /// Between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(2);
-/// What stands for the suite as a whole, in place of a test's name.
-const WHOLE: &str = "the suite";
 /// Bytes of the end of a run's output that its finding shows.
 const TAIL_BYTES: usize = 2_000;
-
-/// What fails, by name, with what is to be said of it.
-type Failures = BTreeMap<String, String>;
-
-/// What a run of the suite showed.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Ran {
-    failures: Failures,
-    /// The tests that passed, as far as a report names them.
-    passed: BTreeSet<String>,
-}
-
-impl Ran {
-    /// Nothing but that the suite as a whole is no good.
-    fn broken(why: String) -> Self {
-        Self { failures: BTreeMap::from([(WHOLE.to_owned(), why)]), passed: BTreeSet::new() }
-    }
-
-    /// What fails here and did not before, and what passed before and is not run any more.
-    fn newly(self, before: &Self) -> Failures {
-        let Self { failures, passed } = self;
-        let known = !failures.contains_key(WHOLE);
-        let gone = before.passed.iter().filter(|name| known && !passed.contains(*name));
-        let gone = gone.filter(|name| !failures.contains_key(*name));
-        let gone: Vec<(String, String)> =
-            gone.map(|name| (name.clone(), "it passed before, and is not run any more".to_owned())).collect();
-        let failures = failures.into_iter().filter(|(name, _)| !before.failures.contains_key(name));
-        failures.chain(gone).collect()
-    }
-}
 
 /// Halts if the change makes something fail that did not fail before it, or go away that passed before it.
 pub(super) async fn must_hold(
@@ -78,13 +45,18 @@ pub(super) async fn must_hold(
         format!("{} fails with the change and did not without it (see suite-head.log)", names.join(", "));
     let known = !newly.contains_key(WHOLE);
     let fingerprint = known.then(|| crate::vault::sha256(names.join("\0").as_bytes()));
-    let findings = newly.iter().take(limits::FINDINGS).map(|(name, message)| {
-        let mut message = format!("{name}: {message}");
+    let findings = newly.iter().take(limits::FINDINGS).map(|(name, case)| {
+        let mut message = format!("{name}: {}", case.message);
         limits::truncate(&mut message, limits::SUMMARY_BYTES);
         Finding { file: None, line: None, severity: Severity::Error, message }
     });
     let findings = findings.collect();
-    Err(Halt::rejected(Setback { findings, fingerprint, ..Setback::new(Reason::NotGreen, why) }))
+    let mut setback = Setback { findings, fingerprint, ..Setback::new(Reason::NotGreen, why) };
+    let cases = newly.into_values().take(limits::FINDINGS).collect();
+    let failed = FailedSuite { command: suite.command.clone(), cases };
+    let failure = Failure { suite: Some(failed), ..Failure::default() };
+    setback.files = missed::keep(bench, &failure, |name| name.starts_with("suite-head"))?;
+    Err(Halt::rejected(setback))
 }
 
 /// Runs the suite in a copy of a commit.
@@ -118,96 +90,32 @@ async fn run(
     bench.keep_file(EvidenceKind::Log, &format!("{label}.log"), &log);
     let mut ran = match &suite.report {
         Some(path) => {
-            junit(&copy, path).unwrap_or_else(|| Ran::broken(format!("it left no JUnit report at {path}")))
+            if let Some(report) = junit::path(&copy, path) {
+                bench.keep_file(EvidenceKind::Log, &format!("{label}-junit.xml"), &report);
+            }
+            junit::read(&copy, path)
+                .unwrap_or_else(|| Ran::broken(format!("it left no JUnit report at {path}"), end(&log)))
         }
         None => Ran::default(),
     };
     if exit != Exit::Code(0) && ran.failures.is_empty() {
-        let said = std::fs::read(&log).unwrap_or_default();
-        let end = String::from_utf8_lossy(&said[said.len().saturating_sub(TAIL_BYTES)..]).into_owned();
-        ran.failures.insert(WHOLE.to_owned(), format!("it ended with {exit:?}:\n{end}"));
+        ran = Ran::broken(format!("it ended with {}", how(&exit)), end(&log));
     }
     std::fs::remove_dir_all(&copy)?;
     Ok(ran)
 }
 
-/// The tests of a JUnit report in a directory; `None` if there is none, or none that names a test.
-fn junit(dir: &Path, path: &str) -> Option<Ran> {
-    let below =
-        Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    let file = std::fs::canonicalize(dir.join(path)).ok()?;
-    let inside = file.starts_with(std::fs::canonicalize(dir).ok()?);
-    let meta = std::fs::symlink_metadata(&file).ok()?;
-    if !below || !inside || !meta.is_file() || meta.len() > REPORT_BYTES {
-        return None;
-    }
-    cases(&String::from_utf8_lossy(&std::fs::read(&file).ok()?))
+/// The end of what a run printed.
+fn end(log: &Path) -> String {
+    let said = std::fs::read(log).unwrap_or_default();
+    String::from_utf8_lossy(&said[said.len().saturating_sub(TAIL_BYTES)..]).into_owned()
 }
 
-/// The test cases of a JUnit report; `None` if it has none at all.
-fn cases(xml: &str) -> Option<Ran> {
-    let mut cases = xml.split("<testcase").skip(1).peekable();
-    cases.peek()?;
-    let mut ran = Ran::default();
-    for case in cases {
-        let case = case.split("</testcase>").next().unwrap_or_default();
-        let Some((head, body)) = case.split_once('>') else { continue };
-        let name = [attribute(head, "classname"), attribute(head, "name")];
-        let name = name.into_iter().flatten().collect::<Vec<_>>().join(".");
-        // What follows an element without a body belongs to the next one, or to the suite.
-        let body = if head.ends_with('/') { "" } else { body };
-        if let Some((_, mark)) = ["<failure", "<error"].into_iter().find_map(|mark| body.split_once(mark)) {
-            let message = attribute(mark.split('>').next().unwrap_or_default(), "message");
-            ran.failures.insert(name, message.unwrap_or_else(|| "it fails".to_owned()));
-        } else if !body.contains("<skipped") {
-            ran.passed.insert(name);
-        }
-    }
-    Some(ran)
-}
-
-/// The value of an attribute in the head of an element.
-fn attribute(head: &str, name: &str) -> Option<String> {
-    let at = head.find(&format!(" {name}="))? + name.len() + 2;
-    let quote = head[at..].chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
-    let value = head[at + 1..].split(quote).next()?;
-    let marks = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
-    Some(marks.into_iter().fold(value.to_owned(), |text, (mark, plain)| text.replace(mark, plain)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Ran, WHOLE, attribute, cases};
-
-    #[test]
-    fn cases_of_a_report_are_found_by_name() {
-        let xml = r#"<?xml version="1.0"?><testsuites><testsuite name="s" errors="1">
-            <testcase classname="a.b" name="passes" time="0.1"/>
-            <testcase classname="a.b" name="fails &lt;1&gt;"><failure message="no &amp; no">text</failure></testcase>
-            <testcase name="breaks"><error message='boom'/></testcase>
-            <testcase name="rests"><skipped/></testcase></testsuite></testsuites>"#;
-        let ran = cases(xml).expect("it has cases");
-        assert_eq!(ran.passed.into_iter().collect::<Vec<_>>(), ["a.b.passes"]);
-        let found: Vec<(String, String)> = ran.failures.into_iter().collect();
-        let expected = [("a.b.fails <1>", "no & no"), ("breaks", "boom")];
-        assert_eq!(found, expected.map(|(name, message)| (name.to_owned(), message.to_owned())));
-        assert_eq!(cases("<testsuites></testsuites>"), None);
-        assert_eq!(attribute(" classname=\"c\" name=\"n\"", "name").as_deref(), Some("n"));
-    }
-    #[test]
-    fn what_passed_before_and_is_gone_or_skipped_now_counts_as_newly_failing() {
-        let case = |name: &str, body: &str| format!("<testcase name=\"{name}\">{body}</testcase>");
-        let red = "<failure message=\"no\"/>";
-        let all = |bodies: [&str; 4]| {
-            let names = ["fails", "was-red", "rests", "stays"];
-            names.into_iter().zip(bodies).map(|(name, body)| case(name, body)).collect::<String>()
-        };
-        let ran = |xml: &str| cases(xml).expect("it has cases");
-        let before = || ran(&(all(["", red, "", ""]) + &case("goes", "")));
-        let after = ran(&(all([red, red, "<skipped/>", ""]) + &case("comes", "")));
-        let newly: Vec<String> = after.newly(&before()).into_keys().collect();
-        assert_eq!(newly, ["fails", "goes", "rests"]);
-        let broken = Ran::broken("no report".to_owned()).newly(&before());
-        assert_eq!(broken.into_keys().collect::<Vec<_>>(), [WHOLE], "nothing is known of the tests");
+fn how(exit: &Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exit code {code}"),
+        Exit::Signal(signal) => format!("signal {signal}"),
+        Exit::TimedOut => "no end within the limit of its phase".to_owned(),
+        other => format!("{other:?}"),
     }
 }

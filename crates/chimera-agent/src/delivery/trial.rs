@@ -2,7 +2,7 @@
 
 use super::bench::Bench;
 use super::halt::Halt;
-use crate::judge::{Judge, JudgeError, STILL_WAIT, Scene, Trial};
+use crate::judge::{Judge, JudgeError, Run, STILL_WAIT, Scene, Trial};
 use crate::spec::{E2e, Project, Staging};
 use crate::toolchain;
 use chimera_core::{Digest, EvidenceKind, Reason, Setback, TestReport};
@@ -41,6 +41,16 @@ pub(super) async fn run(
     stage: Stage<'_>,
     label: &str,
 ) -> Result<TestReport, Halt> {
+    seen(bench, frozen, stage, label).await.map(|run| run.report)
+}
+
+/// The same, with everything that the run showed.
+pub(super) async fn seen(
+    bench: &Bench<'_>,
+    frozen: &Frozen,
+    stage: Stage<'_>,
+    label: &str,
+) -> Result<Run, Halt> {
     bench.asks(None);
     let out_dir = bench.private_dir(label)?;
     let name = Path::new(&frozen.path).file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -65,7 +75,7 @@ pub(super) async fn run(
         bench.keep_file(*kind, name, path);
     }
     bench.keep_log(label, &run.log)?;
-    Ok(run.report)
+    Ok(run)
 }
 
 /// Reads the test before it is frozen; what is wrong with it ends the attempt.

@@ -4,12 +4,13 @@ use super::bench::Bench;
 use super::deploy;
 use super::generate::load;
 use super::halt::Halt;
+use super::missed::{self, Missed};
 use super::served;
 use super::site;
 use super::suite;
 use super::target;
 use super::trial::{self, Frozen, Stage};
-use crate::judge::{Scene, fingerprint};
+use crate::judge::{Run, Scene, fingerprint};
 use crate::spec::{Project, Staging};
 use crate::staging::visit;
 use crate::workspace::Worktree;
@@ -17,6 +18,7 @@ use chimera_core::{
     Digest, Finding, GreenProof, GreenRuns, NotGreen, PhaseOutput, Reason, RedProof, Setback, Severity,
     TestReport, TestStatus,
 };
+use std::sync::{Mutex, PoisonError};
 
 pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let project = bench.project()?;
@@ -33,9 +35,16 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     };
     stage_again(bench, &project, &worktree, &head).await?;
     let red = bench.have("red run", |have| &have.red)?;
-    let validation =
-        Validation { bench, red, project: &project, worktree: &worktree, frozen: &frozen, head: &head };
-    let green = validation.green().await?;
+    let validation = Validation {
+        bench,
+        red,
+        project: &project,
+        worktree: &worktree,
+        frozen: &frozen,
+        head: &head,
+        missed: Mutex::default(),
+    };
+    let green = validation.green().await.map_err(|halt| validation.explained(halt))?;
     if let Some(far) = far {
         bench.fenced().await?;
         worktree.push(&far, &head).await?;
@@ -51,6 +60,8 @@ struct Validation<'a> {
     worktree: &'a Worktree,
     frozen: &'a Frozen,
     head: &'a Digest,
+    /// The last run of the change that did not pass.
+    missed: Mutex<Option<Missed>>,
 }
 
 /// Stages the head on this machine, if it was staged on another one before the task moved here: at the same port, so
@@ -103,9 +114,7 @@ impl Validation<'_> {
                     visit(&at, self.project.host.as_deref(), &path).await;
                 }
             }
-            let report = self.run(&at, &format!("green-{number}")).await?;
-            let passed =
-                report.error.is_none() && report.tests.iter().all(|test| test.status == TestStatus::Passed);
+            let (report, passed) = self.of_change(&at, &format!("green-{number}")).await?;
             reports.push(report);
             if !passed {
                 break;
@@ -120,27 +129,49 @@ impl Validation<'_> {
         const LABEL: &str = "control-base";
         if matches!(self.project.staging, Staging::Agent { .. }) {
             let at = target::of_base(self.bench, self.project)?;
-            return self.run(&at, LABEL).await;
+            return Ok(self.run(&at, LABEL).await?.report);
         }
         let base = self.bench.have("base commit", |have| &have.base_commit)?;
         let (bases, task) = (&self.bench.rooms.bases, &self.bench.task().id);
         let run = async {
             let at = deploy::stage(self.bench, bases, self.project, self.worktree, &base, None).await?.url;
-            self.run(&at, LABEL).await
+            Ok(self.run(&at, LABEL).await?.report)
         };
         let report = run.await;
         bases.withdraw(task).await;
         report
     }
 
-    async fn run(&self, at: &str, label: &str) -> Result<TestReport, Halt> {
+    /// Runs the test on the change; whether it passed. If not, all that the next round is shown of it is noted.
+    async fn of_change(&self, at: &str, label: &str) -> Result<(TestReport, bool), Halt> {
+        let (staging, task) = (&self.bench.rooms.staging, &self.bench.task().id);
+        let mark = staging.log_mark(task);
+        let Run { report, refused, .. } = self.run(at, label).await?;
+        let passed =
+            report.error.is_none() && report.tests.iter().all(|test| test.status == TestStatus::Passed);
+        if !passed {
+            let server_log = staging.log_since(task, &mark, missed::LOG_BYTES);
+            let missed = Missed { label: label.to_owned(), report: report.clone(), refused, server_log };
+            *self.missed.lock().unwrap_or_else(PoisonError::into_inner) = Some(missed);
+        }
+        Ok((report, passed))
+    }
+
+    /// A refusal, with what the coder's next round is shown.
+    fn explained(&self, halt: Halt) -> Halt {
+        let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(missed) = missed else { return halt };
+        halt.explained(|setback| missed.explain(self.bench, setback))
+    }
+
+    async fn run(&self, at: &str, label: &str) -> Result<Run, Halt> {
         // The origin of the red run, wherever the application is now: nothing tells before from after.
         let own = trial::origin(self.project, at);
         let origin = self.red.origin().unwrap_or(&own);
         let built_in = !matches!(self.project.staging, Staging::Agent { .. });
         let scene = Scene::Served { at, keep_host: built_in || self.project.host.is_some() };
         let stage = Stage { origin, scene, allow_hosts: &self.project.allow_hosts };
-        trial::run(self.bench, self.frozen, stage, label).await
+        trial::seen(self.bench, self.frozen, stage, label).await
     }
 
     /// Whether the built-in deployer runs a server of the project, which may remember what was done to it.

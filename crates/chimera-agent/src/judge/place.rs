@@ -1,5 +1,7 @@
 //! Which criterion a line of a test belongs to, as its comments say.
 
+use chimera_core::limits;
+
 /// The criteria around a line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Criteria {
@@ -30,6 +32,17 @@ pub(super) fn criteria(test: &[u8], line: u32) -> Criteria {
     let at = numbers(&marks[first..]);
     let before = numbers(&marks[..first]).into_iter().filter(|number| !at.contains(number)).collect();
     Criteria { at, before }
+}
+
+/// Longest line of a test that is shown, in bytes.
+const STATEMENT_BYTES: usize = 300;
+
+/// What stands in a line (from 1) of a test file.
+pub(super) fn statement(test: &[u8], line: u32) -> Option<String> {
+    let text = String::from_utf8_lossy(test);
+    let mut line = text.lines().nth((line as usize).checked_sub(1)?)?.trim().to_owned();
+    limits::truncate(&mut line, STATEMENT_BYTES);
+    Some(line)
 }
 
 fn begins_test(line: &str) -> bool {

@@ -151,6 +151,7 @@ impl LeftFailed {
             of_test.map(|line| place::criteria(trial.test, line)).unwrap_or_default();
         FailedAt {
             line: self.lines.last().copied(),
+            statement: self.lines.last().and_then(|line| place::statement(trial.test, *line)),
             criteria: at,
             shown: before,
             url: self.url.map(|url| cut(url, URL_BYTES)),

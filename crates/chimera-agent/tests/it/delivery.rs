@@ -3,6 +3,7 @@
 mod deployed;
 mod place;
 mod target;
+mod told;
 
 use chimera_agent::delivery::{Delivery, Settings};
 use chimera_agent::runner::{Attempt, Fence, Runner};
@@ -95,6 +96,11 @@ impl Bench {
     async fn deliver_to(&self, target: &str, project: &str, feature: &str, acceptance: &[&str]) -> Ended {
         let mut task = task(project, feature, acceptance);
         task.request.target_url = target.to_owned();
+        self.worked_off(task, false).await
+    }
+
+    /// Works on a task until it has ended, or, without patience, until it is put off.
+    async fn worked_off(&self, mut task: Task, patient: bool) -> Ended {
         let mut evidence = Vec::new();
         let tick = Tick { now: UnixMillis(1), jitter: 0.0 };
         let policy = Policy::default();
@@ -104,12 +110,11 @@ impl Bench {
             let attempt = Attempt { task: task.clone(), timeout, fence: Fence::open() };
             let report = self.delivery.run(attempt, CancellationToken::new()).await;
             evidence.extend(report.evidence);
-            advance(
-                &mut task,
-                Event::Settled { outcome: report.outcome, usage: Usage::default() },
-                tick,
-                &policy,
-            );
+            let settled = Event::Settled { outcome: report.outcome, usage: Usage::default() };
+            advance(&mut task, settled, tick, &policy);
+            if patient && task.status == Status::Queued {
+                advance(&mut task, Event::Claimed { worker: "test".to_owned(), epoch: 1 }, tick, &policy);
+            }
         }
         self.delivery.finished(&task).await;
         Ended { task, evidence }

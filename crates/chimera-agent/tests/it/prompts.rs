@@ -25,7 +25,12 @@ impl Desk {
             ["open \"/\"", "click link \"First post\"", "see heading \"First post\"", "see text \"by ada\""];
         let failed = TestResult {
             message: Some("TimeoutError: Locator.click: the element is not there".to_owned()),
-            failed: Some(Box::new(FailedAt { line: Some(10), criteria: vec![2], ..FailedAt::default() })),
+            failed: Some(Box::new(FailedAt {
+                line: Some(10),
+                statement: Some("page.get_by_role(\"link\", name=\"First post\").click()".to_owned()),
+                criteria: vec![2],
+                ..FailedAt::default()
+            })),
             ..TestResult::new(ID, TestStatus::AssertionFailed, 0)
         };
         let report = |test: &TestResult| TestReport { tests: vec![test.clone()], error: None };
@@ -98,9 +103,9 @@ fn failed(line: u32, criteria: &[u32], statement: &str, message: &str) -> Failed
         id: ID.to_owned(),
         status: TestStatus::AssertionFailed,
         message: message.to_owned(),
-        statement: Some(statement.to_owned()),
         at: FailedAt {
             line: Some(line),
+            statement: Some(statement.to_owned()),
             criteria: criteria.to_vec(),
             shown: (1..criteria[0]).collect(),
             url: Some("http://127.0.0.1:34063/1".to_owned()),

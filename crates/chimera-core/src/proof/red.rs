@@ -49,6 +49,9 @@ pub struct FailedStep {
     /// The numbers of the criteria that the test was about to show there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub criteria: Vec<u32>,
+    /// What stands in that line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<String>,
     /// The first line of the runner's message.
     pub said: String,
 }
@@ -64,6 +67,7 @@ impl FailedStep {
         Some(Self {
             line: at.and_then(|at| at.line),
             criteria: at.map(|at| at.criteria.clone()).unwrap_or_default(),
+            statement: at.and_then(|at| at.statement.clone()),
             said,
         })
     }

@@ -39,7 +39,9 @@ fn before(prompt: &mut Prompt, red: &RedProof, path: &str) {
         } else {
             format!(", criterion {}", numbers(&step.criteria))
         };
-        Some(format!("{}{line}{criteria}: {}", inline(id), inline(&step.said)))
+        let statement =
+            step.statement.as_deref().map(|line| format!("\n  {}", inline(line))).unwrap_or_default();
+        Some(format!("{}{line}{criteria}: {}{statement}", inline(id), inline(&step.said)))
     });
     let steps: Vec<String> = steps.collect();
     if !steps.is_empty() {

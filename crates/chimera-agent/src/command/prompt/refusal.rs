@@ -112,7 +112,7 @@ fn failed_test(prompt: &mut Prompt, assignment: &Assignment<'_>, test: &FailedTe
         place(assignment, at)
     ));
     let mut seen = String::new();
-    if let Some(statement) = &test.statement {
+    if let Some(statement) = &at.statement {
         seen += &format!("the failing line: {statement}\n\n");
     }
     seen += &test.message;
