@@ -5,7 +5,7 @@
 //! phases with the rooms below it: [`command`] and the built-ins ([`author`], [`coder`], [`guardian`]) are
 //! the agents, [`criteria`] their language, [`judge`] decides red and green, [`staging`] serves commits,
 //! [`workspace`] keeps git, [`process`] supervises every subprocess, [`vault`] keeps evidence,
-//! [`toolchain`] finds and installs the browser and Python.
+//! [`toolchain`] finds and installs the browser and Python, [`remove`] removes what others have left.
 
 pub mod author;
 pub mod coder;
@@ -15,7 +15,7 @@ pub mod delivery;
 pub mod guardian;
 pub mod judge;
 pub mod process;
-mod remove;
+pub mod remove;
 pub mod runner;
 pub mod spec;
 pub mod staging;

@@ -13,7 +13,7 @@ const TRIES: u32 = 5;
 ///
 /// # Errors
 /// The system's, if something cannot be removed.
-pub(crate) fn tree(dir: &Path) -> io::Result<()> {
+pub fn tree(dir: &Path) -> io::Result<()> {
     let mut tries = 0;
     loop {
         tries += 1;

@@ -154,6 +154,8 @@ pub struct Project {
     pub staging: Staging,
     /// Whether the proven branch is pushed to `repo`.
     pub push: bool,
+    /// How `repo` is reached.
+    pub git: crate::workspace::Options,
     /// Most of its tasks that run at a time; absent: no limit of its own.
     pub max_concurrent: Option<u32>,
 }
@@ -187,6 +189,7 @@ impl Project {
             max_diff_lines,
             staging: Staging::Static { static_dir: ".".to_owned(), build: None },
             push: true,
+            git: crate::workspace::Options::default(),
             max_concurrent: None,
         }
     }

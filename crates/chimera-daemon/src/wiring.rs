@@ -216,7 +216,9 @@ fn delivery(config: &Config, staging: Staging, clock: &Clock) -> Result<Delivery
         recordings: config.recordings,
         clock: Arc::new(move || clock.now()),
     };
-    let workspaces = Workspaces::new(&config.data_dir)?.sharing(config.git_remote.clone());
+    let workspaces = Workspaces::new(&config.data_dir)?
+        .sharing(config.git_remote.clone())
+        .with_environment(&config.environment);
     let vault = Vault::new(&config.data_dir.join("evidence"))?;
     Ok(Delivery::new(settings, workspaces, staging, vault))
 }

@@ -5,7 +5,7 @@ use crate::process::environment;
 use crate::runner::{Attempt, Report};
 use crate::spec::{Agent, Project};
 use crate::vault::Label;
-use crate::workspace::Worktree;
+use crate::workspace::{Workspaces, Worktree};
 use chimera_core::{
     Artifacts, Digest, Evidence, EvidenceKind, Outcome, Reason, Role, Task, UnixMillis, Usage, Workflow,
 };
@@ -94,10 +94,15 @@ impl<'a> Bench<'a> {
         if self.attempt.fence.holds().await { Ok(()) } else { Err(Halt::interrupted()) }
     }
 
+    /// The clones and worktrees, until the attempt is stopped.
+    pub(super) fn workspaces(&self) -> Workspaces {
+        self.rooms.workspaces.until(&self.stop)
+    }
+
     /// The branch of the task, at its last recorded commit.
     pub(super) async fn worktree(&self, project: &Project, at: &Digest) -> Result<Worktree, Halt> {
         let epoch = self.task().lease.as_ref().map_or(0, |lease| lease.epoch);
-        Ok(self.rooms.workspaces.worktree(project, &self.task().id, epoch, at).await?)
+        Ok(self.workspaces().worktree(project, &self.task().id, epoch, at).await?)
     }
 
     /// The same with its files, to be worked on.

@@ -20,7 +20,7 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let project = bench.project()?;
     trial::can_be_judged(&project, "target_url", &bench.task().request.target_url)?;
     site::make_scratch(bench, &project).await?;
-    let base = bench.rooms.workspaces.prepare(&project).await?;
+    let base = bench.workspaces().prepare(&project).await?;
     let worktree = bench.checked_out(&project, &base).await?;
     let path = write_test(bench, &project, &worktree, &base).await?;
     let commit = freeze(bench, &project, &worktree, &base, &path).await?;

@@ -79,8 +79,11 @@ impl From<WorkspaceError> for Halt {
     fn from(err: WorkspaceError) -> Self {
         match &err {
             WorkspaceError::Config(_) => Self::failed(Reason::Config, err.to_string()),
-            WorkspaceError::Io(source) => Self::io(source, err.to_string()),
-            WorkspaceError::Git { .. } => Self::transient(Reason::Config, err.to_string()),
+            WorkspaceError::Io(source) | WorkspaceError::Start(source) => Self::io(source, err.to_string()),
+            WorkspaceError::Git { .. } | WorkspaceError::Damaged { .. } | WorkspaceError::TooLarge { .. } => {
+                Self::transient(Reason::Config, err.to_string())
+            }
+            WorkspaceError::Stopped => Self::interrupted(),
         }
     }
 }

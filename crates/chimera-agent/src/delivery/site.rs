@@ -46,7 +46,7 @@ fn scratch(settings: &Settings, name: &str) -> Project {
 pub(super) async fn make_scratch(bench: &Bench<'_>, project: &Project) -> Result<(), Halt> {
     if project.name.starts_with(SCRATCH) {
         let page = [("index.html", PLACEHOLDER.as_bytes())];
-        bench.rooms.workspaces.scratch(project, &page).await?;
+        bench.workspaces().scratch(project, &page).await?;
     }
     Ok(())
 }

@@ -2,10 +2,12 @@
 //!
 //! [`run`] for a process that ends, [`Server`] for one that lives on: a fresh environment, a process group of
 //! its own, a spooled and capped log, wall clock and silence limits, and an end that leaves nothing behind.
+//! [`capture`] for one whose output is the answer to a question, such as git.
 //! Map: `supervise` is the life of one process, `mark` finds what fled from its group or outlived its
 //! daemon, `output` keeps what it prints, `identity` names a process for good, `environment` makes the environment
 //! of agents.
 
+mod capture;
 pub mod environment;
 mod identity;
 mod mark;
@@ -13,6 +15,7 @@ mod output;
 mod server;
 mod supervise;
 
+pub use capture::{Captured, Question, capture};
 pub use identity::Identity;
 pub use mark::reap_orphans;
 pub use server::Server;

@@ -153,7 +153,7 @@ impl Drop for Started {
     }
 }
 
-fn ended(status: Option<ExitStatus>) -> Exit {
+pub(super) fn ended(status: Option<ExitStatus>) -> Exit {
     use std::os::unix::process::ExitStatusExt;
     match status.map(|status| (status.code(), status.signal())) {
         Some((Some(code), _)) => Exit::Code(code),

@@ -36,7 +36,7 @@ impl Worktree {
         into: &Path,
         left_out: &[String],
     ) -> Result<(), WorkspaceError> {
-        let scratch = tempfile::tempdir_in(self.git.dir())?;
+        let scratch = self.scratch()?;
         let git = self.git.with_work_tree(into).with_index(&scratch.path().join("index"));
         git.run("read-tree", &["read-tree", commit.as_str()]).await?;
         for paths in left_out.chunks(PATHS_AT_A_TIME) {

@@ -1,7 +1,9 @@
 //! A task's branch in another repository: handed over, or taken up again on another machine.
 
 use super::WorkspaceError;
+use super::clone::Format;
 use super::git::Git;
+use super::terms::Terms;
 use chimera_core::Digest;
 use std::path::Path;
 
@@ -40,18 +42,22 @@ impl Far {
 pub(super) async fn fetch(git: &Git, url: &str, branch: &str) -> Result<(), WorkspaceError> {
     if Far::look(git, url, branch).await?.seen.is_some() {
         let refspec = format!("+refs/heads/{branch}:refs/heads/{branch}");
-        let fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", url, &refspec];
+        let fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow"];
+        let fetch = [&fetch[..], &["--", url, &refspec]].concat();
         git.run("fetch", &fetch).await?;
     }
     Ok(())
 }
 
 /// Makes the shared repository, if it is a path where nothing is yet.
-pub(super) async fn make(url: &str) -> Result<(), WorkspaceError> {
+pub(super) async fn make(url: &str, format: Format, terms: &Terms) -> Result<(), WorkspaceError> {
     let path = Path::new(url);
     if path.is_absolute() && !path.exists() {
         std::fs::create_dir_all(path)?;
-        Git::in_dir(path).run("init", &["init", "--quiet", "--bare", "."]).await?;
+        let git = Git::in_dir(path, terms);
+        git.run("init", &["init", "--quiet", "--bare", format.flag(), "."]).await?;
+        // The clones of a shallow repository are shallow.
+        git.run("config", &["config", "receive.shallowUpdate", "true"]).await?;
     }
     Ok(())
 }

@@ -1,33 +1,35 @@
-//! The git program, with settings that no repository and no user configuration can change.
+//! The git program: how it is started and ended, and what its answers mean.
 
 use super::WorkspaceError;
+use super::terms::Terms;
+use crate::process::{Captured, Exit, Question, capture};
 use chimera_core::Digest;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
-use tokio::io::AsyncReadExt;
-use tokio::process::Command;
 
-/// Longest run of one git command: a first clone over a slow line.
-const TIMEOUT: Duration = Duration::from_secs(600);
 /// Most bytes taken from one git command: the largest diff that is kept.
 const OUTPUT_BYTES: u64 = 64 << 20;
 /// Bytes of git's complaint that are passed on.
 const COMPLAINT_BYTES: usize = 1000;
-
-/// Given before every command. Hooks and monitors would run a repository's programs in the daemon's name.
-const SETTINGS: [&str; 10] = [
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
-    "core.attributesFile=/dev/null",
-    "core.excludesFile=/dev/null",
-    "core.quotePath=false",
-    "gc.auto=0",
-    "maintenance.auto=false",
-    "safe.directory=*",
-    "advice.addEmbeddedRepo=false",
-    "protocol.ext.allow=never",
+/// The file in a clone that tells the next attempt to look after it.
+const DAMAGED: &str = "chimera-damaged";
+/// What git says of objects and references that are not what they were when they were written.
+const DAMAGE: [&str; 15] = [
+    " is corrupt",
+    " is empty",
+    "bad object",
+    "bad tree object",
+    "broken",
+    "corrupt ",
+    "could not parse",
+    "does not match index",
+    "inflate:",
+    "missing blob",
+    "missing object",
+    "missing tree",
+    "not a git repository",
+    "unable to read tree",
+    "unable to unpack",
 ];
 
 /// Git, pointed at a repository.
@@ -37,17 +39,18 @@ pub(super) struct Git {
     bare: bool,
     work_tree: Option<PathBuf>,
     index: Option<PathBuf>,
+    terms: Terms,
 }
 
 impl Git {
     /// In a directory that has, or gets, a repository of its own.
-    pub(super) fn in_dir(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), bare: false, work_tree: None, index: None }
+    pub(super) fn in_dir(dir: &Path, terms: &Terms) -> Self {
+        Self { dir: dir.to_owned(), bare: false, work_tree: None, index: None, terms: terms.clone() }
     }
 
     /// On a bare repository.
-    pub(super) fn bare(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), bare: true, work_tree: None, index: None }
+    pub(super) fn bare(dir: &Path, terms: &Terms) -> Self {
+        Self { bare: true, ..Self::in_dir(dir, terms) }
     }
 
     /// The same repository, with files of this directory, whatever a `.git` in there says.
@@ -64,35 +67,61 @@ impl Git {
         &self.dir
     }
 
+    pub(super) fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
     /// Runs a command and gives its output.
     pub(super) async fn run<S: AsRef<OsStr>>(
         &self,
         action: &str,
         args: &[S],
     ) -> Result<Vec<u8>, WorkspaceError> {
+        self.fed(action, args, Vec::new()).await
+    }
+
+    /// Runs a command that reads this on its standard input, and gives its output.
+    pub(super) async fn fed<S: AsRef<OsStr>>(
+        &self,
+        action: &str,
+        args: &[S],
+        stdin: Vec<u8>,
+    ) -> Result<Vec<u8>, WorkspaceError> {
+        let captured = self.ask(action, args, stdin).await?;
+        match captured.exit {
+            Exit::Code(0) => Ok(captured.out),
+            _ => Err(self.complaint(action, &captured.err)),
+        }
+    }
+
+    /// Runs a command to whose end, good or bad, the exit code belongs.
+    pub(super) async fn ask<S: AsRef<OsStr>>(
+        &self,
+        action: &str,
+        args: &[S],
+        stdin: Vec<u8>,
+    ) -> Result<Captured, WorkspaceError> {
         let failed = |detail: String| WorkspaceError::Git { action: action.to_owned(), detail };
-        let mut child =
-            self.command().args(args).spawn().map_err(|err| failed(format!("cannot start git: {err}")))?;
-        let (Some(stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(failed("no output".to_owned()));
+        let question = Question {
+            argv: self.argv(args),
+            cwd: self.work_tree.as_ref().unwrap_or(&self.dir).clone(),
+            env: self.terms.environment(self.index.as_deref()),
+            stdin,
+            timeout: self.terms.timeout,
+            output_cap: OUTPUT_BYTES,
         };
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let mut stdout = stdout.take(OUTPUT_BYTES + 1);
-        let talk =
-            async { tokio::join!(stdout.read_to_end(&mut out), stderr.read_to_end(&mut err), child.wait()) };
-        let (read, _, status) = tokio::time::timeout(TIMEOUT, talk)
-            .await
-            .map_err(|_| failed(format!("not done after {TIMEOUT:?}")))?;
-        read?;
-        if out.len() as u64 > OUTPUT_BYTES {
-            return Err(failed(format!("more than {OUTPUT_BYTES} bytes of output")));
+        let captured = capture(&question, &self.terms.stop).await;
+        let captured = captured.map_err(|err| self.not_started(&question.cwd, err))?;
+        match captured.exit {
+            Exit::Code(_) => Ok(captured),
+            Exit::Stopped => Err(WorkspaceError::Stopped),
+            Exit::Flooded => Err(WorkspaceError::TooLarge { action: action.to_owned(), bytes: OUTPUT_BYTES }),
+            Exit::TimedOut | Exit::Stalled => {
+                let limit = self.terms.timeout;
+                Err(failed(format!("not done within {limit:?} (`git_timeout` of the project)")))
+            }
+            Exit::Signal(signal) => Err(failed(format!("it was ended by signal {signal}"))),
         }
-        if !status?.success() {
-            let mut complaint = String::from_utf8_lossy(&err).trim().to_owned();
-            chimera_core::limits::truncate(&mut complaint, COMPLAINT_BYTES);
-            return Err(failed(complaint));
-        }
-        Ok(out)
     }
 
     /// Runs a command whose output is one line.
@@ -104,57 +133,93 @@ impl Git {
         Ok(String::from_utf8_lossy(&self.run(action, args).await?).trim().to_owned())
     }
 
-    /// Whether a commit is there.
-    pub(super) async fn has(&self, commit: &Digest) -> bool {
-        self.commit_at(commit.as_str()).await.is_ok()
+    /// Whether a commit is there. That git could not find out is an error and no answer.
+    pub(super) async fn has(&self, commit: &Digest) -> Result<bool, WorkspaceError> {
+        let args = ["cat-file", "--batch-check"];
+        let asked = self.ask("cat-file", &args, format!("{commit}\n").into_bytes()).await?;
+        let said = String::from_utf8_lossy(&asked.out);
+        let missing = said.trim_end().ends_with(" missing");
+        if asked.exit != Exit::Code(0) || !asked.err.is_empty() || !(missing || said.contains(" commit ")) {
+            return Err(self.complaint("cat-file", &asked.err));
+        }
+        let (folder, name) = commit.as_str().split_at(2);
+        if missing && self.dir.join("objects").join(folder).join(name).try_exists()? {
+            // It could not be opened: git says nothing else of a file that it has no descriptor left for.
+            return Err(self.complaint("cat-file", format!("cannot open {commit}").as_bytes()));
+        }
+        Ok(!missing)
     }
 
-    /// The commit that a branch is at, if there is such a branch.
-    pub(super) async fn head_of(&self, branch: &str) -> Option<Digest> {
-        self.commit_at(&format!("refs/heads/{branch}")).await.ok()
+    /// The commit that a branch is at, if there is such a branch. That git could not find out is an error.
+    pub(super) async fn head_of(&self, branch: &str) -> Result<Option<Digest>, WorkspaceError> {
+        let args = ["for-each-ref", "--format=%(objectname)", &format!("refs/heads/{branch}")];
+        let asked = self.ask("for-each-ref", &args, Vec::new()).await?;
+        if asked.exit != Exit::Code(0) || !asked.err.is_empty() {
+            return Err(self.complaint("for-each-ref", &asked.err));
+        }
+        let line = String::from_utf8_lossy(&asked.out);
+        line.lines().next().map(|line| digest("for-each-ref", line)).transpose()
     }
 
     /// The commit that a revision names.
     pub(super) async fn commit_at(&self, revision: &str) -> Result<Digest, WorkspaceError> {
-        let line = self
-            .line(
-                "rev-parse",
-                &["rev-parse", "--verify", "--end-of-options", &format!("{revision}^{{commit}}")],
-            )
-            .await?;
-        Digest::parse(&line)
-            .map_err(|err| WorkspaceError::Git { action: "rev-parse".to_owned(), detail: err.to_string() })
+        let revision = format!("{revision}^{{commit}}");
+        let line = self.line("rev-parse", &["rev-parse", "--verify", "--end-of-options", &revision]).await?;
+        digest("rev-parse", &line)
     }
 
-    fn command(&self) -> Command {
-        let mut command = Command::new("git");
-        for setting in SETTINGS {
-            command.args(["-c", setting]);
+    /// Whether something in the clone was found to be damaged since it was last looked after.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.dir.join(DAMAGED).exists()
+    }
+
+    /// Forgets what was complained about until now.
+    pub(super) fn forget_damage(&self) -> std::io::Result<()> {
+        match std::fs::remove_file(self.dir.join(DAMAGED)) {
+            Err(err) if err.kind() != std::io::ErrorKind::NotFound => Err(err),
+            _ => Ok(()),
+        }
+    }
+
+    /// What git complains about, in a bounded text without passwords. Damage of a clone is remembered there.
+    pub(super) fn complaint(&self, action: &str, err: &[u8]) -> WorkspaceError {
+        let mut detail = super::terms::redact(String::from_utf8_lossy(err).trim());
+        chimera_core::limits::truncate(&mut detail, COMPLAINT_BYTES);
+        let action = action.to_owned();
+        if self.bare && DAMAGE.iter().any(|sign| detail.contains(sign)) {
+            // If this cannot be written either, the next complaint will be remembered.
+            let _ = std::fs::write(self.dir.join(DAMAGED), &detail);
+            return WorkspaceError::Damaged { action, detail };
+        }
+        WorkspaceError::Git { action, detail }
+    }
+
+    /// Only a program that is not there stays away; everything else (descriptors, processes, memory) passes.
+    fn not_started(&self, cwd: &Path, err: std::io::Error) -> WorkspaceError {
+        if err.kind() == std::io::ErrorKind::NotFound && cwd.is_dir() {
+            let path = self.terms.path();
+            return WorkspaceError::Config(format!("there is no program `git` in {path}: install git"));
+        }
+        WorkspaceError::Start(err)
+    }
+
+    fn argv<S: AsRef<OsStr>>(&self, args: &[S]) -> Vec<OsString> {
+        let mut argv = vec![OsString::from("git")];
+        for setting in self.terms.settings() {
+            argv.extend(["-c".into(), setting]);
         }
         if self.bare {
-            command.arg("--git-dir").arg(&self.dir);
+            argv.extend(["--git-dir".into(), self.dir.clone().into_os_string()]);
         }
         if let Some(work_tree) = &self.work_tree {
-            command.arg("--work-tree").arg(work_tree).current_dir(work_tree);
-        } else {
-            command.current_dir(&self.dir);
+            argv.extend(["--work-tree".into(), work_tree.clone().into_os_string()]);
         }
-        command
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("LC_ALL", "C.UTF-8")
-            .env("HOME", "/nonexistent");
-        command.envs([
-            ("GIT_CONFIG_NOSYSTEM", "1"),
-            ("GIT_CONFIG_GLOBAL", "/dev/null"),
-            ("GIT_TERMINAL_PROMPT", "0"),
-        ]);
-        command.envs([("GIT_AUTHOR_NAME", "Chimera"), ("GIT_AUTHOR_EMAIL", "chimera@localhost")]);
-        command.envs([("GIT_COMMITTER_NAME", "Chimera"), ("GIT_COMMITTER_EMAIL", "chimera@localhost")]);
-        if let Some(index) = &self.index {
-            command.env("GIT_INDEX_FILE", index);
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        command
+        argv.extend(args.iter().map(|arg| arg.as_ref().to_owned()));
+        argv
     }
+}
+
+fn digest(action: &str, text: &str) -> Result<Digest, WorkspaceError> {
+    Digest::parse(text)
+        .map_err(|err| WorkspaceError::Git { action: action.to_owned(), detail: err.to_string() })
 }

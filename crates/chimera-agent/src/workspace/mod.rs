@@ -1,26 +1,34 @@
 //! Git: one clone per project, one working tree and branch per task.
 //!
 //! The daemon works in bare clones of its own; the user's checkout is never touched, but for one branch that is
-//! pushed to its repository. Map: [`Workspaces`] keeps the clones, [`Worktree`] is a task's branch: its
-//! files to work on and answers about its commits, `copy` writes copies for the project's commands, `far` is that branch in other repositories, `git` runs the
-//! program with settings that no repository can change.
+//! pushed to its repository. Map: [`Workspaces`] keeps the clones, each a `clone`, of what a `source` has;
+//! `saved` has the tasks' commits a second time. [`Worktree`] is a task's branch: its files to work on and answers
+//! about its commits, `copy` writes copies for the project's commands, `far` is that branch in other repositories. `git` runs the program on `terms` that no
+//! repository can change: settings, environment, time.
 
+mod clone;
 mod copy;
 mod far;
 mod git;
+mod options;
+mod saved;
+mod source;
+mod terms;
 mod worktree;
 
 pub use far::Far;
+pub use options::{Credentials, Options};
 pub use worktree::{Change, Worktree};
 
 use crate::spec::Project;
 use chimera_core::{Digest, TaskId};
+use clone::{Clone, Format};
 use git::Git;
-use std::fs::File;
+use source::Source;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// Where the base branch of the project is kept in the clone.
-const BASE_REF: &str = "refs/chimera/base";
+use terms::Terms;
+use tokio_util::sync::CancellationToken;
 
 /// All clones and worktrees of a data directory.
 #[derive(Debug, Clone)]
@@ -29,6 +37,7 @@ pub struct Workspaces {
     worktrees: PathBuf,
     /// The repository that machines share, with `{project}` for the project's name.
     shared: Option<String>,
+    terms: Terms,
 }
 
 /// Git could not do it.
@@ -45,6 +54,28 @@ pub enum WorkspaceError {
         /// What git said.
         detail: String,
     },
+    /// Something in the daemon's clone is damaged; the next attempt begins with its repair.
+    #[error("git {action} failed: the clone is damaged and will be made anew: {detail}")]
+    Damaged {
+        /// What was tried.
+        action: String,
+        /// What git said.
+        detail: String,
+    },
+    /// More output than is kept: the change is too large.
+    #[error("git {action} failed: more than {bytes} bytes of output")]
+    TooLarge {
+        /// What was tried.
+        action: String,
+        /// How many bytes would have been kept.
+        bytes: u64,
+    },
+    /// The attempt was stopped.
+    #[error("git was stopped")]
+    Stopped,
+    /// Git could not be started: descriptors, processes or memory are used up.
+    #[error("cannot start git: {0}")]
+    Start(#[source] std::io::Error),
     /// A file could not be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -59,7 +90,8 @@ impl Workspaces {
         let (repositories, worktrees) = (data_dir.join("repositories"), data_dir.join("worktrees"));
         std::fs::create_dir_all(&repositories)?;
         std::fs::create_dir_all(&worktrees)?;
-        Ok(Self { repositories, worktrees, shared: None })
+        let terms = Terms::new(&repositories)?;
+        Ok(Self { repositories, worktrees, shared: None, terms })
     }
 
     /// The same, with the branches of all tasks handed on to other machines through this repository, a path or a
@@ -69,22 +101,41 @@ impl Workspaces {
         Self { shared: remote, ..self }
     }
 
+    /// The same, with what this environment says of the way to hosts and keys: proxies, certificates, `PATH`, the
+    /// agent of ssh.
+    #[must_use]
+    pub fn with_environment(self, environment: &BTreeMap<String, String>) -> Self {
+        Self { terms: self.terms.with_environment(environment), ..self }
+    }
+
+    /// The same, until this: then every command of git ends at once, with [`WorkspaceError::Stopped`].
+    #[must_use]
+    pub fn until(&self, stop: &CancellationToken) -> Self {
+        Self { terms: self.terms.clone().until(stop.clone()), ..self.clone() }
+    }
+
     /// Brings the clone of a project up to date and gives the head of its base branch.
     ///
+    /// What would stand in the way at the end of a delivery is found here, before anything is paid for.
+    ///
     /// # Errors
-    /// [`WorkspaceError::Config`] if the repository is missing, empty, or without the base branch.
+    /// [`WorkspaceError::Config`] if the repository is missing, empty, without the base branch, or would not take
+    /// the branch of a task.
     pub async fn prepare(&self, project: &Project) -> Result<Digest, WorkspaceError> {
-        let _lock = self.lock(&project.name).await?;
-        let git = self.clone_of(project).await?;
-        let branch = &project.base_branch;
-        check_remote(&git, project).await?;
-        let refspec = format!("+refs/heads/{branch}:{BASE_REF}/{branch}");
-        git.run(
-            "fetch",
-            &["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", &project.repo, &refspec],
-        )
-        .await?;
-        git.commit_at(&format!("{BASE_REF}/{branch}")).await
+        let clone = self.clone_of(project);
+        let source = Source::look(&self.repositories, &clone.terms, project).await?;
+        let _lock = clone.lock().await?;
+        let git = clone.open(source.format).await?;
+        let base = match source.fetch(&git).await {
+            Err(WorkspaceError::Damaged { .. }) => {
+                clone.make_anew(&source).await?;
+                source.fetch(&git).await?
+            }
+            other => other?,
+        };
+        source.takes_branches(&git, &base).await?;
+        clone.sync()?;
+        Ok(base)
     }
 
     /// Makes the repository of a scratch project, with these files as its first commit, if there is none.
@@ -93,7 +144,7 @@ impl Workspaces {
     /// [`WorkspaceError`] if it cannot be made.
     pub async fn scratch(&self, project: &Project, files: &[(&str, &[u8])]) -> Result<(), WorkspaceError> {
         let place = PathBuf::from(&project.repo);
-        let _lock = self.lock(&project.name).await?;
+        let _lock = self.clone_of(project).lock().await?;
         if place.exists() {
             return Ok(());
         }
@@ -106,7 +157,7 @@ impl Workspaces {
             std::fs::create_dir_all(file.parent().unwrap_or(draft.path()))?;
             std::fs::write(file, bytes)?;
         }
-        let git = Git::in_dir(draft.path());
+        let git = Git::in_dir(draft.path(), &self.terms);
         git.run("init", &["init", "--quiet", &format!("--initial-branch={}", project.base_branch)]).await?;
         git.run("add", &["add", "--all"]).await?;
         git.run("commit", &["commit", "--quiet", "--message=Begin"]).await?;
@@ -126,23 +177,25 @@ impl Workspaces {
         epoch: i64,
         at: &Digest,
     ) -> Result<Worktree, WorkspaceError> {
-        let _lock = self.lock(&project.name).await?;
-        let git = self.clone_of(project).await?;
+        let clone = self.clone_of(project);
+        let _lock = clone.lock().await?;
+        let git = clone.open(Format::of(at)).await?;
         let shared = self.shared.as_ref().map(|url| url.replace("{project}", &project.name));
         if let Some(url) = &shared {
-            far::make(url).await?;
+            far::make(url, Format::of(at), &clone.terms).await?;
         }
-        if !git.has(at).await {
+        if !clone.has(&git, project, at).await? {
             if let Some(url) = &shared {
                 far::fetch(&git, url, &task.branch()).await?;
             }
-            if !git.has(at).await {
+            if !git.has(at).await? {
                 return Err(elsewhere(at, shared.is_some()));
             }
         }
         // Each holder has a place of its own: what a predecessor left running finds its files gone, not ours.
         let place = self.worktrees.join(task.as_str());
-        Ok(Worktree::new(git, place.join(epoch.to_string()), task.clone(), at.clone(), shared))
+        let place = place.join(epoch.to_string());
+        Ok(Worktree::new(clone, git, place, task.clone(), at.clone(), shared))
     }
 
     /// Removes the files of a task that has ended; its branch stays in the clone.
@@ -150,8 +203,7 @@ impl Workspaces {
     /// # Errors
     /// If something of them cannot be removed.
     pub fn remove(&self, task: &TaskId) -> std::io::Result<()> {
-        let path = self.worktrees.join(task.as_str());
-        if path.exists() { std::fs::remove_dir_all(path) } else { Ok(()) }
+        crate::remove::tree(&self.worktrees.join(task.as_str()))
     }
 
     /// Removes the branch of a task from the clone of its project, if there is one. Its commits stay until
@@ -160,35 +212,28 @@ impl Workspaces {
     /// # Errors
     /// [`WorkspaceError`] if git refuses.
     pub async fn forget(&self, project: &str, task: &TaskId) -> Result<(), WorkspaceError> {
-        let dir = self.repositories.join(format!("{project}.git"));
-        let branch = format!("refs/heads/{}", task.branch());
-        // Nothing packs references in there: a branch is a file.
-        if !dir.join(&branch).exists() {
-            return Ok(());
-        }
-        let _lock = self.lock(project).await?;
-        Git::bare(&dir).run("update-ref", &["update-ref", "-d", &branch]).await.map(drop)
+        let clone = Clone::named(&self.repositories, project, &self.terms);
+        clone.forget(task).await
     }
 
-    async fn clone_of(&self, project: &Project) -> Result<Git, WorkspaceError> {
-        let dir = self.repositories.join(format!("{}.git", project.name));
-        if !dir.join("HEAD").exists() {
-            std::fs::create_dir_all(&dir)?;
-            Git::in_dir(&dir).run("init", &["init", "--quiet", "--bare", "."]).await?;
-        }
-        Ok(Git::bare(&dir))
+    fn clone_of(&self, project: &Project) -> Clone {
+        Clone::new(&self.repositories, project, &self.terms)
     }
+}
 
-    /// One at a time per project, in this process and others: git's own locks fail instead of waiting.
-    async fn lock(&self, project: &str) -> Result<File, WorkspaceError> {
-        let path = self.repositories.join(format!("{project}.lock"));
-        let locked = tokio::task::spawn_blocking(move || {
-            let file = File::options().create(true).append(true).open(path)?;
-            file.lock()?;
-            Ok::<File, std::io::Error>(file)
-        });
-        Ok(locked.await.map_err(std::io::Error::other)??)
-    }
+/// Says what stands in the way of deliveries to a project: as [`Workspaces::prepare`] would, but with the newest
+/// commit only, in a temporary directory, and with nothing kept.
+///
+/// # Errors
+/// As [`Workspaces::prepare`].
+pub async fn check(project: &Project, environment: &BTreeMap<String, String>) -> Result<(), WorkspaceError> {
+    let place = tempfile::tempdir()?;
+    let terms = Terms::new(place.path())?.with_environment(environment);
+    let clone = Clone::new(place.path(), project, &terms);
+    let source = Source::look(place.path(), &clone.terms, project).await?;
+    let git = clone.open(source.format).await?;
+    let base = source.glance(&git).await?;
+    source.takes_branches(&git, &base).await
 }
 
 /// The commit that a task goes on from is not to be had here.
@@ -198,35 +243,4 @@ fn elsewhere(commit: &Digest, shared: bool) -> WorkspaceError {
         "commit {commit} of the task's branch is not on this machine, {place}: start the daemon whose data directory has it, or retry \
          the task from E2E_TEST_GENERATION"
     ))
-}
-
-/// Whether the repository is there and has the base branch.
-async fn check_remote(git: &Git, project: &Project) -> Result<(), WorkspaceError> {
-    let (repo, branch) = (&project.repo, &project.base_branch);
-    let config =
-        |detail: String| Err(WorkspaceError::Config(format!("project `{}`: {detail}", project.name)));
-    let is_path = Path::new(repo).is_absolute();
-    if is_path && !Path::new(repo).exists() {
-        return config(format!("there is no repository at {repo}: mend `repo`"));
-    }
-    let heads = match git.run("ls-remote", &["ls-remote", "--quiet", "--heads", "--", repo]).await {
-        Ok(heads) => heads,
-        Err(WorkspaceError::Git { detail, .. }) if is_path => {
-            return config(format!("{repo} is no git repository ({detail}): mend `repo`"));
-        }
-        Err(err) => return Err(err),
-    };
-    let heads = String::from_utf8_lossy(&heads).into_owned();
-    let names: Vec<&str> =
-        heads.lines().filter_map(|line| line.split_once("refs/heads/")).map(|(_, n)| n).collect();
-    if names.is_empty() {
-        return config(format!("{repo} has no commits yet: make a first one on `{branch}`"));
-    }
-    if !names.contains(&branch.as_str()) {
-        /// Branches named in the message.
-        const SOME: usize = 10;
-        let some = names.into_iter().take(SOME).collect::<Vec<_>>().join(", ");
-        return config(format!("{repo} has no branch `{branch}` (it has {some}): set `base_branch`"));
-    }
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! A task's branch: its files to work on, and what its commits hold.
 
 use super::WorkspaceError;
+use super::clone::{Clone, Format};
 use super::far::Far;
 use super::git::Git;
 use chimera_core::{Digest, TaskId};
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 /// The branch of a task at a commit, and the place for its files.
 #[derive(Debug)]
 pub struct Worktree {
+    clone: Clone,
     pub(super) git: Git,
     path: PathBuf,
     task: TaskId,
@@ -36,8 +38,15 @@ pub struct Change {
 }
 
 impl Worktree {
-    pub(super) fn new(git: Git, path: PathBuf, task: TaskId, at: Digest, shared: Option<String>) -> Self {
-        Self { git, path, task, at, shared, seen: Seen::default() }
+    pub(super) fn new(
+        clone: Clone,
+        git: Git,
+        path: PathBuf,
+        task: TaskId,
+        at: Digest,
+        shared: Option<String>,
+    ) -> Self {
+        Self { clone, git, path, task, at, shared, seen: Seen::default() }
     }
 
     /// Where the files are, once they are checked out.
@@ -59,36 +68,51 @@ impl Worktree {
     /// [`WorkspaceError`] if they cannot be written.
     pub async fn check_out(&mut self) -> Result<(), WorkspaceError> {
         let branch = self.task.branch();
-        self.seen.here = self.git.head_of(&branch).await;
+        self.seen.here = self.git.head_of(&branch).await?;
         self.seen.shared = match &self.shared {
             Some(url) => Some(Far::look(&self.git, url, &branch).await?),
             None => None,
         };
-        if self.path.exists() {
-            std::fs::remove_dir_all(&self.path)?;
-        }
+        crate::remove::tree(&self.path)?;
         self.clear_predecessors();
         std::fs::create_dir_all(&self.path)?;
         let own = self.borrowing(&self.path).await?;
-        own.run("reset", &["reset", "--quiet", "--hard", self.at.as_str()]).await?;
-        Ok(())
+        let reset = own.run("reset", &["reset", "--quiet", "--hard", self.at.as_str()]).await;
+        reset.map(drop).map_err(|err| match err {
+            // What it lacks, the clone lacks.
+            WorkspaceError::Git { action, detail } => self.git.complaint(&action, detail.as_bytes()),
+            other => other,
+        })
     }
 
     /// A new repository in this directory, on the task's branch, that borrows the clone's objects.
     pub(super) async fn borrowing(&self, dir: &Path) -> Result<Git, WorkspaceError> {
-        let own = Git::in_dir(dir);
-        let branch = format!("--initial-branch={}", self.task.branch());
-        own.run("init", &["init", "--quiet", &branch, "."]).await?;
+        let own = Git::in_dir(dir, self.git.terms());
+        let (branch, format) = (format!("--initial-branch={}", self.task.branch()), Format::of(&self.at));
+        own.run("init", &["init", "--quiet", format.flag(), &branch, "."]).await?;
+        self.lend(&dir.join(".git"))?;
+        Ok(own)
+    }
+
+    /// Lets a repository borrow the clone's objects, and see files as the clone does.
+    fn lend(&self, own: &Path) -> std::io::Result<()> {
         let mut borrowed = self.git.dir().join("objects").into_os_string();
         borrowed.push("\n");
-        std::fs::write(dir.join(".git/objects/info/alternates"), borrowed.as_encoded_bytes())?;
-        Ok(own)
+        std::fs::write(own.join("objects/info/alternates"), borrowed.as_encoded_bytes())?;
+        std::fs::create_dir_all(own.join("info"))?;
+        for name in ["shallow", "info/attributes"] {
+            match std::fs::copy(self.git.dir().join(name), own.join(name)) {
+                Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(err),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Removes the files of earlier holders of the lease, as far as possible: something of theirs may still write.
     fn clear_predecessors(&self) {
         for entry in self.path.parent().into_iter().flat_map(std::fs::read_dir).flatten().flatten() {
-            let _ = std::fs::remove_dir_all(entry.path());
+            let _ = crate::remove::tree(&entry.path());
         }
     }
 
@@ -104,7 +128,7 @@ impl Worktree {
         subject: &str,
         trailers: &[(&str, String)],
     ) -> Result<Option<Digest>, WorkspaceError> {
-        let scratch = tempfile::tempdir_in(self.git.dir())?;
+        let scratch = self.scratch()?;
         let git = self.here().with_index(&scratch.path().join("index"));
         git.run("read-tree", &["read-tree", self.at.as_str()]).await?;
         git.run("add", &["add", "--all"]).await?;
@@ -117,10 +141,21 @@ impl Worktree {
         trailers.iter().for_each(|(name, value)| message.push_str(&format!("{name}: {value}\n")));
         let args = ["commit-tree", &tree, "-p", self.at.as_str(), "-m", &message];
         let commit = git.line("commit-tree", &args).await?;
+        let commit = self.git.commit_at(&commit).await?;
+        self.clone.save(&self.git, &self.task, (&self.at, &commit)).await?;
         let branch = format!("refs/heads/{}", self.task.branch());
+        let _lock = self.clone.lock().await?;
         let seen = self.seen.here.as_ref().map_or("", Digest::as_str);
-        git.run("update-ref", &["update-ref", &branch, &commit, seen]).await?;
-        self.git.commit_at(&commit).await.map(Some)
+        self.git.run("update-ref", &["update-ref", &branch, commit.as_str(), seen]).await?;
+        self.clone.sync()?;
+        Ok(Some(commit))
+    }
+
+    /// A directory for an index, which goes with the task's files should it be left behind.
+    pub(super) fn scratch(&self) -> std::io::Result<tempfile::TempDir> {
+        let place = self.path.parent().unwrap_or(&self.path);
+        std::fs::create_dir_all(place)?;
+        tempfile::tempdir_in(place)
     }
 
     /// Hands the branch on to the other machines, if there is a repository that they share.

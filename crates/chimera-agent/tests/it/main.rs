@@ -2,6 +2,7 @@
 
 mod author;
 mod browser;
+mod capture;
 mod check;
 mod check_typescript;
 mod coder;

@@ -1,5 +1,8 @@
 //! Git: worktrees are what a commit says, whatever agents left; the user's repository gets a branch, no more.
 
+mod sources;
+mod trouble;
+
 use crate::fixture::{git, id, project, repository, write};
 use chimera_agent::spec::Project;
 use chimera_agent::workspace::{WorkspaceError, Workspaces, Worktree};
@@ -188,7 +191,10 @@ async fn a_repository_that_cannot_be_worked_on_is_named_with_the_remedy() {
     let plain = house.dir.path().join("plain");
     std::fs::create_dir(&plain).expect("a directory");
     let no_git = house.refusal(&with(&plain, "main")).await;
-    assert!(no_git.contains("is no git repository"), "{no_git}");
+    assert!(
+        no_git.contains("git cannot read") && no_git.contains("does not appear to be a git repository"),
+        "{no_git}"
+    );
     git(&plain, &["init", "--quiet"]);
     let empty = house.refusal(&with(&plain, "main")).await;
     assert!(empty.contains("has no commits yet"), "{empty}");

@@ -1,7 +1,7 @@
 //! Lays the layers over each other and checks the result.
 
 use super::file::{self, File};
-use super::{Api, Config, ConfigError, Flags, duration, executor, nearest, parties};
+use super::{Api, Config, ConfigError, Flags, duration, executor, nearest, parties, repository};
 use chimera_core::{Phase, Role};
 use chimera_store::Database;
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ pub(super) fn resolve(
         staging_ttl: file.delivery.staging_ttl.map_or(Duration::from_secs(24 * 3600), |span| span.0),
         recordings: parties::recordings(file.delivery.recordings.as_deref())?,
         home_patience: file.git.home_patience.map_or(Duration::from_secs(3600), |span| span.0),
-        git_remote: file.git.remote.map(|remote| parties::repository(remote, home)),
+        git_remote: file.git.remote.map(|remote| repository::place(remote, home)),
         retention: super::retention::retention(&file.retention)?,
         roles: parties::roles(file.roles, &agents)?,
         data_dir,

@@ -141,6 +141,9 @@ pub(super) struct Project {
     pub(super) allow_paths: Vec<String>,
     pub(super) max_diff_lines: Option<u32>,
     pub(super) push: Option<bool>,
+    pub(super) git_timeout: Option<Span>,
+    pub(super) git_credentials: Option<PathBuf>,
+    pub(super) git_credential_helper: Option<String>,
     pub(super) max_concurrent: Option<u32>,
     pub(super) staging: Option<Staging>,
 }

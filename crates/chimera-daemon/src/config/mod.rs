@@ -9,6 +9,7 @@ mod executor;
 mod file;
 mod parties;
 mod place;
+mod repository;
 mod retention;
 mod size;
 mod staging;

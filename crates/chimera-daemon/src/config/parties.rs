@@ -2,7 +2,7 @@
 
 use super::check::{at_least_one, role, unknown};
 use super::staging::staging;
-use super::{ConfigError, file, place};
+use super::{ConfigError, file, place, repository};
 use chimera_agent::spec::{Agent, E2e, Project, Protocol, Recordings, Suite};
 use chimera_core::Role;
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,7 +112,7 @@ pub(super) fn projects(
 }
 
 fn checked_project(
-    project: file::Project,
+    mut project: file::Project,
     key: &str,
     agents: &BTreeMap<String, Agent>,
     home: &Path,
@@ -124,12 +124,13 @@ fn checked_project(
             return Err(ConfigError::value(format!("{key}.urls"), detail));
         }
     }
-    let staging = staging(project.staging.unwrap_or_default(), key, agents)?;
+    let staging = staging(project.staging.take().unwrap_or_default(), key, agents)?;
     place::test_target(project.test_target, &project.urls, &staging, key)?;
+    let git = repository::options(&mut project, key, home)?;
     Ok(Project {
         staging,
         name: project.name,
-        repo: repository(project.repo, home),
+        repo: repository::place(project.repo, home),
         base_branch: project.base_branch.unwrap_or_else(|| "main".to_owned()),
         urls: project.urls,
         test_target: project.test_target,
@@ -143,14 +144,9 @@ fn checked_project(
         allow_paths: project.allow_paths,
         max_diff_lines: project.max_diff_lines.unwrap_or(DIFF_LINES),
         push: project.push.unwrap_or(true),
+        git,
         max_concurrent: most(key, project.max_concurrent)?,
     })
-}
-
-/// A URL as it is, a path relative to the configuration.
-pub(super) fn repository(place: String, home: &Path) -> String {
-    let is_url = place.contains("://") || place.starts_with("git@");
-    if is_url { place } else { home.join(place).to_string_lossy().into_owned() }
 }
 
 fn suite(command: Option<String>, report: Option<String>, key: &str) -> Result<Option<Suite>, ConfigError> {
