@@ -107,7 +107,7 @@ impl<'a> Bench<'a> {
 
     /// The same with its files, to be worked on.
     pub(super) async fn checked_out(&self, project: &Project, at: &Digest) -> Result<Worktree, Halt> {
-        let mut worktree = self.worktree(project, at).await?;
+        let mut worktree = self.worktree(project, at).await?.allowing(&project.allow_paths);
         self.fenced().await?;
         worktree.check_out().await?;
         Ok(worktree)

@@ -23,6 +23,7 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let base = bench.workspaces().prepare(&project).await?;
     let worktree = bench.checked_out(&project, &base).await?;
     let path = write_test(bench, &project, &worktree, &base).await?;
+    let worktree = worktree.forcing(&path);
     let commit = freeze(bench, &project, &worktree, &base, &path).await?;
     let frozen = load(bench, &project, &worktree, &commit, path).await?;
     let name = match project.e2e {
@@ -108,7 +109,8 @@ async fn freeze(
     }
     let subject = format!("Add the failing end-to-end test: {}", one_line(&bench.task().request.feature));
     let Some(commit) = bench.commit(worktree, &subject).await? else {
-        return Err(Halt::unknown("the test author changed nothing"));
+        let why = place::nothing_new(&worktree.left_out().await?, "the test author changed nothing");
+        return Err(Halt::unknown(why));
     };
     let changes = worktree.changed_files(base, &commit).await?;
     match changes.as_slice() {

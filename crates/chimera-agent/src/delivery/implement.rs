@@ -4,8 +4,8 @@ use super::agents::ask;
 use super::bench::Bench;
 use super::generate::{load, one_line};
 use super::halt::Halt;
-use super::site;
 use super::told::About;
+use super::{place, site};
 use crate::command::{Answer, Change, Verdict};
 use crate::spec::{Project, Protocol, Staging};
 use crate::workspace::Worktree;
@@ -23,8 +23,11 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     change(bench, &project, &worktree, so_far).await?;
     let subject = one_line(&bench.task().request.feature);
     let Some(commit) = bench.commit(&worktree, &subject).await? else {
-        return Err(Halt::failed(Reason::NoChange, "the coder says it is done, but changed nothing"));
+        let left_out = worktree.left_out().await?;
+        let why = place::nothing_new(&left_out, "the coder says it is done, but changed nothing");
+        return Err(Halt::failed(Reason::NoChange, why));
     };
+    place::keep_left_out(bench, &worktree).await?;
     let frozen = load(bench, &project, &worktree, &commit, test_path).await?;
     let diff = keep_diff(bench, &worktree, &base, &commit).await?;
     let code_pr_id = format!("local-{}", bench.task().id);

@@ -1,4 +1,4 @@
-//! Where frozen tests live, and what a project's own commands see of them: nothing.
+//! Where frozen tests live, what a project's own commands see of them (nothing), and what does not become part of a commit.
 //!
 //! A frozen test needs Playwright, a server and a browser, which a project's test runner, linter or build may not have; its coder may
 //! not touch it. So it is left out of every copy that a command of the project works on.
@@ -6,9 +6,12 @@
 use super::bench::Bench;
 use super::halt::Halt;
 use crate::spec::{E2e, Project};
-use crate::workspace::Worktree;
-use chimera_core::Digest;
+use crate::workspace::{LeftOut, Worktree};
+use chimera_core::{Digest, EvidenceKind};
 use std::path::Path;
+
+/// Paths of each kind that a list of what was left out names.
+const SHOWN: usize = 20;
 
 /// Whether a path is one where a project's frozen tests live: directly in its directory, with the name of a test.
 pub(super) fn is_place(project: &Project, path: &str) -> bool {
@@ -56,4 +59,35 @@ pub(super) async fn copy_to_serve(
 /// The frozen test of this task, once there is one.
 fn own(bench: &Bench<'_>) -> Option<String> {
     bench.workflow().artifacts.test_path.clone()
+}
+
+/// Why there is nothing to commit: the sentence, and what there is that a commit leaves out.
+pub(super) fn nothing_new(left_out: &LeftOut, sentence: &str) -> String {
+    match told(left_out) {
+        None => sentence.to_owned(),
+        Some(told) => format!("{sentence} that is part of the repository. {told}"),
+    }
+}
+
+/// Keeps the names of what was left out of the commit beside it.
+pub(super) async fn keep_left_out(bench: &Bench<'_>, worktree: &Worktree) -> Result<(), Halt> {
+    if let Some(told) = told(&worktree.left_out().await?) {
+        bench.keep_bytes(EvidenceKind::Log, "left-out.txt", told.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// What is left out of a change, and why; `None` if nothing is.
+fn told(left_out: &LeftOut) -> Option<String> {
+    let list = |why: &str, paths: &[String]| {
+        let more = paths.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        let shown = paths.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+        (!paths.is_empty()).then(|| format!("{why}: {shown}{more}."))
+    };
+    let ignored =
+        list("These files are ignored by a .gitignore and not part of the change", &left_out.ignored);
+    let outputs = list("These are build outputs or caches and not part of the change", &left_out.outputs);
+    let told = [ignored, outputs].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    (!told.is_empty()).then_some(told)
 }

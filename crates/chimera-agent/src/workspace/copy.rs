@@ -1,6 +1,7 @@
 //! Copies of a commit for the commands of its project.
 
 use super::WorkspaceError;
+use super::litter::paths;
 use super::worktree::Worktree;
 use chimera_core::Digest;
 use std::path::Path;
@@ -20,9 +21,9 @@ impl Worktree {
         let wanted = format!("--grep={FREEZES}");
         let what = ["log", "-z", "--format=", "--name-only", "--no-renames", "--diff-filter=A", &wanted];
         let out = self.git.run("log", &[&what[..], &[commit.as_str(), "--", dir]].concat()).await?;
-        let mut paths = paths_in(&out);
-        paths.retain(|path| path.rsplit_once('/').is_some_and(|(parent, _)| parent == dir));
-        Ok(paths)
+        let mut added = paths(&out);
+        added.retain(|path| path.rsplit_once('/').is_some_and(|(parent, _)| parent == dir));
+        Ok(added)
     }
 
     /// Writes the files of a commit into an existing empty directory, without anything of git. `left_out` are paths
@@ -39,8 +40,8 @@ impl Worktree {
         let scratch = self.scratch()?;
         let git = self.git.with_work_tree(into).with_index(&scratch.path().join("index"));
         git.run("read-tree", &["read-tree", commit.as_str()]).await?;
-        for paths in left_out.chunks(PATHS_AT_A_TIME) {
-            git.run("update-index", &with(&["update-index", "--force-remove", "--"], paths)).await?;
+        for some in left_out.chunks(PATHS_AT_A_TIME) {
+            git.run("update-index", &with(&["update-index", "--force-remove", "--"], some)).await?;
         }
         git.run("checkout-index", &["checkout-index", "--all", "--quiet"]).await?;
         Ok(())
@@ -60,9 +61,9 @@ impl Worktree {
         let own = self.borrowing(copy).await?;
         own.run("update-ref", &["update-ref", "--no-deref", "HEAD", commit.as_str()]).await?;
         own.run("read-tree", &["read-tree", commit.as_str()]).await?;
-        for paths in left_out.chunks(PATHS_AT_A_TIME) {
-            let there = own.run("ls-files", &with(&["ls-files", "-z", "--"], paths)).await?;
-            let there = paths_in(&there);
+        for some in left_out.chunks(PATHS_AT_A_TIME) {
+            let there = own.run("ls-files", &with(&["ls-files", "-z", "--"], some)).await?;
+            let there = paths(&there);
             if !there.is_empty() {
                 own.run("update-index", &with(&["update-index", "--skip-worktree", "--"], &there)).await?;
             }
@@ -74,10 +75,4 @@ impl Worktree {
 /// A command with paths after it.
 fn with<'a>(command: &[&'a str], paths: &'a [String]) -> Vec<&'a str> {
     command.iter().copied().chain(paths.iter().map(String::as_str)).collect()
-}
-
-/// The paths that git printed, each with a zero byte after it.
-fn paths_in(output: &[u8]) -> Vec<String> {
-    let paths = output.split(|byte| *byte == 0).filter(|path| !path.is_empty());
-    paths.map(|path| String::from_utf8_lossy(path).into_owned()).collect()
 }

@@ -3,13 +3,15 @@
 //! The daemon works in bare clones of its own; the user's checkout is never touched, but for one branch that is
 //! pushed to its repository. Map: [`Workspaces`] keeps the clones, each a `clone`, of what a `source` has;
 //! `saved` has the tasks' commits a second time. [`Worktree`] is a task's branch: its files to work on and answers
-//! about its commits, `copy` writes copies for the project's commands, `far` is that branch in other repositories. `git` runs the program on `terms` that no
-//! repository can change: settings, environment, time.
+//! about its commits, `copy` writes copies for the project's commands, `litter` knows what is no part of a change,
+//! `far` is that branch in other repositories. `git` runs the program on `terms` that no repository can change:
+//! settings, environment, time.
 
 mod clone;
 mod copy;
 mod far;
 mod git;
+mod litter;
 mod options;
 mod saved;
 mod source;
@@ -17,6 +19,8 @@ mod terms;
 mod worktree;
 
 pub use far::Far;
+pub use litter::LeftOut;
+pub(crate) use litter::litter_dir;
 pub use options::{Credentials, Options};
 pub use worktree::{Change, Worktree};
 

@@ -14,10 +14,14 @@ pub struct Worktree {
     pub(super) git: Git,
     path: PathBuf,
     task: TaskId,
-    at: Digest,
+    pub(super) at: Digest,
     /// The repository that machines share.
     shared: Option<String>,
     seen: Seen,
+    /// Paths that are part of a change even if they look like build outputs.
+    pub(super) allowed: Vec<String>,
+    /// A file that is part of a commit even if the repository ignores it.
+    pub(super) forced: Option<String>,
 }
 
 /// Where the branch was when its files were checked out: it is only ever moved from there, so that a daemon which
@@ -46,7 +50,20 @@ impl Worktree {
         at: Digest,
         shared: Option<String>,
     ) -> Self {
-        Self { clone, git, path, task, at, shared, seen: Seen::default() }
+        let (allowed, forced) = (Vec::new(), None);
+        Self { clone, git, path, task, at, shared, seen: Seen::default(), allowed, forced }
+    }
+
+    /// The same, with these paths part of a change even if they look like build outputs.
+    #[must_use]
+    pub fn allowing(self, paths: &[String]) -> Self {
+        Self { allowed: paths.to_vec(), ..self }
+    }
+
+    /// The same, with the file at this path part of a commit even if the repository ignores it.
+    #[must_use]
+    pub fn forcing(self, path: &str) -> Self {
+        Self { forced: Some(path.to_owned()), ..self }
     }
 
     /// Where the files are, once they are checked out.
@@ -55,7 +72,7 @@ impl Worktree {
     }
 
     /// The clone with these files, whatever an agent has done to their `.git`.
-    fn here(&self) -> Git {
+    pub(super) fn here(&self) -> Git {
         self.git.with_work_tree(&self.path)
     }
 
@@ -119,7 +136,7 @@ impl Worktree {
     /// Commits everything that differs from the commit that was checked out; `None` if nothing does.
     ///
     /// What an agent committed, staged or hid from git is of no account: the files are what counts, but for
-    /// those that the repository's `.gitignore` leaves out.
+    /// those that [`Worktree::left_out`] names.
     ///
     /// # Errors
     /// [`WorkspaceError`] if git refuses, or if the branch has moved since the files were checked out.
@@ -131,7 +148,7 @@ impl Worktree {
         let scratch = self.scratch()?;
         let git = self.here().with_index(&scratch.path().join("index"));
         git.run("read-tree", &["read-tree", self.at.as_str()]).await?;
-        git.run("add", &["add", "--all"]).await?;
+        self.add(&git, scratch.path()).await?;
         let tree = git.line("write-tree", &["write-tree"]).await?;
         let before = git.line("rev-parse", &["rev-parse", &format!("{}^{{tree}}", self.at)]).await?;
         if tree == before {

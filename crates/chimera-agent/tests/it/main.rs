@@ -14,6 +14,7 @@ mod fixture;
 mod gate;
 mod guardian;
 mod judge;
+mod litter;
 mod playwright_test;
 mod process;
 mod prompts;

@@ -139,3 +139,54 @@ async fn agents_and_commands_of_the_project_find_what_tools_expect() {
     let ended = bench.deliver("shop", "Visitors see the hours", &["see text \"Open daily\""]).await;
     assert_eq!(ended.task.status, Status::Completed, "{:?}", ended.task.workflow);
 }
+
+#[tokio::test]
+async fn a_repository_that_ignores_the_tests_path_is_delivered() {
+    let project = |dir: &Path| vec![shop(dir, static_site(), &[PAGE, (".gitignore", "tests/\n*.py\n")])];
+    let bench = Bench::with(project, [opener_and("")]);
+    let ended = bench.deliver("shop", "Visitors see the hours", &["see text \"Open daily\""]).await;
+    assert_eq!(ended.task.status, Status::Completed, "{:?}", ended.task.workflow);
+}
+
+#[tokio::test]
+async fn an_author_or_a_coder_whose_files_are_ignored_is_told_which() {
+    let source = "from playwright.sync_api import Page\n";
+    let script = format!(
+        "mkdir -p tests/e2e out; printf '%s' '{source}' > out/test_x.py\n\
+         echo '{{\"outcome\":\"passed\",\"test_path\":\"tests/e2e/test_x.py\"}}' > $CHIMERA_OUTCOME"
+    );
+    let astray = (Role::E2eTester, agent("author", &["sh", "-c", &script]));
+    let lost = "mkdir -p out node_modules; touch out/app.py node_modules/x; echo '{\"outcome\":\"passed\"}' > $CHIMERA_OUTCOME";
+    let lost = (Role::Coder, agent("coder", &["sh", "-c", lost]));
+    for (cast, outputs) in [(vec![astray], false), (vec![lost], true)] {
+        let project = |dir: &Path| vec![shop(dir, static_site(), &[PAGE, (".gitignore", "out/\n")])];
+        let [party] = <[_; 1]>::try_from(cast).expect("one");
+        let bench = Bench::with(project, [party]);
+        let ended = bench.deliver("shop", "Visitors see the hours", &["see text \"Open daily\""]).await;
+        let error = ended.task.workflow.error.unwrap_or_default();
+        assert!(error.contains("ignored by a .gitignore and not part of the change: out/"), "{error}");
+        assert_eq!(
+            error.contains("build outputs or caches and not part of the change: node_modules/"),
+            outputs
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_test_author_that_compiles_its_test_is_not_refused_for_that() {
+    let script = "mkdir -p tests/e2e; cd tests/e2e; printf '%s' '$SOURCE' > test_x.py; mkdir __pycache__; touch __pycache__/test_x.pyc\n\
+         echo '{\"outcome\":\"passed\",\"test_path\":\"tests/e2e/test_x.py\"}' > $CHIMERA_OUTCOME";
+    let source = "from playwright.sync_api import Page, expect\ndef test_x(page: Page):\n    page.goto(\"/\")\n    \
+        expect(page.get_by_text(\"Open daily\")).to_be_visible()\n";
+    let author = agent("author", &["sh", "-c", &script.replace("$SOURCE", source)]);
+    let leaves = "npm_config_x=1; mkdir -p node_modules/prettier __pycache__; touch __pycache__/app.cpython-311.pyc\n\
+        seq 5000 > node_modules/prettier/index.js";
+    let cast = [(Role::E2eTester, author), opener_and(leaves)];
+    let bench = Bench::with(|dir| vec![shop(dir, static_site(), &[PAGE])], cast);
+    let ended = bench.deliver("shop", "Visitors see the hours", &[]).await;
+    assert_eq!(ended.task.status, Status::Completed, "{:?}", ended.task.workflow);
+    let branch = format!("chimera/{}", ended.task.id);
+    let files = git(&bench.dir.path().join("shop"), &["diff", "--name-only", "main", &branch]);
+    assert_eq!(files, "index.html\ntests/e2e/test_x.py");
+    assert!(ended.evidence.iter().any(|file| file.name == "left-out.txt"), "it is said what was left out");
+}
