@@ -2,7 +2,9 @@
 
 use super::diff::File;
 use super::{Review, secrets};
+use crate::workspace::litter_dir;
 use chimera_core::{Finding, Severity};
+use std::collections::BTreeMap;
 
 /// Paths that no change may touch in any project: what runs in the name of others.
 pub const PROTECTED: [&str; 10] = [
@@ -33,6 +35,9 @@ pub const LOCKS: [&str; 11] = [
 ];
 /// Most binary files that are let pass in one change; pictures of a page are fine, a binary dump is not.
 const BINARIES: usize = 20;
+
+/// Places that a finding on the size of a change names.
+const PLACES: usize = 3;
 
 /// All findings of all rules.
 pub(super) fn all(review: &Review<'_>, change: &[File]) -> Vec<Finding> {
@@ -127,7 +132,9 @@ fn size(review: &Review<'_>, own: &[&File]) -> Vec<Finding> {
     let most = review.project.max_diff_lines;
     let mut findings = Vec::new();
     if lines > u64::from(most) {
-        findings.push(error(None, None, format!("{lines} changed lines are more than the {most} allowed")));
+        let most_of_it = largest_places(own);
+        let why = format!("{lines} changed lines are more than the {most} allowed: {most_of_it}");
+        findings.push(error(None, None, why));
     }
     if binaries > BINARIES {
         findings.push(error(
@@ -137,6 +144,19 @@ fn size(review: &Review<'_>, own: &[&File]) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// Where most of the changed lines are: build outputs as a whole, otherwise by the first directory.
+fn largest_places(own: &[&File]) -> String {
+    let mut places: BTreeMap<&str, u64> = BTreeMap::new();
+    for file in own {
+        let place = litter_dir(&file.path).or(file.path.split('/').next()).unwrap_or_default();
+        *places.entry(place).or_default() += file.added.len() as u64 + u64::from(file.removed);
+    }
+    let mut places: Vec<(&str, u64)> = places.into_iter().collect();
+    places.sort_by_key(|(_, lines)| std::cmp::Reverse(*lines));
+    let shown = places.iter().take(PLACES).map(|(place, lines)| format!("{lines} in {place}"));
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 fn links(own: &[&File]) -> Vec<Finding> {

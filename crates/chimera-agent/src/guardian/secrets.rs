@@ -20,6 +20,8 @@ const MARKED: [(&str, usize, &str); 14] = [
     ("sk_live_", 20, "a Stripe key"),
     ("npm_", 36, "an npm token"),
 ];
+/// Those whose keys have letters and digits only.
+const PLAIN: [&str; 6] = ["AKIA", "ASIA", "ghp_", "gho_", "ghs_", "npm_"];
 /// Names whose values are secret.
 const NAMES: [&str; 7] = ["password", "passwd", "secret", "api_key", "apikey", "access_token", "private_key"];
 /// Shortest value of such a name that is taken for a secret.
@@ -51,14 +53,22 @@ fn kind(line: &str) -> Option<&'static str> {
     let marked = MARKED.iter().find(|(mark, least, _)| {
         line.match_indices(mark).any(|(at, _)| {
             let free = line[..at].chars().next_back().is_none_or(|c| !c.is_ascii_alphanumeric());
-            free && line[at + mark.len()..].chars().take_while(|c| is_key(*c)).count() >= *least
+            free && is_random(mark, &line[at + mark.len()..], *least)
         })
     });
     marked.map(|(_, _, kind)| *kind).or_else(|| assigned(line).then_some("a secret in plain text"))
 }
 
-fn is_key(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_' || c == '-'
+/// Whether what follows a mark is as long as the key, of its alphabet, and no words: a name such as `npm_config_...` goes on with
+/// words, a key of that length has digits in it.
+fn is_random(mark: &str, rest: &str, least: usize) -> bool {
+    let dashes = !PLAIN.contains(&mark);
+    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || dashes && matches!(c, '_' | '-')));
+    let key = &rest[..end.unwrap_or(rest.len())];
+    let ends = end.is_none_or(|end| !rest[end..].starts_with(['_', '-']));
+    key.len() >= least
+        && (dashes || ends)
+        && (mark.starts_with('A') || key.contains(|c: char| c.is_ascii_digit()))
 }
 
 /// `password = "..."` and the like, with a value in quotes that is no example.

@@ -120,7 +120,15 @@ async fn a_change_has_its_size() {
     let most = "x\n".repeat(99);
     assert_eq!(House::stopped(&[("long.txt", &most)]).await, None, "with about.html that makes 100");
     let found = House::stopped(&[("long.txt", &(most + "x\n"))]).await.unwrap_or_default();
-    assert!(found.contains("101 changed lines are more than the 100 allowed"), "{found}");
+    assert!(
+        found.contains("101 changed lines are more than the 100 allowed: 100 in long.txt, 1 in"),
+        "{found}"
+    );
+    let lines = "x\n".repeat(90);
+    let many =
+        [("web/node_modules/a/x.js", &*lines), ("web/node_modules/b.js", &*lines), ("web/page.html", "x\n")];
+    let found = House::stopped(&many).await.unwrap_or_default();
+    assert!(found.contains("allowed: 180 in web/node_modules, 1 in "), "{found}");
 }
 
 #[tokio::test]
@@ -138,6 +146,21 @@ async fn secrets_are_found_and_not_repeated() {
         let value = secret.trim().rsplit(['=', ':', ' ']).next().expect("a value").trim_matches('"');
         assert!(!found.contains(value) || value.starts_with('-'), "{found:?} tells the secret");
     }
+}
+
+#[tokio::test]
+async fn names_that_only_begin_like_a_secret_are_none() {
+    let names = [
+        "x: \"Try_npm_i_save_dev_types_Slashjest_or_npm_i_save_dev_types_Slashmocha_and_then_add_jest_7035\"\n",
+        "$npm_packageDevDependenciesTypescriptEslintParserVersion\n",
+        "const ghp_contributorsOfTheRepositoryWithTheirNames = 1\n",
+    ];
+    for name in names {
+        assert_eq!(House::stopped(&[("names.js", name)]).await, None, "{name}");
+    }
+    let token = format!("//registry.npmjs.org/:_authToken=npm_{}\n", "aB3".repeat(12));
+    let found = House::stopped(&[(".npmrc", &token)]).await.unwrap_or_default();
+    assert!(found.contains("looks like an npm token"), "{found}");
 }
 
 #[tokio::test]
