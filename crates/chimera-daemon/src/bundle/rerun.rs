@@ -103,7 +103,8 @@ pub async fn rerun(checked: &Checked, means: &Means<'_>) -> Result<Vec<String>, 
     let path = have.test_path.as_deref().unwrap_or_default();
     let name = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or("test_frozen.py");
     let host = red.origin().and_then(name_of);
-    let stage = Stage { dir: dir.path(), task: &task, means, staging, host, rooms: Staging::new(dir.path()) };
+    let rooms = Staging::new(dir.path());
+    let stage = Stage { dir: dir.path(), task: &task, frozen: path.to_owned(), means, staging, host, rooms };
     let allow_hosts = &checked.dossier.project.allow_hosts;
     let court = Court { judge: Judge::new(tools), name, test, allow_hosts, dir: dir.path() };
     let shown = show(&stage, &court, &worktree, (red, green)).await;
@@ -173,6 +174,8 @@ async fn belongs(checked: &Checked, worktree: &Worktree) -> Result<String, Unrep
 struct Stage<'a> {
     dir: &'a Path,
     task: &'a TaskId,
+    /// The path of the test: it is not served, as it was not when it was judged.
+    frozen: String,
     means: &'a Means<'a>,
     staging: &'a Spec,
     /// The name under which the application expects to be asked.
@@ -184,7 +187,8 @@ impl Stage<'_> {
     async fn serve(&self, worktree: &Worktree, commit: &Digest) -> Result<String, Unrepeated> {
         let source = self.dir.join("source");
         std::fs::create_dir_all(&source).map_err(impossible)?;
-        worktree.export(commit, &source).await.map_err(impossible)?;
+        let frozen = std::slice::from_ref(&self.frozen);
+        worktree.export_without(commit, &source, frozen).await.map_err(impossible)?;
         let deploy = Deploy {
             task: self.task,
             revision: commit,
