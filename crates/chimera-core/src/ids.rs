@@ -13,7 +13,7 @@ pub struct TaskId(String);
 
 /// The text does not have the form of a task id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no task id: `chimera-` and at least 12 hexadecimal digits are expected")]
+#[error("`{0}` is not a valid task id: write `chimera-` and at least 12 hexadecimal digits")]
 pub struct InvalidTaskId(String);
 
 const PREFIX: &str = "chimera-";

@@ -17,7 +17,7 @@ use chimera_agent::toolchain::{Overrides, Search};
 use chimera_agent::vault::Vault;
 use chimera_agent::workspace::Workspaces;
 use chimera_core::Scope;
-use chimera_store::{Database, Options, Store, hold};
+use chimera_store::{Database, Options, Store, StoreError, hold};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,6 +67,7 @@ impl Shutdown {
         tokio::spawn(async move {
             for token in [&watched.asked, &watched.now] {
                 tokio::select! { _ = int.recv() => (), _ = term.recv() => () }
+                tracing::info!(at_once = watched.asked.is_cancelled(), "told to stop");
                 token.cancel();
             }
         });
@@ -136,8 +137,14 @@ pub fn open(config: &Config) -> Result<Store> {
             .with_context(|| format!("cannot write the database {}", path.display()))?;
     }
     let options = Options { readers: config.database_readers, ..Options::default() };
-    Store::open(&config.database, &options)
-        .with_context(|| format!("cannot open the database {}", config.database))
+    Store::open(&config.database, &options).map_err(|err| match err {
+        // They name it.
+        StoreError::Open { .. }
+        | StoreError::Newer { .. }
+        | StoreError::Outdated { .. }
+        | StoreError::Checksum { .. } => err.into(),
+        err => anyhow::Error::from(err).context(format!("cannot open the database {}", config.database)),
+    })
 }
 
 async fn bind(api: &config::Api) -> Result<TcpListener> {

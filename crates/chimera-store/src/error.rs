@@ -96,7 +96,7 @@ pub enum StoreError {
     #[error("the disk is full: make room for the database")]
     Full,
     /// The database cannot be opened or written.
-    #[error("{place} cannot be opened: {detail}")]
+    #[error("cannot open the database {place}: {detail}")]
     Open {
         /// The database.
         place: String,

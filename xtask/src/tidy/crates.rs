@@ -89,6 +89,8 @@ const ALLOWED: [(&str, &[&str]); 5] = [
             "tower-http",
             "tracing",
             "tracing-subscriber",
+            // How many columns of a terminal a text takes.
+            "unicode-width",
             "ureq",
             "url",
             "utoipa",

@@ -122,7 +122,7 @@ impl Transition {
 
 /// The event cannot happen in this state; nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{event} is not possible while the task is {status} in {phase}")]
+#[error("{event} is not possible: the task is {status} (phase {phase})")]
 pub struct IllegalEvent {
     /// The event, in words.
     pub event: &'static str,

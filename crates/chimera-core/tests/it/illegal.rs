@@ -83,5 +83,5 @@ fn the_refusal_says_what_cannot_be_done_and_why() {
     let expected =
         IllegalEvent { event: "a cancellation", status: Status::Completed, phase: Phase::Complete };
     assert_eq!(error, expected);
-    assert_eq!(error.to_string(), "a cancellation is not possible while the task is completed in COMPLETE");
+    assert_eq!(error.to_string(), "a cancellation is not possible: the task is completed (phase COMPLETE)");
 }

@@ -26,3 +26,23 @@ pub mod verify;
 
 pub use gather::{GatherError, Room, gather};
 pub use pack::Package;
+
+/// The report in a bundle.
+///
+/// # Errors
+/// If the bundle cannot be read, or has none.
+pub fn report_in(bundle: impl std::io::Read) -> anyhow::Result<Vec<u8>> {
+    let mut archive = archive::Reader::new(bundle);
+    while let Some((name, size)) = archive.next()? {
+        let mut content = Vec::new();
+        archive.content(size, |part| {
+            if name == pack::REPORT {
+                content.extend_from_slice(part);
+            }
+        })?;
+        if name == pack::REPORT {
+            return Ok(content);
+        }
+    }
+    anyhow::bail!("the bundle has no {}", pack::REPORT)
+}

@@ -2,7 +2,7 @@
 
 use super::args::{DeadChoice, DeadFilter, DeadLetters};
 use super::client::Client;
-use super::style::{bold, dim, short, table, tame};
+use super::style::{bold, columns, dim, short, table_within, tame};
 use super::{End, answer, print, print_json};
 use anyhow::Result;
 use serde_json::{Map, Value, json};
@@ -43,9 +43,13 @@ fn list(client: &Client, filter: &DeadFilter, limit: u32, cursor: Option<&str>, 
         print("no dead letters\n");
         return Ok(End::Done);
     }
-    let mut rows = vec![["TASK", "REASON", "PHASE", "FAILED", "FEATURE"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["TASK", "REASON", "PHASE", "FAILED (UTC)", "FEATURE"].map(str::to_owned).to_vec()];
     rows.extend(tasks.iter().map(row));
-    print(table(&rows, |row, _, cell| if row == 0 { dim(cell).to_string() } else { cell.to_owned() }));
+    print(table_within(
+        columns(),
+        &rows,
+        |row, _, cell| if row == 0 { dim(cell).to_string() } else { cell.to_owned() },
+    ));
     if let Some(cursor) = page["next"].as_str() {
         print(format!("{}\n", dim(format!("there are more: --cursor {cursor}"))));
     }

@@ -5,6 +5,7 @@ use super::client::Client;
 use super::log_writer::LogWriter;
 use super::style::{bold, dim, good};
 use super::{End, configure, environment, print, print_json, serve, show, watch};
+use crate::bundle;
 use crate::config::Flags;
 use crate::local::{self, Stage};
 use crate::wiring::{self, Parts, Shutdown};
@@ -30,17 +31,23 @@ pub(super) fn demo(global: &Global, args: &args::Demo) -> Result<End> {
     let runtime = serve::runtime()?;
     let stage = runtime.block_on(local::stage(&args.dir, &own.tools_dir, environment()))?;
     let log = std::fs::File::create(stage.dir.join("daemon.log")).context("cannot write the daemon's log")?;
-    serve::log(LogWriter::new(log))?;
+    serve::log(LogWriter::new(log), false)?;
     let daemon = Daemon::start(&runtime, &stage)?;
     if !global.json {
         print(opening(&stage, &daemon.client));
     }
     let task = deliver(&daemon.client, &stage, global.json)?;
     let files = keep_evidence(&daemon.client, &stage.dir, &task)?;
+    let report = match task["status"].as_str() {
+        Some("completed") => Some(keep_report(&daemon.client, &stage.dir, &task)?),
+        _ => None,
+    };
     if global.json {
-        print_json(&json!({"task": task, "evidence": files, "repository": stage.repository}))?;
+        print_json(
+            &json!({"task": task, "evidence": files, "repository": stage.repository, "report": report}),
+        )?;
     } else {
-        print(closing(&stage, &task, &files));
+        print(closing(&stage, &task, &files, report.as_deref()));
     }
     if args.keep {
         if !global.json {
@@ -107,6 +114,15 @@ fn keep_evidence(client: &Client, dir: &Path, task: &Value) -> Result<Vec<PathBu
     Ok(files)
 }
 
+/// Takes the report out of the bundle, to be looked at in a browser.
+fn keep_report(client: &Client, dir: &Path, task: &Value) -> Result<PathBuf> {
+    let id = task["task_id"].as_str().unwrap_or_default();
+    let report = bundle::report_in(client.text(&format!("{}/bundle", watch::path(id)))?)?;
+    let file = dir.join("report.html");
+    std::fs::write(&file, report).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
+}
+
 fn opening(stage: &Stage, client: &Client) -> String {
     let criteria = stage.request["acceptance"].as_array().map_or(0, Vec::len);
     let rows = [
@@ -118,7 +134,7 @@ fn opening(stage: &Stage, client: &Client) -> String {
     format!("{}\n{}", bold("A bookshop gets a feature, and the proof that it works"), show::aligned(&rows))
 }
 
-fn closing(stage: &Stage, task: &Value, files: &[PathBuf]) -> String {
+fn closing(stage: &Stage, task: &Value, files: &[PathBuf], report: Option<&Path>) -> String {
     let mut text =
         format!("\n  {}\n", good(format!("status: {}", task["status"].as_str().unwrap_or_default())));
     if task["status"] != "completed" {
@@ -126,16 +142,16 @@ fn closing(stage: &Stage, task: &Value, files: &[PathBuf]) -> String {
         return text + &format!("  {error}\n  log: {}\n", stage.dir.join("daemon.log").display());
     }
     text.push_str(&show::result(&task["result"]));
-    text.push_str(&format!("\n{}\n", bold("Evidence")));
-    for file in files {
-        text.push_str(&format!("  {}\n", file.display()));
-    }
     let shown = |file: &&PathBuf| file.to_string_lossy().ends_with("-green-1.png");
     let screenshot = files.iter().rev().find(shown);
     let branch = task["result"]["branch"].as_str().unwrap_or_default();
     text.push_str(&format!("\n{}\n", bold("Look")));
-    let mut rows = vec![("change", format!("git -C {} diff main {branch}", stage.repository.display()))];
+    let mut rows: Vec<_> = report.map(|file| ("report", file.display().to_string())).into_iter().collect();
+    rows.push(("change", format!("git -C {} diff main {branch}", stage.repository.display())));
     rows.extend(screenshot.map(|file| ("screenshot", file.display().to_string())));
+    if let Some(dir) = files.first().and_then(|file| file.parent()) {
+        rows.push(("evidence", format!("{} {}", dir.display(), dim(format!("{} files", files.len())))));
+    }
     text + &show::aligned(&rows)
 }
 

@@ -2,7 +2,7 @@
 
 use super::args::{BreakerArg, Pause, ScopeArg};
 use super::client::{Client, segment};
-use super::style::{bold, dim, table, tame};
+use super::style::{self, bold, dim, table_within, tame};
 use super::{End, answer, print, print_json};
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -63,5 +63,7 @@ fn section(title: &str, page: &Value, columns: &[&str]) {
     let mut rows = vec![columns.iter().map(|column| column.to_ascii_uppercase()).collect()];
     rows.extend(items.iter().map(row));
     print(format!("{}\n", bold(title)));
-    print(table(&rows, |row, _, cell| if row == 0 { dim(cell).to_string() } else { cell.to_owned() }));
+    print(table_within(style::columns(), &rows, |row, _, cell| {
+        if row == 0 { dim(cell).to_string() } else { cell.to_owned() }
+    }));
 }

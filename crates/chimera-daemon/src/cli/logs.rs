@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// How often a growing log is read on.
 const AGAIN: Duration = Duration::from_millis(500);
+/// How far back the last lines are looked for before a log is followed.
+const TAIL_BYTES: u64 = 256 * 1024;
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -73,25 +75,27 @@ impl Reader<'_> {
             .collect();
         for (name, size) in &asked {
             if self.read.get(name).copied().unwrap_or(0) < *size {
-                self.print(name)?;
+                self.print(name, *size)?;
             }
         }
         Ok(asked.len())
     }
 
-    fn print(&mut self, name: &str) -> Result<()> {
+    fn print(&mut self, name: &str, size: u64) -> Result<()> {
         if self.args.name.is_none() && self.shown.as_deref() != Some(name) {
             print(format!("{}\n", bold(format!("==> {name} <=="))));
         }
         self.shown = Some(name.to_owned());
         let from = self.read.get(name).copied().unwrap_or(0);
-        let part = self.args.tail.map_or_else(|| format!("from={from}"), |lines| format!("tail={lines}"));
-        let path = format!(
-            "{}/logs/{}?{part}",
-            watch::path(&self.args.task),
-            segment(name).replace("%2E", ".").replace("%5F", "_")
-        );
-        let mut text = self.client.text(&path)?;
+        let mut text = match self.args.tail {
+            Some(lines) if self.args.follow && !self.read.contains_key(name) => {
+                let read = self.last(name, size, lines)?;
+                self.read.insert(name.to_owned(), read);
+                return Ok(());
+            }
+            Some(lines) if !self.args.follow => self.text(name, &format!("tail={lines}"))?,
+            _ => self.text(name, &format!("from={from}"))?,
+        };
         let mut chunk = vec![0; CHUNK];
         let mut read = from;
         loop {
@@ -104,6 +108,29 @@ impl Reader<'_> {
         }
         self.read.insert(name.to_owned(), read);
         Ok(())
+    }
+}
+
+impl Reader<'_> {
+    fn text(&self, name: &str, part: &str) -> Result<Box<dyn Read>> {
+        let name = segment(name).replace("%2E", ".").replace("%5F", "_");
+        let path = format!("{}/logs/{name}?{part}", watch::path(&self.args.task));
+        Ok(Box::new(self.client.text(&path)?))
+    }
+
+    /// Prints the last lines, and gives the place in the log after them: what is added later follows from there.
+    fn last(&self, name: &str, size: u64, lines: u32) -> Result<u64> {
+        let from = size.saturating_sub(TAIL_BYTES);
+        let mut bytes = Vec::new();
+        self.text(name, &format!("from={from}"))?.read_to_end(&mut bytes)?;
+        let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        let newlines = text.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
+        let begin = match usize::try_from(lines).unwrap_or(usize::MAX).checked_sub(1) {
+            Some(before) => newlines.map(|(at, _)| at + 1).nth(before).unwrap_or(0),
+            None => bytes.len(),
+        };
+        print(tamed(bytes.get(begin..).unwrap_or_default()));
+        Ok(from + bytes.len() as u64)
     }
 }
 

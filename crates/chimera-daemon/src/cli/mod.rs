@@ -194,12 +194,24 @@ fn answer(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) -> 
 
 fn complain(error: &anyhow::Error, json: bool) {
     let mut out = anstream::stderr();
-    let text = format!("{error:#}");
+    let text = told(error);
     let _ = if json {
         writeln!(out, "{}", json!({"error": text, "status": refusal(error)}))
     } else {
         writeln!(out, "{} {text}", style::bad("error:"))
     };
+}
+
+/// The error and its causes; a cause whose words stand there already is not repeated.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text += if text.is_empty() { "" } else { ": " };
+            text += &cause;
+        }
+    }
+    text
 }
 
 fn refusal(error: &anyhow::Error) -> Option<u16> {

@@ -4,11 +4,11 @@ use super::args::{Global, Listen, Start};
 use super::log_writer::LogWriter;
 use super::style::{bold, dim};
 use super::{End, configure, print};
-use crate::config::{Config, Flags};
+use crate::config::{Config, ConfigError, Flags};
 use crate::first_process;
 use crate::local;
 use crate::wiring::{self, Parts, Shutdown};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use tokio::runtime::Runtime;
@@ -38,18 +38,36 @@ fn run(global: &Global, listen: &Listen, start_paused: bool, parts: Parts) -> Re
         Flags { host: host.clone(), port: *port, workers: *workers, start_paused, ..Flags::default() };
     let config = configure(global, flags)?;
     let written = LogWriter::new(std::io::stderr());
-    log(written.clone())?;
+    log(written.clone(), std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())?;
     let banner = banner(&config, parts);
-    if parts.engine {
-        warn(&config);
-    }
+    starting(&config, parts);
     let served = runtime()?.block_on(async {
-        let ready = |address| print(banner(address));
+        let ready = |address: Option<SocketAddr>| {
+            if let Some(address) = address {
+                tracing::info!(%address, "listening");
+            }
+            print(banner(address));
+        };
         wiring::serve(config, parts, Shutdown::on_signals()?, ready).await
     });
+    match &served {
+        Ok(()) => tracing::info!("stopped"),
+        Err(error) => tracing::error!(error = super::told(error), "stopped"),
+    }
     written.flush();
     served?;
     Ok(End::Done)
+}
+
+/// Says what begins here, and with what.
+fn starting(config: &Config, parts: Parts) {
+    let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
+    let (data_dir, database) = (config.data_dir.display(), &config.database);
+    let workers = parts.engine.then_some(config.executor.max_workers);
+    tracing::info!(version, pid, %data_dir, %database, workers, api = parts.api, "starting");
+    if parts.engine {
+        warn(config);
+    }
 }
 
 /// Says what `doctor` would say, as far as that costs nothing. None of it keeps the daemon from starting: a program,
@@ -65,23 +83,29 @@ pub(super) fn runtime() -> Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the system gives no threads")
 }
 
-/// Logs as `CHIMERA_LOG` and `CHIMERA_LOG_FORMAT` say.
-pub(super) fn log(to: LogWriter) -> Result<()> {
-    let wanted = std::env::var("CHIMERA_LOG").unwrap_or_else(|_| LOG_LEVEL.to_owned());
-    let filter = EnvFilter::try_new(&wanted).with_context(|| {
-        format!("CHIMERA_LOG: `{wanted}` is no filter: write `info`, `debug` or `chimera_daemon=debug`")
+/// Logs as `CHIMERA_LOG` (or `RUST_LOG`) and `CHIMERA_LOG_FORMAT` say, in colours if asked to.
+pub(super) fn log(to: LogWriter, coloured: bool) -> Result<()> {
+    let set = |name: &'static str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let wanted = ["CHIMERA_LOG", "RUST_LOG"].into_iter().find_map(|name| Some((name, set(name)?)));
+    let (name, wanted) = wanted.unwrap_or(("CHIMERA_LOG", LOG_LEVEL.to_owned()));
+    let filter = EnvFilter::try_new(&wanted).map_err(|_| {
+        let detail =
+            format!("`{wanted}` is not a log filter: write `info`, `debug` or `chimera_daemon=debug`");
+        ConfigError::value(name, detail)
     })?;
-    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     // A line that cannot be formatted or written is nobody's end.
     let log = tracing_subscriber::fmt()
         .log_internal_errors(false)
         .with_env_filter(filter)
         .with_writer(to)
         .with_ansi(coloured);
-    match std::env::var("CHIMERA_LOG_FORMAT").as_deref() {
-        Ok("json") => log.json().init(),
-        Ok("text") | Err(_) => log.init(),
-        Ok(other) => bail!("CHIMERA_LOG_FORMAT: `{other}` is no format: write `text` or `json`"),
+    match set("CHIMERA_LOG_FORMAT").as_deref() {
+        Some("json") => log.json().init(),
+        Some("text") | None => log.init(),
+        Some(other) => {
+            let detail = format!("`{other}` is not a log format: write `text` or `json`");
+            return Err(ConfigError::value("CHIMERA_LOG_FORMAT", detail).into());
+        }
     }
     Ok(())
 }

@@ -2,12 +2,14 @@
 
 use super::args::List;
 use super::client::Client;
-use super::style::{bad, bold, dim, good, short, status as painted, table, tame};
+use super::style::{bad, bold, columns, dim, good, short, status as painted, table_within, tame};
 use super::timeline::{between, seconds_text};
 use super::{End, answer, print, print_json, watch};
 use anyhow::Result;
 use serde_json::Value;
 
+/// Where a daemon answers unless its configuration says otherwise.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:8000";
 /// Longest feature in a list, in characters.
 const FEATURE: usize = 60;
 /// What a completed task delivered, in the order of the phases.
@@ -41,9 +43,9 @@ pub(super) fn list(client: &Client, args: &List, json: bool) -> Result<End> {
         return Ok(End::Done);
     }
     let mut rows =
-        vec![["TASK", "STATUS", "PHASE", "PRIO", "SUBMITTED", "FEATURE"].map(str::to_owned).to_vec()];
+        vec![["TASK", "STATUS", "PHASE", "PRIO", "SUBMITTED (UTC)", "FEATURE"].map(str::to_owned).to_vec()];
     rows.extend(tasks.iter().map(row));
-    print(table(&rows, |row, column, cell| match (row, column) {
+    print(table_within(columns(), &rows, |row, column, cell| match (row, column) {
         (0, _) => dim(cell).to_string(),
         (_, 1) => painted(cell),
         _ => cell.to_owned(),
@@ -131,8 +133,26 @@ pub(super) fn ending(task: &Value, client: &Client) -> String {
         ),
         _ => format!("\n{}\n", dim(status)),
     };
-    let look = format!("{}{}", client.server(), text(&task["links"]["evidence"]));
-    told + &aligned(&[("evidence", look)])
+    told + &aligned(&next(&tame(text(&task["task_id"])), status, client.server()))
+}
+
+/// What to do next, as commands that reach the same daemon.
+fn next(task: &str, status: &str, server: &str) -> Vec<(&'static str, String)> {
+    let command = |what: &str| {
+        // Only what its own configuration would not find has to be named.
+        let elsewhere = std::env::var_os("CHIMERA_SERVER").is_none() && server != DEFAULT_SERVER;
+        let server = if elsewhere { format!(" --server {server}") } else { String::new() };
+        format!("chimera-daemon {what} {task}{server}")
+    };
+    let mut next = Vec::new();
+    if status != "completed" {
+        next.push(("logs", command("logs")));
+    }
+    next.push(("evidence", command("evidence")));
+    if status == "failed" {
+        next.push(("again", command("retry")));
+    }
+    next
 }
 
 /// What was delivered.

@@ -128,7 +128,7 @@ fn product(output: &Value) -> String {
 fn setback(event: &Value) -> String {
     let summary = short(text(&event["result"], "summary"), REMARK);
     match (event["retry_at"].as_str(), text(event, "to")) {
-        (Some(at), _) => format!("{summary} {}", dim(format!("(again at {})", clock(at)))),
+        (Some(at), _) => format!("{summary} {}", dim(format!("(again at {} UTC)", clock(at)))),
         (None, to) if ended(to) => summary,
         (None, to) => format!("{summary} {}", dim(format!("(back to {to})"))),
     }
@@ -214,7 +214,7 @@ mod tests {
         let waits = json!({"event": "settled", "at": "2030-01-01T00:00:00Z", "phase": "CODE_IMPLEMENTATION",
             "to": "CODE_IMPLEMENTATION", "retry_at": "2030-01-01T00:00:04.000Z",
             "result": {"outcome": "transient", "summary": "rate limit"}});
-        assert!(told(&mut timeline, &waits)[0].ends_with("rate limit (again at 00:00:04)"));
+        assert!(told(&mut timeline, &waits)[0].ends_with("rate limit (again at 00:00:04 UTC)"));
         assert_eq!(timeline.running(), None);
         let end = json!({"event": "settled", "at": "2030-01-01T00:00:09Z", "phase": "E2E_VALIDATION", "to": "COMPLETE",
             "result": {"outcome": "passed", "output": {"phase": "E2E_VALIDATION", "green": {"revision": "0123456789", "runs": 2}}}});

@@ -109,7 +109,12 @@ fn timeouts(file: &BTreeMap<String, duration::Span>) -> Result<BTreeMap<Phase, D
     ]);
     for (name, span) in file {
         let phase = Phase::parse(name).filter(|phase| !phase.is_end()).ok_or_else(|| {
-            unknown("timeouts", name, Phase::WORKING.into_iter().map(Phase::as_str), "is no phase that runs")
+            unknown(
+                "timeouts",
+                name,
+                Phase::WORKING.into_iter().map(Phase::as_str),
+                "is not a phase that runs",
+            )
         })?;
         at_least(&format!("timeouts.{name}"), span.0, Duration::from_secs(1))?;
         timeouts.insert(phase, span.0);
@@ -121,7 +126,7 @@ pub(super) fn role(name: &str, key: &str) -> Result<Role, ConfigError> {
     Role::ALL
         .into_iter()
         .find(|role| role.as_str() == name)
-        .ok_or_else(|| unknown(key, name, Role::ALL.into_iter().map(Role::as_str), "is no role"))
+        .ok_or_else(|| unknown(key, name, Role::ALL.into_iter().map(Role::as_str), "is not a role"))
 }
 
 pub(super) fn unknown<'a>(

@@ -1,34 +1,31 @@
 //! Durations as people write them: `90`, `1.5` (seconds), `"500ms"`, `"30s"`, `"15m"`, `"2h"`, `"7d"`.
 
-use serde::Deserialize;
+use super::shape::{Scalar, scalar};
+use serde::{Deserialize, Deserializer};
 use std::time::Duration;
 
 /// Longest duration that is accepted: ten years. Longer ones are typing errors.
 const LONGEST_SECS: f64 = 10.0 * 365.0 * 86_400.0;
 
 /// A duration read from the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Raw")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span(pub(super) Duration);
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Raw {
-    Integer(i64),
-    Float(f64),
-    Text(String),
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        scalar(from)
+    }
 }
 
-impl TryFrom<Raw> for Span {
-    type Error = String;
-    fn try_from(raw: Raw) -> Result<Self, String> {
-        match raw {
-            #[expect(clippy::cast_precision_loss, reason = "durations are far below 2^52 seconds")]
-            Raw::Integer(secs) => seconds(secs as f64),
-            Raw::Float(secs) => seconds(secs),
-            Raw::Text(text) => parse(&text),
-        }
-        .map(Span)
+impl Scalar for Span {
+    const EXPECTED: &'static str = "a duration such as \"30s\"";
+
+    fn number(number: f64) -> Result<Self, String> {
+        seconds(number).map(Self)
+    }
+
+    fn text(text: &str) -> Result<Self, String> {
+        parse(text).map(Self)
     }
 }
 
@@ -53,10 +50,12 @@ fn seconds(secs: f64) -> Result<Duration, String> {
     if (0.0..=LONGEST_SECS).contains(&secs) {
         Ok(Duration::from_secs_f64(secs))
     } else {
-        Err(format!("{secs} is no duration: it must lie between 0 seconds and ten years"))
+        Err(format!("`{secs}` is not a valid duration: give 0 seconds to ten years"))
     }
 }
 
 fn bad(text: &str) -> String {
-    format!("`{text}` is no duration: write seconds (`90`) or a number with ms, s, m, h or d (`\"30m\"`)")
+    format!(
+        "`{text}` is not a valid duration: write seconds (`90`) or a number with ms, s, m, h or d (`\"30m\"`)"
+    )
 }

@@ -80,7 +80,8 @@ fn workers(file: &file::Executor, flags: &Flags, environment: &Environment) -> R
 fn throttle(file: &file::Executor) -> Result<Throttle, ConfigError> {
     let max_load = file.max_load.unwrap_or(LOAD);
     if !(max_load >= 0.0 && max_load.is_finite()) {
-        let detail = format!("{max_load} is no load: give the most per processor, or 0 for any");
+        let detail =
+            format!("{max_load} is not a valid load: give the most per processor, or 0 for no limit");
         return Err(ConfigError::value("executor.max_load", detail));
     }
     let min_free_memory = file.min_free_memory.map_or(FREE_MEMORY, |size| size.0);

@@ -2,8 +2,9 @@
 
 use super::duration::Span;
 use super::retention::Keep;
+use super::shape;
 use super::size::Size;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -22,6 +23,7 @@ pub(super) struct File {
     pub(super) timeouts: BTreeMap<String, Span>,
     pub(super) roles: BTreeMap<String, OneOrMany>,
     pub(super) agent: BTreeMap<String, Agent>,
+    #[serde(deserialize_with = "projects")]
     pub(super) project: Vec<Project>,
 }
 
@@ -38,6 +40,7 @@ pub(super) struct Database {
 pub(super) struct Api {
     pub(super) host: Option<String>,
     pub(super) port: Option<u16>,
+    #[serde(deserialize_with = "shape::list")]
     pub(super) allowed_hosts: Vec<String>,
 }
 
@@ -87,29 +90,27 @@ pub(super) struct Retention {
     pub(super) discarded: Option<Keep>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(super) enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
+/// The name of an agent, or several.
+#[derive(Debug)]
+pub(super) struct OneOrMany(pub(super) Vec<String>);
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        shape::one_or_many(from).map(Self)
+    }
 }
 
-impl OneOrMany {
-    pub(super) fn into_vec(self) -> Vec<String> {
-        match self {
-            Self::One(name) => vec![name],
-            Self::Many(names) => names,
-        }
-    }
+fn projects<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Project>, D::Error> {
+    shape::tables(from, "project")
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Agent {
     pub(super) protocol: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shape::list")]
     pub(super) command: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shape::list")]
     pub(super) env: Vec<String>,
     pub(super) timeout: Option<Span>,
     pub(super) stall: Option<Span>,
@@ -122,22 +123,22 @@ pub(super) struct Project {
     pub(super) name: String,
     pub(super) repo: String,
     pub(super) base_branch: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shape::list")]
     pub(super) urls: Vec<String>,
     #[serde(default)]
     pub(super) test_target: bool,
     pub(super) e2e: Option<String>,
     pub(super) e2e_dir: Option<String>,
     pub(super) host: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shape::list")]
     pub(super) allow_hosts: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shape::list")]
     pub(super) checks: Vec<String>,
     pub(super) suite: Option<String>,
     pub(super) suite_report: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shape::list")]
     pub(super) protected: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shape::list")]
     pub(super) allow_paths: Vec<String>,
     pub(super) max_diff_lines: Option<u32>,
     pub(super) push: Option<bool>,

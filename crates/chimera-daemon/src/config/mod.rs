@@ -11,6 +11,7 @@ mod parties;
 mod place;
 mod repository;
 mod retention;
+mod shape;
 mod size;
 mod staging;
 mod template;
@@ -185,7 +186,8 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    fn value(key: impl Into<String>, detail: impl Into<String>) -> Self {
+    /// What is wrong with the value of a key, a variable or a flag.
+    pub(crate) fn value(key: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::Value { key: key.into(), detail: detail.into() }
     }
 }
@@ -209,7 +211,9 @@ pub fn load(flags: &Flags, environment: BTreeMap<String, String>, cwd: &Path) ->
 
 fn parse(path: &Path, text: &str) -> Result<file::File, ConfigError> {
     toml::from_str(text).map_err(|err| {
-        let mut detail = err.to_string().trim_end().to_owned();
+        let whole = err.to_string();
+        let place = whole.trim_end().strip_suffix(err.message()).unwrap_or_default();
+        let mut detail = format!("{place}{}", shape::in_terms_of_the_file(err.message()));
         if let Some(hint) = suggestion(err.message()) {
             detail.push_str(&format!("\nhelp: did you mean `{hint}`?"));
         }

@@ -73,7 +73,7 @@ pub(super) fn roles(
         Role::ALL.into_iter().map(|role| (role, vec![builtin()])).collect();
     for (name, names) in file {
         let role = role(&name, "roles")?;
-        let names = names.into_vec();
+        let file::OneOrMany(names) = names;
         if names.is_empty() || (names.len() > 1 && role != Role::Guardian) {
             let detail = "name one agent (only guardian-agent takes several, who all must approve)";
             return Err(ConfigError::value(format!("roles.{name}"), detail));
@@ -90,7 +90,7 @@ pub(super) fn agent<'a>(
     key: &str,
 ) -> Result<&'a Agent, ConfigError> {
     let known = agents.keys().map(String::as_str);
-    agents.get(name).ok_or_else(|| unknown(key, name, known, "is no configured agent"))
+    agents.get(name).ok_or_else(|| unknown(key, name, known, "is not a configured agent"))
 }
 
 pub(super) fn projects(
@@ -119,8 +119,9 @@ fn checked_project(
 ) -> Result<Project, ConfigError> {
     for prefix in &project.urls {
         if url::Url::parse(prefix).is_err() {
-            let detail =
-                format!("`{prefix}` is no URL: write it with its scheme, as in \"http://127.0.0.1:9000\"");
+            let detail = format!(
+                "`{prefix}` is not a valid URL: write it with its scheme, as in \"http://127.0.0.1:9000\""
+            );
             return Err(ConfigError::value(format!("{key}.urls"), detail));
         }
     }
@@ -164,7 +165,7 @@ pub(super) fn recordings(name: Option<&str>) -> Result<Recordings, ConfigError> 
     let name = name.unwrap_or(Recordings::Proof.as_str());
     Recordings::ALL.into_iter().find(|choice| choice.as_str() == name).ok_or_else(|| {
         let known = Recordings::ALL.into_iter().map(Recordings::as_str);
-        unknown("delivery.recordings", name, known, "says nothing here")
+        unknown("delivery.recordings", name, known, "is not a known choice")
     })
 }
 
@@ -172,7 +173,7 @@ fn e2e(name: Option<&str>, key: &str) -> Result<E2e, ConfigError> {
     let Some(name) = name else { return Ok(E2e::Pytest) };
     E2e::ALL.into_iter().find(|e2e| e2e.as_str() == name).ok_or_else(|| {
         let known = E2e::ALL.into_iter().map(E2e::as_str);
-        unknown(&format!("{key}.e2e"), name, known, "runs no tests here")
+        unknown(&format!("{key}.e2e"), name, known, "is not a known test runner")
     })
 }
 
@@ -186,7 +187,8 @@ fn checked_host(host: String, key: &str) -> Result<String, ConfigError> {
     if plain {
         return Ok(host);
     }
-    let detail = format!("`{host}` is no host: write it as \"shop.example\" or \"shop.example:8080\"");
+    let detail =
+        format!("`{host}` is not a valid host: write it as \"shop.example\" or \"shop.example:8080\"");
     Err(ConfigError::value(key, detail))
 }
 

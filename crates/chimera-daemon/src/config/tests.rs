@@ -1,6 +1,9 @@
 //! What is read from the file of what holds tasks back, and what is refused.
 
 use super::*;
+
+mod keys;
+mod words;
 use chimera_agent::spec::{Server, Staging};
 
 /// A configuration file with this content, read.

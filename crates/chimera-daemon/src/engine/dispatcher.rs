@@ -8,9 +8,9 @@ mod room;
 
 use super::pool::Pool;
 use super::running::Running;
-use super::tools;
 use super::worker::{Brake, Stop, work};
 use super::{Context, Settings};
+use super::{told, tools};
 use chimera_agent::process::reap_orphans;
 use chimera_core::{Task, TaskId, UnixMillis};
 use chimera_store::StoreError;
@@ -154,7 +154,7 @@ impl Dispatcher {
     fn start(&mut self, task: Task) {
         let brake = Brake::default();
         let id = task.id.clone();
-        tracing::info!(task = %id, phase = %task.phase(), attempt = task.workflow.attempt, "claimed");
+        told::claimed(&task);
         if task.cancel_requested {
             brake.pull(Stop::Cancelled);
         }

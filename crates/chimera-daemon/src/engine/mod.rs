@@ -4,7 +4,7 @@
 //! leases, takes over from daemons that are gone, and stops what lost its lease or was cancelled. One
 //! [`worker`] per claimed task runs its phases: attempt, step, settle. [`fence`] keeps an attempt whose lease is
 //! lost from acting, [`limit`] ends attempts that hang, [`pool`] says how many may run, `ends` waiting tasks whose time is
-//! up, [`tools`] holds back those whose tools are missing. [`owner`] says who this daemon is and which other owners are gone, [`home`] where the branches of its tasks are.
+//! up, [`tools`] holds back those whose tools are missing, `told` is what the log says. [`owner`] says who this daemon is and which other owners are gone, [`home`] where the branches of its tasks are.
 
 mod dispatcher;
 mod ends;
@@ -14,6 +14,7 @@ mod limit;
 mod owner;
 mod pool;
 mod running;
+mod told;
 mod tools;
 mod worker;
 

@@ -3,7 +3,7 @@
 //! Each round is attempt, step, settle; the last is the only write, and it is fenced by the lease's epoch.
 
 use super::limit::{self, Lost};
-use super::{Context, fence};
+use super::{Context, fence, told};
 use chimera_agent::runner::{Attempt, Report};
 use chimera_core::{
     Event, IllegalEvent, Next, Outcome, Reason, Setback, State, Task, Transition, Usage, step,
@@ -64,6 +64,7 @@ impl Brake {
 /// Works on a claimed task. `draining` is cancelled when no new phase may begin.
 pub(super) async fn work(context: Arc<Context>, mut task: Task, brake: Brake, draining: CancellationToken) {
     loop {
+        let began = context.clock.now();
         let report = attempt(&context, &task, &brake, &draining).await;
         let event = match brake.reason() {
             Some(Stop::LeaseLost) => return lost(&task),
@@ -77,7 +78,7 @@ pub(super) async fn work(context: Arc<Context>, mut task: Task, brake: Brake, dr
             Some(Onward::HandedBack) => Arc::unwrap_or_clone(transition).handed_back(),
             None => return lost(&task),
         };
-        tell(&task, &transition);
+        told::settled(&task, &transition, context.clock.now().since(began));
         let Transition { state, next, .. } = transition;
         (task.status, task.workflow) = (state.status, state.workflow);
         task.seq += 1;
@@ -179,17 +180,4 @@ async fn settle(
 
 fn lost(task: &Task) {
     tracing::warn!(task = %task.id, phase = %task.phase(), "the lease is lost; leaving the task to its new owner");
-}
-
-fn tell(task: &Task, transition: &Transition) {
-    let (from, to) = (transition.entry.phase, transition.entry.to);
-    match transition.next {
-        Next::Run => tracing::info!(task = %task.id, %from, %to, "next phase"),
-        Next::Wait(until) => tracing::info!(task = %task.id, phase = %to, until = until.0, "waiting"),
-        Next::End => {
-            let status = transition.state.status;
-            let reason = transition.state.workflow.reason.map(chimera_core::Reason::as_str);
-            tracing::info!(task = %task.id, %status, reason, "ended");
-        }
-    }
 }

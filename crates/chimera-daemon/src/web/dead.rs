@@ -186,7 +186,7 @@ fn read(body: &[u8], manner: &[&str]) -> Result<Map<String, Value>, Problem> {
     if CHOICE.iter().any(|name| object.contains_key(*name)) {
         return Ok(object);
     }
-    let detail = format!("says for no task what it is about: give one of {}", CHOICE.join(", "));
+    let detail = format!("must select tasks: give one of {}", CHOICE.join(", "));
     Err(Problem::field("body", detail))
 }
 
@@ -252,7 +252,7 @@ fn reason(name: &str) -> Result<Reason, Problem> {
             Some(hint) => format!("did you mean `{hint}`?"),
             None => format!("known are {}", Reason::ALL.map(Reason::as_str).join(", ")),
         };
-        Problem::field("reason", format!("is no reason: {hint}"))
+        Problem::field("reason", format!("`{name}` is not a known reason: {hint}"))
     })
 }
 

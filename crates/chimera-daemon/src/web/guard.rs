@@ -3,7 +3,7 @@
 //! The interface has no login, so that a web page must not be able to speak to it through its reader's
 //! browser: names that are not ours are refused (DNS rebinding), and other origins may change nothing.
 
-use super::{App, Problem, Settings};
+use super::{App, Problem, Settings, record};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -13,7 +13,6 @@ use std::any::Any;
 use std::net::IpAddr;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::trace::TraceLayer;
 
 /// The docs page brings its scripts along and styles itself; nothing is loaded from elsewhere.
 const PAGE_POLICY: &str =
@@ -30,7 +29,7 @@ pub(super) fn around(routes: Router, app: App) -> Router {
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(header::CONTENT_SECURITY_POLICY, PAGE_POLICY))
         .layer(header(header::REFERRER_POLICY, "no-referrer"))
-        .layer(TraceLayer::new_for_http())
+        .layer(middleware::from_fn(record::record))
 }
 
 async fn check(State(app): State<App>, request: Request, next: Next) -> Response {

@@ -3,7 +3,7 @@
 //! [`router`] is all of it. Map: `submit`, `batch`, `tasks`, `dead`, `gates`, `events`, `evidence`, `bundle`, `logs`,
 //! `health` hold the handlers,
 //! `view` the shapes they answer with, [`waiting`] and `held` the answer to "why is it not running", `problem` every
-//! error, `input` what is read from requests, `guard` the checks before all handlers, `listen` takes the connections. Handlers are thin: they
+//! error, `input` what is read from requests, `record` the log of requests, `guard` the checks before all handlers, `listen` takes the connections. Handlers are thin: they
 //! read, ask the store once, and show.
 
 mod batch;
@@ -19,6 +19,7 @@ mod input;
 mod listen;
 mod logs;
 mod problem;
+mod record;
 mod submit;
 mod tasks;
 mod time;

@@ -137,3 +137,23 @@ fn completions_are_printed_for_each_shell() {
         assert!(said(&output).contains("start-all"), "{shell}");
     }
 }
+
+#[test]
+fn a_log_is_followed_from_its_last_lines() {
+    let site = Site::new("");
+    let daemon = api(&site);
+    let id = submit(&site, &daemon, &[]);
+    let logs = site.path().join("chimera-data/logs").join(&id);
+    std::fs::create_dir_all(&logs).expect("a directory");
+    std::fs::write(logs.join("001-E2E_TEST_GENERATION-red.log"), "one\ntwo\nthree\n").expect("written");
+    run(&site, &daemon, &["cancel", &id]);
+    for (args, printed) in [
+        (&["logs", &id, "--follow", "--tail", "2"][..], "two\nthree\n"),
+        (&["logs", &id, "--follow", "--tail", "9"], "one\ntwo\nthree\n"),
+        (&["logs", &id, "--tail", "1"], "three\n"),
+        (&["logs", &id, "--follow"], "one\ntwo\nthree\n"),
+    ] {
+        let text = said(&run(&site, &daemon, args));
+        assert_eq!(text, format!("==> 001-E2E_TEST_GENERATION-red.log <==\n{printed}"), "{args:?}");
+    }
+}

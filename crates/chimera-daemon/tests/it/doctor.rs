@@ -56,6 +56,8 @@ fn doctor_finds_what_a_delivery_would_fail_of() {
         name = "deployed"
         repo = "shop"
         base_branch = "trunk"
+        urls = ["http://127.0.0.1:9"]
+        test_target = true
         [project.staging]
         agent = "deployer"
         "#,

@@ -11,6 +11,7 @@ mod engine;
 mod fence;
 mod gates;
 mod held;
+mod logs;
 mod notebook;
 mod playwright_test;
 mod product;

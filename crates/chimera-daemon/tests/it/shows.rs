@@ -2,7 +2,6 @@
 
 use crate::real::{Site, git, tools_dir};
 use serde_json::Value;
-use std::path::Path;
 
 #[test]
 fn validate_prints_the_five_steps_of_a_delivery() {
@@ -54,9 +53,11 @@ fn the_demo_delivers_a_branch_and_its_evidence() {
     ] {
         assert!(text.contains(told), "{told} is missing:\n{text}");
     }
-    let evidence: Vec<&Path> =
-        text.lines().map(|line| Path::new(line.trim())).filter(|path| path.is_absolute()).collect();
-    assert!(evidence.len() >= 10 && evidence.iter().all(|path| path.is_file()), "{text}");
+    let report = std::fs::read_to_string(site.path().join("demo/report.html")).expect("a report");
+    assert!(report.contains("<html") && text.contains("demo/report.html"), "{text}");
+    let evidence = std::fs::read_dir(site.path().join("demo/evidence")).expect("evidence").count();
+    assert!(evidence >= 10 && text.contains(&format!("{evidence} files")), "{text}");
+    assert!(!log.contains('\u{1b}'), "a log in a file has no colours");
     let repository = site.path().join("demo/bookshop");
     let branch =
         text.split_whitespace().find(|word| word.starts_with("chimera/")).expect("a branch").to_owned();

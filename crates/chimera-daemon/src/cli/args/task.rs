@@ -41,7 +41,7 @@ pub(in crate::cli) struct Logs {
     #[arg(long, value_name = "LINES")]
     pub(in crate::cli) tail: Option<u32>,
     /// Print what is added until the task ends
-    #[arg(long, short, conflicts_with = "tail")]
+    #[arg(long, short)]
     pub(in crate::cli) follow: bool,
 }
 

@@ -12,9 +12,7 @@ const HANDBACK: Duration = Duration::from_secs(15);
 impl Dispatcher {
     /// Lets running phases end within their grace, then hands the tasks back.
     pub(super) async fn drain(mut self, now: CancellationToken, mut beat: Interval) {
-        if !self.running.is_empty() {
-            tracing::info!(running = self.running.len(), "shutting down: waiting for running phases");
-        }
+        tracing::info!(running = self.running.len(), "shutting down: no new phase begins");
         let grace = self.settings().shutdown_grace;
         self.wait_for_workers(grace, &now, &mut beat).await;
         self.stop_where(Stop::Shutdown, |_| true);
