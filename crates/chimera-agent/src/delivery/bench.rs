@@ -143,9 +143,7 @@ impl<'a> Bench<'a> {
     pub(super) fn private_dir(&self, part: &str) -> Result<PathBuf, Halt> {
         let name = format!("{:03}-{part}", self.workflow().attempt);
         let dir = self.settings().data_dir.join("private").join(self.task().id.as_str()).join(name);
-        if dir.exists() {
-            std::fs::remove_dir_all(&dir)?;
-        }
+        crate::remove::tree(&dir)?;
         std::fs::create_dir_all(&dir)?;
         Ok(dir)
     }

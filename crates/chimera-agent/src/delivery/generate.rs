@@ -12,6 +12,7 @@ use crate::spec::{E2e, Project, Protocol, Staging};
 use crate::workspace::Worktree;
 use crate::{author, criteria};
 use chimera_core::{Digest, EvidenceKind, NotRed, PhaseOutput, Reason, RedProof, RedRuns, Role};
+use std::io::ErrorKind;
 
 /// Largest frozen test: a test somebody still reads.
 const LARGEST_TEST: usize = 256 * 1024;
@@ -89,10 +90,25 @@ async fn write_builtin(
     }
     let file = worktree.path().join(&path);
     if let Some(dir) = file.parent() {
-        std::fs::create_dir_all(dir)?;
+        std::fs::create_dir_all(dir).map_err(|err| no_place(project, &err))?;
     }
     std::fs::write(&file, test.source)?;
     Ok(path)
+}
+
+/// A file of the project stands where the directory of its frozen tests should be.
+fn no_place(project: &Project, err: &std::io::Error) -> Halt {
+    let dir = &project.e2e_dir;
+    match err.kind() {
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => Halt::failed(
+            Reason::Config,
+            format!(
+                "`{dir}` cannot be a directory of project `{}`, because a part of it is a file there: set `e2e_dir`",
+                project.name
+            ),
+        ),
+        _ => Halt::transient(Reason::Config, format!("cannot make `{dir}`: {err}")),
+    }
 }
 
 /// Commits the test, which must be the only thing that changed.

@@ -78,9 +78,11 @@ impl Halt {
 impl From<WorkspaceError> for Halt {
     fn from(err: WorkspaceError) -> Self {
         match &err {
-            WorkspaceError::Config(_) => Self::failed(Reason::Config, err.to_string()),
+            WorkspaceError::Config(_) | WorkspaceError::TooLarge { .. } => {
+                Self::failed(Reason::Config, err.to_string())
+            }
             WorkspaceError::Io(source) | WorkspaceError::Start(source) => Self::io(source, err.to_string()),
-            WorkspaceError::Git { .. } | WorkspaceError::Damaged { .. } | WorkspaceError::TooLarge { .. } => {
+            WorkspaceError::Git { .. } | WorkspaceError::Damaged { .. } => {
                 Self::transient(Reason::Config, err.to_string())
             }
             WorkspaceError::Stopped => Self::interrupted(),

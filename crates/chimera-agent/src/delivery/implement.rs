@@ -5,7 +5,7 @@ use super::bench::Bench;
 use super::generate::{load, one_line};
 use super::halt::Halt;
 use super::told::About;
-use super::{place, site};
+use super::{place, site, size};
 use crate::command::{Answer, Change, Verdict};
 use crate::spec::{Project, Protocol, Staging};
 use crate::workspace::Worktree;
@@ -29,6 +29,7 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     };
     place::keep_left_out(bench, &worktree).await?;
     let frozen = load(bench, &project, &worktree, &commit, test_path).await?;
+    size::must_be_reviewable(bench, &worktree, &base, &commit).await?;
     let diff = keep_diff(bench, &worktree, &base, &commit).await?;
     let code_pr_id = format!("local-{}", bench.task().id);
     Ok(PhaseOutput::CodeImplementation { commit, diff, test_sha256: frozen.sha256, code_pr_id })

@@ -17,6 +17,7 @@ mod place;
 mod review;
 mod served;
 mod site;
+mod size;
 mod snapshot;
 mod suite;
 mod target;
@@ -153,7 +154,7 @@ impl Runner for Delivery {
             if task.status != Status::Completed {
                 self.staging.withdraw(&task.id).await;
             }
-            let _ = std::fs::remove_dir_all(self.settings.data_dir.join("private").join(task.id.as_str()));
+            let _ = crate::remove::tree(&self.settings.data_dir.join("private").join(task.id.as_str()));
         })
     }
 

@@ -61,7 +61,7 @@ async fn opinion(
             review(bench, agent, worktree, (head, checks_passed), &snapshot).await
         }
     };
-    std::fs::remove_dir_all(&snapshot)?;
+    crate::remove::tree(&snapshot)?;
     opinion
 }
 

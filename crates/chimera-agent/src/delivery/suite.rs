@@ -101,7 +101,7 @@ async fn run(
     if exit != Exit::Code(0) && ran.failures.is_empty() {
         ran = Ran::broken(format!("it ended with {}", how(&exit)), end(&log));
     }
-    std::fs::remove_dir_all(&copy)?;
+    crate::remove::tree(&copy)?;
     Ok(ran)
 }
 

@@ -51,7 +51,7 @@ pub(super) struct Clone {
 
 impl Clone {
     pub(super) fn new(repositories: &Path, project: &Project, terms: &Terms) -> Self {
-        Self::named(repositories, &project.name, &terms.of(&project.git))
+        Self::named(repositories, &project.name, &terms.of(&project.repo, &project.git))
     }
 
     pub(super) fn named(repositories: &Path, project: &str, terms: &Terms) -> Self {
@@ -94,8 +94,12 @@ impl Clone {
         }
         // Whoever held one of git's own locks is gone: it would hold ours.
         remove_locks(&self.dir)?;
-        std::fs::create_dir_all(self.dir.join("info"))?;
-        std::fs::write(self.dir.join("info/attributes"), ATTRIBUTES)?;
+        let attributes = self.dir.join("info/attributes");
+        // Others may read it at this moment: it is not emptied to be written again.
+        if std::fs::read(&attributes).ok().as_deref() != Some(ATTRIBUTES.as_bytes()) {
+            std::fs::create_dir_all(self.dir.join("info"))?;
+            std::fs::write(attributes, ATTRIBUTES)?;
+        }
         Ok(Git::bare(&self.dir, &self.terms))
     }
 

@@ -8,12 +8,14 @@
 //! settings, environment, time.
 
 mod clone;
+mod contents;
 mod copy;
 mod far;
 mod git;
 mod litter;
 mod options;
 mod saved;
+mod size;
 mod source;
 mod terms;
 mod worktree;
@@ -21,7 +23,8 @@ mod worktree;
 pub use far::Far;
 pub use litter::LeftOut;
 pub(crate) use litter::litter_dir;
-pub use options::{Credentials, Options};
+pub use options::{Credentials, Options, Part};
+pub use size::Size;
 pub use worktree::{Change, Worktree};
 
 use crate::spec::Project;
@@ -123,8 +126,8 @@ impl Workspaces {
     /// What would stand in the way at the end of a delivery is found here, before anything is paid for.
     ///
     /// # Errors
-    /// [`WorkspaceError::Config`] if the repository is missing, empty, without the base branch, or would not take
-    /// the branch of a task.
+    /// [`WorkspaceError::Config`] if the repository is missing, empty, without the base branch, has contents that the
+    /// daemon does not fetch, or would not take the branch of a task.
     pub async fn prepare(&self, project: &Project) -> Result<Digest, WorkspaceError> {
         let clone = self.clone_of(project);
         let source = Source::look(&self.repositories, &clone.terms, project).await?;
@@ -137,6 +140,7 @@ impl Workspaces {
             }
             other => other?,
         };
+        contents::check(&git, project, &base).await?;
         source.takes_branches(&git, &base).await?;
         clone.sync()?;
         Ok(base)
@@ -237,6 +241,7 @@ pub async fn check(project: &Project, environment: &BTreeMap<String, String>) ->
     let source = Source::look(place.path(), &clone.terms, project).await?;
     let git = clone.open(source.format).await?;
     let base = source.glance(&git).await?;
+    contents::check(&git, project, &base).await?;
     source.takes_branches(&git, &base).await
 }
 

@@ -10,12 +10,38 @@ pub struct Options {
     pub timeout: Duration,
     /// Where user names and passwords for it come from; absent: only from its URL.
     pub credentials: Option<Credentials>,
+    /// What the daemon does not fetch, and the project can do without.
+    pub without: Vec<Part>,
+    /// A filter of git, such as `blob:none`: of older commits, only what is needed is fetched.
+    pub filter: Option<String>,
+}
+
+/// A kind of contents that the daemon does not fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Other repositories in directories of this one.
+    Submodules,
+    /// Files that are kept elsewhere, with Git LFS.
+    Lfs,
+}
+
+impl Part {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Submodules, Self::Lfs];
+
+    /// The name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Submodules => "submodules",
+            Self::Lfs => "lfs",
+        }
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
         // A first clone over a slow line.
-        Self { timeout: Duration::from_secs(600), credentials: None }
+        Self { timeout: Duration::from_secs(600), credentials: None, without: Vec::new(), filter: None }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::WorkspaceError;
 use super::clone::Format;
 use super::git::Git;
-use super::terms::{Terms, redact};
+use super::terms::{SOURCE, Terms, redact};
 use crate::spec::Project;
 use chimera_core::Digest;
 use rustix::fs::{Access, access};
@@ -99,7 +99,10 @@ impl<'a> Source<'a> {
         let branch = &self.project.base_branch;
         let refspec = format!("+refs/heads/{branch}:{BASE_REF}/{branch}");
         let args = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"];
-        git.run("fetch", &[&args[..], how, &["--", &self.project.repo, &refspec]].concat()).await?;
+        let filter = git.terms().filter().map(|filter| format!("--filter={filter}"));
+        let filter: Vec<&str> = filter.iter().map(String::as_str).collect();
+        let from = if filter.is_empty() { &self.project.repo } else { SOURCE };
+        git.run("fetch", &[&args[..], how, &filter, &["--", from, &refspec]].concat()).await?;
         git.commit_at(&format!("{BASE_REF}/{branch}")).await
     }
 

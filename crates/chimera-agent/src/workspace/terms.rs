@@ -61,6 +61,9 @@ const GLOBAL: &str = "[safe]\n\tdirectory = *\n";
 const SSH: &str = "ssh -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=30 -o ControlMaster=no \
                    -o ControlPath=none";
 
+/// The name of the project's repository in a partial clone.
+pub(super) const SOURCE: &str = "source";
+
 /// Until when git may run, and what it finds around it.
 #[derive(Debug, Clone)]
 pub(super) struct Terms {
@@ -72,6 +75,8 @@ pub(super) struct Terms {
     global: PathBuf,
     environment: BTreeMap<String, String>,
     helper: Option<String>,
+    /// From where, and with which filter, git fetches what a partial clone lacks.
+    promisor: Option<(String, String)>,
 }
 
 impl Terms {
@@ -87,7 +92,7 @@ impl Terms {
             draft.persist(&global).map_err(|err| err.error)?;
         }
         let (stop, timeout) = (CancellationToken::new(), Options::default().timeout);
-        Ok(Self { stop, timeout, global, environment: BTreeMap::new(), helper: None })
+        Ok(Self { stop, timeout, global, environment: BTreeMap::new(), helper: None, promisor: None })
     }
 
     /// The same, with what this environment says of the way to hosts and keys.
@@ -103,9 +108,15 @@ impl Terms {
     }
 
     /// The same, for a project.
-    pub(super) fn of(&self, options: &Options) -> Self {
+    pub(super) fn of(&self, repo: &str, options: &Options) -> Self {
         let helper = options.credentials.as_ref().map(super::Credentials::helper);
-        Self { timeout: options.timeout, helper, ..self.clone() }
+        let promisor = options.filter.clone().map(|filter| (repo.to_owned(), filter));
+        Self { timeout: options.timeout, helper, promisor, ..self.clone() }
+    }
+
+    /// The filter of a partial clone.
+    pub(super) fn filter(&self) -> Option<&str> {
+        self.promisor.as_ref().map(|(_, filter)| filter.as_str())
     }
 
     pub(super) fn path(&self) -> &str {
@@ -115,7 +126,11 @@ impl Terms {
     /// What is set before every command.
     pub(super) fn settings(&self) -> impl Iterator<Item = OsString> {
         let helper = self.helper.iter().map(|helper| format!("credential.helper={helper}").into());
-        SETTINGS.into_iter().map(OsString::from).chain(helper)
+        let promisor = self.promisor.iter().flat_map(|(repo, filter)| {
+            [("url", repo.as_str()), ("promisor", "true"), ("partialCloneFilter", filter)]
+                .map(|(name, value)| format!("remote.{SOURCE}.{name}={value}").into())
+        });
+        SETTINGS.into_iter().map(OsString::from).chain(helper).chain(promisor)
     }
 
     /// The whole environment of a command.

@@ -93,6 +93,7 @@ impl Worktree {
         crate::remove::tree(&self.path)?;
         self.clear_predecessors();
         std::fs::create_dir_all(&self.path)?;
+        self.complete(&self.at).await?;
         let own = self.borrowing(&self.path).await?;
         let reset = own.run("reset", &["reset", "--quiet", "--hard", self.at.as_str()]).await;
         reset.map(drop).map_err(|err| match err {
@@ -109,6 +110,17 @@ impl Worktree {
         own.run("init", &["init", "--quiet", format.flag(), &branch, "."]).await?;
         self.lend(&dir.join(".git"))?;
         Ok(own)
+    }
+
+    /// Fetches what a partial clone lacks of a commit's files, at once instead of one by one.
+    async fn complete(&self, commit: &Digest) -> Result<(), WorkspaceError> {
+        if self.git.terms().filter().is_none() {
+            return Ok(());
+        }
+        let nothing = self.git.fed("mktree", &["mktree"], Vec::new()).await?;
+        let nothing = String::from_utf8_lossy(&nothing);
+        let all = ["diff", "--shortstat", "--no-renames", nothing.trim(), commit.as_str(), "--"];
+        self.git.run("diff", &all).await.map(drop)
     }
 
     /// Lets a repository borrow the clone's objects, and see files as the clone does.

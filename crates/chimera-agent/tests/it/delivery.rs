@@ -2,6 +2,7 @@
 
 mod deployed;
 mod place;
+mod repository;
 mod target;
 mod told;
 

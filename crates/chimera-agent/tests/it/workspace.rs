@@ -1,5 +1,6 @@
 //! Git: worktrees are what a commit says, whatever agents left; the user's repository gets a branch, no more.
 
+mod contents;
 mod sources;
 mod trouble;
 

@@ -33,7 +33,7 @@ impl Places {
             let dir = self.data_dir.join(name).join(id.as_str());
             if dir.exists() {
                 bytes = Some(bytes.unwrap_or(0) + size(&dir));
-                std::fs::remove_dir_all(&dir)?;
+                chimera_agent::remove::tree(&dir)?;
             }
         }
         self.workspaces.forget(project, id).await?;

@@ -145,6 +145,9 @@ pub(super) struct Project {
     pub(super) git_timeout: Option<Span>,
     pub(super) git_credentials: Option<PathBuf>,
     pub(super) git_credential_helper: Option<String>,
+    pub(super) git_filter: Option<String>,
+    #[serde(default)]
+    pub(super) without: Vec<String>,
     pub(super) max_concurrent: Option<u32>,
     pub(super) staging: Option<Staging>,
 }

@@ -1,8 +1,8 @@
 //! Repositories: where they are, and how git reaches them.
 
-use super::check::at_least;
+use super::check::{at_least, unknown};
 use super::{ConfigError, file};
-use chimera_agent::workspace::{Credentials, Options};
+use chimera_agent::workspace::{Credentials, Options, Part};
 use std::path::Path;
 use std::time::Duration;
 
@@ -33,7 +33,21 @@ pub(super) fn options(project: &mut file::Project, key: &str, base: &Path) -> Re
             return Err(ConfigError::value(key, detail));
         }
     };
-    Ok(Options { timeout, credentials })
+    let without = std::mem::take(&mut project.without);
+    let without = without.iter().map(|name| part(name, &format!("{key}.without")));
+    let filter = project.git_filter.take();
+    Ok(Options { timeout, credentials, without: without.collect::<Result<_, _>>()?, filter })
+}
+
+fn part(name: &str, key: &str) -> Result<Part, ConfigError> {
+    Part::ALL.into_iter().find(|part| part.as_str() == name).ok_or_else(|| {
+        unknown(
+            key,
+            name,
+            Part::ALL.into_iter().map(Part::as_str),
+            "is nothing that a project can be without",
+        )
+    })
 }
 
 #[cfg(test)]
