@@ -51,6 +51,8 @@ pub struct Assignment<'a> {
     pub red: Option<&'a RedProof>,
     /// How much the change has so far.
     pub change: Option<Change>,
+    /// What of the coder's last round is no part of that change, and why: files that are ignored, build outputs.
+    pub left_out: Option<&'a str>,
     /// The whole change as a patch file, for reviewers.
     pub diff_path: Option<&'a Path>,
     /// The same as a text.

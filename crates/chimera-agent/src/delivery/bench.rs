@@ -128,6 +128,11 @@ impl<'a> Bench<'a> {
     /// The log file of this attempt; `part` tells several processes apart.
     pub(super) fn log(&self, part: &str) -> PathBuf {
         let name = format!("{:03}-{}-{part}.log", self.workflow().attempt, self.task().phase());
+        self.note(&name)
+    }
+
+    /// A file among the task's logs that the phases hand on.
+    pub(super) fn note(&self, name: &str) -> PathBuf {
         self.settings().data_dir.join("logs").join(self.task().id.as_str()).join(name)
     }
 

@@ -10,6 +10,8 @@ use crate::workspace::{LeftOut, Worktree};
 use chimera_core::{Digest, EvidenceKind};
 use std::path::Path;
 
+/// The note on what was left out of the coder's last commit.
+const LEFT_OUT: &str = "left-out.log";
 /// Paths of each kind that a list of what was left out names.
 const SHOWN: usize = 20;
 
@@ -69,12 +71,20 @@ pub(super) fn nothing_new(left_out: &LeftOut, sentence: &str) -> String {
     }
 }
 
-/// Keeps the names of what was left out of the commit beside it.
+/// Keeps the names of what was left out of the commit: as evidence, and for the coder's next round.
 pub(super) async fn keep_left_out(bench: &Bench<'_>, worktree: &Worktree) -> Result<(), Halt> {
-    if let Some(told) = told(&worktree.left_out().await?) {
+    let told = told(&worktree.left_out().await?);
+    if let Some(told) = &told {
         bench.keep_bytes(EvidenceKind::Log, "left-out.txt", told.as_bytes())?;
     }
-    Ok(())
+    let note = bench.note(LEFT_OUT);
+    std::fs::create_dir_all(note.parent().unwrap_or(&note))?;
+    Ok(std::fs::write(note, told.unwrap_or_default())?)
+}
+
+/// What was left out of the coder's last commit, if that was made on this machine.
+pub(super) fn last_left_out(bench: &Bench<'_>) -> Option<String> {
+    std::fs::read_to_string(bench.note(LEFT_OUT)).ok().filter(|told| !told.is_empty())
 }
 
 /// What is left out of a change, and why; `None` if nothing is.
@@ -88,6 +98,7 @@ fn told(left_out: &LeftOut) -> Option<String> {
     let ignored =
         list("These files are ignored by a .gitignore and not part of the change", &left_out.ignored);
     let outputs = list("These are build outputs or caches and not part of the change", &left_out.outputs);
-    let told = [ignored, outputs].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let mut told = [ignored, outputs].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    chimera_core::limits::truncate(&mut told, chimera_core::limits::SUMMARY_BYTES);
     (!told.is_empty()).then_some(told)
 }

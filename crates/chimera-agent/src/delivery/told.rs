@@ -2,6 +2,7 @@
 
 use super::bench::Bench;
 use super::halt::Halt;
+use super::place;
 use crate::command::{Assignment, Change, FAILURE_FILE, Failure, Limits, Round, Rules};
 use crate::guardian::{LOCKS, PROTECTED};
 use crate::spec::{Project, Staging};
@@ -30,6 +31,7 @@ pub(super) struct Told {
     patch: Option<String>,
     checks_passed: bool,
     change: Option<Change>,
+    left_out: Option<String>,
 }
 
 impl Told {
@@ -55,6 +57,7 @@ impl Told {
             patch: about.patch.map(|patch| String::from_utf8_lossy(patch).into_owned()),
             checks_passed: about.checks_passed,
             change: about.change,
+            left_out: place::last_left_out(bench),
             evidence_dir,
         })
     }
@@ -95,6 +98,7 @@ impl Told {
             head_commit: have.head_commit.as_ref().map(Digest::as_str),
             red: have.red.as_ref(),
             change: self.change,
+            left_out: self.left_out.as_deref().filter(|_| task.phase() == Phase::CodeImplementation),
             diff_path,
             patch: self.patch.as_deref(),
             evidence_dir: &self.evidence_dir,

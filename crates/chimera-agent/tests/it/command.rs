@@ -82,6 +82,7 @@ fn assignment(findings: &[Finding]) -> Assignment<'_> {
         head_commit: None,
         red: None,
         change: None,
+        left_out: None,
         diff_path: None,
         patch: None,
         evidence_dir: Path::new("/evidence"),

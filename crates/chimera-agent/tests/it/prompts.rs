@@ -68,6 +68,7 @@ impl Desk {
             head_commit: Some("1aa359a0000000000000000000000000000000000"),
             red: Some(&self.red),
             change: Some(Change::default()),
+            left_out: None,
             diff_path: None,
             patch: None,
             evidence_dir: Path::new("/private/coder/evidence"),
@@ -93,6 +94,7 @@ impl Desk {
             refused_by: Some(by),
             failure_report: Some("refused"),
             change: Some(Change { files: 3, added: 17, removed: 1 }),
+            left_out: Some("These files are ignored by a .gitignore and not part of the change: lib/."),
             ..self.first()
         }
     }

@@ -23,6 +23,9 @@ pub(super) fn write(prompt: &mut Prompt, assignment: &Assignment<'_>) {
         Some(failure) => said(prompt, assignment, failure),
         None => findings(prompt, assignment, report),
     }
+    if let Some(left_out) = assignment.left_out {
+        prompt.quote("what you left that is not part of your change", left_out);
+    }
     if assignment.failure.is_some() {
         prompt.say(
             "Screenshot, trace, logs and the full report of that run are in the directory that the environment variable \

@@ -190,3 +190,17 @@ async fn a_test_author_that_compiles_its_test_is_not_refused_for_that() {
     assert_eq!(files, "index.html\ntests/e2e/test_x.py");
     assert!(ended.evidence.iter().any(|file| file.name == "left-out.txt"), "it is said what was left out");
 }
+
+#[tokio::test]
+async fn a_coder_whose_file_was_ignored_learns_so_in_its_next_round() {
+    // The page needs the picture of hours in an ignored folder; the second round reads why it is missing.
+    let script = r#"
+        if grep -q 'not part of the change: out/' "$CHIMERA_ASSIGNMENT"; then sed -i 's|</main>|<p>Open daily</p></main>|' index.html
+        else mkdir -p out; echo 'Open daily' > out/hours.html; sed -i 's|</main>|<iframe src="out/hours.html"></iframe></main>|' index.html; fi
+        echo '{"outcome":"passed"}' > $CHIMERA_OUTCOME"#;
+    let project = |dir: &Path| vec![shop(dir, static_site(), &[PAGE, (".gitignore", "out/\n")])];
+    let bench = Bench::with(project, [(Role::Coder, agent("coder", &["sh", "-c", script]))]);
+    let ended = bench.deliver("shop", "Visitors see the hours", &["see text \"Open daily\""]).await;
+    assert_eq!(ended.task.status, Status::Completed, "{:?}", ended.task.workflow);
+    assert_eq!(ended.task.workflow.validation_rounds, 1);
+}
