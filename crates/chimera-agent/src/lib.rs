@@ -5,7 +5,8 @@
 //! phases with the rooms below it: [`command`] and the built-ins ([`author`], [`coder`], [`guardian`]) are
 //! the agents, [`criteria`] their language, [`judge`] decides red and green, [`staging`] serves commits,
 //! [`workspace`] keeps git, [`process`] supervises every subprocess, [`vault`] keeps evidence,
-//! [`toolchain`] finds and installs the browser and Python, [`remove`] removes what others have left.
+//! [`toolchain`] finds and installs the browser and Python, [`scratch`] makes temporary directories, [`remove`] removes
+//! what others have left.
 
 pub mod author;
 pub mod coder;
@@ -17,6 +18,7 @@ pub mod judge;
 pub mod process;
 pub mod remove;
 pub mod runner;
+pub mod scratch;
 pub mod spec;
 pub mod staging;
 pub mod toolchain;

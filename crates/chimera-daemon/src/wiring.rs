@@ -11,6 +11,7 @@ use crate::web;
 use anyhow::{Context, Result, bail};
 use chimera_agent::delivery::{self, Delivery};
 use chimera_agent::process::reap_orphans;
+use chimera_agent::scratch::Scratch;
 use chimera_agent::spec::E2e;
 use chimera_agent::staging::Staging;
 use chimera_agent::toolchain::{Overrides, Search};
@@ -171,6 +172,7 @@ async fn start_engine(
     if reaped > 0 {
         tracing::warn!(reaped, "ended processes that an earlier daemon left behind");
     }
+    Scratch::clean(&config.data_dir);
     let runner = delivery(config, Staging::new(&config.data_dir), clock)?;
     let deployments = runner.deployments();
     for staging in &deployments {

@@ -29,6 +29,7 @@ mod validate;
 pub use site::{staging_of, start_path};
 
 use crate::runner::{Attempt, BoxFuture, Report, Runner};
+use crate::scratch::Scratch;
 use crate::spec::{Agent, Project, Recordings};
 use crate::staging::Staging;
 use crate::toolchain::Search;
@@ -82,13 +83,15 @@ pub struct Delivery {
     bases: Staging,
     vault: Vault,
     tools: Tools,
+    scratch: Scratch,
 }
 
 impl Delivery {
     /// Puts the rooms together.
     pub fn new(settings: Settings, workspaces: Workspaces, staging: Staging, vault: Vault) -> Self {
         let bases = Staging::of_bases(&settings.data_dir);
-        Self { settings, workspaces, staging, bases, vault, tools: Tools::new() }
+        let scratch = Scratch::of(&settings.data_dir);
+        Self { settings, workspaces, staging, bases, vault, tools: Tools::new(), scratch }
     }
 
     /// The deployments that it makes: of changes and of unchanged commits.

@@ -132,7 +132,8 @@ pub(super) fn can_be_judged(project: &Project, field: &str, url: &str) -> Result
 }
 
 fn judge(bench: &Bench<'_>) -> Result<Judge, Halt> {
-    toolchain::locate(&bench.settings().tools).map(Judge::new).map_err(|_| {
+    let judge = |tools| Judge::new(tools).with_scratch(bench.rooms.scratch.clone());
+    toolchain::locate(&bench.settings().tools).map(judge).map_err(|_| {
         // They were there when the phase began. The task goes back as it was and waits for them.
         bench.rooms.tools.not_found(bench.settings());
         Halt::interrupted()

@@ -24,6 +24,7 @@ pub(crate) use check::rules;
 pub use report::fingerprint;
 
 use crate::process::{self, Exit, SpawnError};
+use crate::scratch::Scratch;
 use crate::spec::E2e;
 use crate::toolchain::Toolchain;
 use chimera_core::{EvidenceKind, Finding, TestReport};
@@ -41,6 +42,7 @@ pub const STILL_WAIT: Duration = Duration::from_millis(150);
 #[derive(Debug, Clone)]
 pub struct Judge {
     tools: Toolchain,
+    scratch: Scratch,
 }
 
 /// One run of a frozen test.
@@ -142,7 +144,13 @@ impl JudgeError {
 impl Judge {
     /// A judge with these tools.
     pub fn new(tools: Toolchain) -> Self {
-        Self { tools }
+        Self { tools, scratch: Scratch::system() }
+    }
+
+    /// The same, with the directories of its runs made there.
+    #[must_use]
+    pub fn with_scratch(self, scratch: Scratch) -> Self {
+        Self { scratch, ..self }
     }
 
     /// Runs a frozen test once. Whatever the test does, breaks or prints is data in the report; nothing that
@@ -151,7 +159,8 @@ impl Judge {
     /// # Errors
     /// [`JudgeError`], when the run could not happen or had no end of its own.
     pub async fn run(&self, trial: &Trial<'_>, stop: &CancellationToken) -> Result<Run, JudgeError> {
-        let room = Room::lay_out(trial, &self.tools)?;
+        let dir = self.scratch.dir().map_err(JudgeError::io(self.scratch.place()))?;
+        let room = Room::lay_out(trial, &self.tools, dir)?;
         let gate = Gate::open(room.origin(), &trial.scene, trial.allow_hosts).await?;
         let spec = room.spec(trial, &self.tools, gate.port())?;
         let ended = process::run(&spec, stop).await;
@@ -191,6 +200,6 @@ impl Judge {
         criteria: &[String],
         stop: &CancellationToken,
     ) -> Result<Vec<Finding>, JudgeError> {
-        check::inspect(&self.tools, e2e, test, criteria, stop).await
+        check::inspect((&self.tools, &self.scratch), e2e, test, criteria, stop).await
     }
 }

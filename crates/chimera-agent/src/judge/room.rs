@@ -2,6 +2,7 @@
 
 use super::{JudgeError, Trial, fence, playwright, pytest, report};
 use crate::process::Spec;
+use crate::scratch::ScratchDir;
 use crate::spec::E2e;
 use crate::toolchain::{self, Toolchain};
 use chimera_core::{EvidenceKind, TestReport, limits};
@@ -9,7 +10,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
-use tempfile::TempDir;
 use url::{Host, Url};
 
 /// How long an action such as a click waits for its element: a user gives up sooner.
@@ -64,7 +64,7 @@ struct Kept<'a> {
 
 /// A directory that holds the frozen test and everything that a run may write.
 pub(super) struct Room {
-    dir: TempDir,
+    dir: ScratchDir,
     origin: String,
     /// What the report must show to count.
     pub(super) token: String,
@@ -72,7 +72,7 @@ pub(super) struct Room {
 
 impl Room {
     /// Lays it out, with nothing of the project in it but the test.
-    pub(super) fn lay_out(trial: &Trial<'_>, tools: &Toolchain) -> Result<Self, JudgeError> {
+    pub(super) fn lay_out(trial: &Trial<'_>, tools: &Toolchain, dir: ScratchDir) -> Result<Self, JudgeError> {
         let origin = origin(trial.origin)?;
         check_test_name(trial)?;
         for (name, path) in [("Python", &tools.python), ("Chromium", &tools.chromium)] {
@@ -81,8 +81,6 @@ impl Room {
             }
         }
         fs::create_dir_all(trial.out_dir).map_err(JudgeError::io(trial.out_dir))?;
-        let system = std::env::temp_dir();
-        let dir = tempfile::Builder::new().prefix("chimera-").tempdir().map_err(JudgeError::io(&system))?;
         let log = trial.out_dir.join(format!("{}.log", trial.label));
         match fs::remove_file(&log) {
             Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(JudgeError::io(&log)(err)),

@@ -2,6 +2,7 @@
 
 use super::setup::SetupError;
 use crate::process::{self, Exit, Spec};
+use crate::scratch::Scratch;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -40,7 +41,7 @@ pub(super) async fn must(
 
 /// Runs a command that answers a question; `None` if it fails.
 pub(super) async fn answer(argv: Vec<String>, env: &BTreeMap<String, String>) -> Option<String> {
-    let dir = tempfile::tempdir().ok()?;
+    let dir = Scratch::system().dir().ok()?;
     let log = dir.path().join("log");
     let exit = process::run(&spec(argv, env, &log, PROBE_TIMEOUT), &CancellationToken::new()).await;
     if !matches!(exit, Ok(Exit::Code(0))) {

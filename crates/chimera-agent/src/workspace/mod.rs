@@ -27,6 +27,7 @@ pub use options::{Credentials, Options, Part};
 pub use size::Size;
 pub use worktree::{Change, Worktree};
 
+use crate::scratch::Scratch;
 use crate::spec::Project;
 use chimera_core::{Digest, TaskId};
 use clone::{Clone, Format};
@@ -235,7 +236,7 @@ impl Workspaces {
 /// # Errors
 /// As [`Workspaces::prepare`].
 pub async fn check(project: &Project, environment: &BTreeMap<String, String>) -> Result<(), WorkspaceError> {
-    let place = tempfile::tempdir()?;
+    let place = Scratch::system().dir()?;
     let terms = Terms::new(place.path())?.with_environment(environment);
     let clone = Clone::new(place.path(), project, &terms);
     let source = Source::look(place.path(), &clone.terms, project).await?;

@@ -18,6 +18,7 @@ mod litter;
 mod playwright_test;
 mod process;
 mod prompts;
+mod scratch;
 mod staging;
 mod toolchain;
 mod vault;

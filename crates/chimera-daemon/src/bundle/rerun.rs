@@ -7,6 +7,7 @@
 use super::verify::Checked;
 use chimera_agent::judge::{Judge, STILL_WAIT, Scene, Trial};
 use chimera_agent::process::environment;
+use chimera_agent::scratch::Scratch;
 use chimera_agent::spec::{E2e, Project, Staging as Spec};
 use chimera_agent::staging::{Deploy, Staging};
 use chimera_agent::toolchain::{self, Search};
@@ -96,7 +97,8 @@ pub async fn rerun(checked: &Checked, means: &Means<'_>) -> Result<Vec<String>, 
         let names: Vec<_> = missing.iter().map(|missing| missing.name).collect();
         impossible(format!("{} missing: run `chimera-daemon setup`", names.join(", ")))
     })?;
-    let dir = tempfile::tempdir().map_err(impossible)?;
+    let scratch = Scratch::system();
+    let dir = scratch.dir().map_err(impossible)?;
     let task = TaskId::parse(&checked.dossier.task.task_id).map_err(impossible)?;
     let worktree = worktree(checked, means, dir.path(), &task).await?;
     let mut said = vec![belongs(checked, &worktree).await?];
@@ -106,7 +108,8 @@ pub async fn rerun(checked: &Checked, means: &Means<'_>) -> Result<Vec<String>, 
     let rooms = Staging::new(dir.path());
     let stage = Stage { dir: dir.path(), task: &task, frozen: path.to_owned(), means, staging, host, rooms };
     let allow_hosts = &checked.dossier.project.allow_hosts;
-    let court = Court { judge: Judge::new(tools), name, test, allow_hosts, dir: dir.path() };
+    let court =
+        Court { judge: Judge::new(tools).with_scratch(scratch), name, test, allow_hosts, dir: dir.path() };
     let shown = show(&stage, &court, &worktree, (red, green)).await;
     stage.rooms.shutdown(&CancellationToken::new()).await;
     said.extend(shown?);

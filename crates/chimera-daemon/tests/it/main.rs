@@ -23,6 +23,7 @@ mod script;
 mod shows;
 mod sim;
 mod stage;
+mod staged;
 mod surroundings;
 mod times;
 mod transfer;

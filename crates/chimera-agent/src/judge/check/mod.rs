@@ -7,6 +7,7 @@ pub(crate) mod rules;
 use super::{JudgeError, playwright};
 use crate::criteria;
 use crate::process::{self, Exit, SpawnError, Spec};
+use crate::scratch::Scratch;
 use crate::spec::E2e;
 use crate::toolchain::Toolchain;
 use chimera_core::{Finding, Severity, limits};
@@ -29,7 +30,7 @@ const OUTPUT_BYTES: u64 = 4 << 20;
 /// # Errors
 /// [`JudgeError`] if the parser cannot be started or does not answer.
 pub(super) async fn inspect(
-    tools: &Toolchain,
+    (tools, scratch): (&Toolchain, &Scratch),
     e2e: E2e,
     test: &[u8],
     criteria: &[String],
@@ -38,8 +39,7 @@ pub(super) async fn inspect(
     let Ok(source) = std::str::from_utf8(test) else {
         return Ok(vec![finding(1, "syntax", "the file is no UTF-8")]);
     };
-    let system = std::env::temp_dir();
-    let dir = tempfile::Builder::new().prefix("chimera-").tempdir().map_err(JudgeError::io(&system))?;
+    let dir = scratch.dir().map_err(JudgeError::io(scratch.place()))?;
     let log = dir.path().join("found");
     let criteria: Vec<(&str, bool)> =
         criteria.iter().map(|text| (text.as_str(), answered_by_an_action(text))).collect();

@@ -17,6 +17,7 @@ pub use crew::{Hand, run_hand};
 
 use anyhow::{Context, Result, bail};
 use bare::Bare;
+use chimera_agent::scratch::Scratch;
 use chimera_store::{Database, Options, Store, read};
 use serde::Serialize;
 
@@ -72,7 +73,7 @@ impl Figure {
 /// # Errors
 /// If the database cannot be made or written, or is not empty.
 pub async fn bench(plan: &Plan, tell: impl Fn(&str)) -> Result<Vec<Figure>> {
-    let dir = tempfile::tempdir().context("no room for a scratch database")?;
+    let dir = Scratch::system().dir().context("no room for a scratch database")?;
     let url =
         plan.database.clone().unwrap_or_else(|| format!("sqlite:{}", dir.path().join("bench.db").display()));
     let here = std::env::current_dir()?;

@@ -2,6 +2,7 @@
 
 use super::Check;
 use crate::config::Config;
+use chimera_agent::scratch::Scratch;
 use chimera_agent::spec::Project;
 use chimera_agent::workspace::Workspaces;
 use std::time::Duration;
@@ -33,7 +34,8 @@ async fn check(project: &Project) -> Check {
 
 /// The head of the base branch, in words.
 async fn head(project: &Project) -> Result<String, String> {
-    let scratch = tempfile::tempdir().map_err(|err| format!("no temporary directory can be made: {err}"))?;
+    let scratch =
+        Scratch::system().dir().map_err(|err| format!("no temporary directory can be made: {err}"))?;
     let workspaces = Workspaces::new(scratch.path()).map_err(|err| err.to_string())?;
     let head = workspaces.prepare(project).await.map_err(|err| err.to_string())?;
     let head: String = head.as_str().chars().take(7).collect();

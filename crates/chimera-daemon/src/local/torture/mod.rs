@@ -17,6 +17,7 @@ pub use verdict::{Audit, Excuse, Violation, search};
 use super::bench::empty::task;
 use crate::seams::{Clock, Dice};
 use anyhow::{Context, Result, bail};
+use chimera_agent::scratch::Scratch;
 use chimera_core::{Policy, TaskId};
 use chimera_store::{Database, Options, Plant, Store, read, steer};
 use crew::Crew;
@@ -88,7 +89,7 @@ pub struct Progress {
 /// # Errors
 /// If the scratch database or the daemons cannot be had.
 pub async fn torture(how: &Torture, tell: impl Fn(Progress)) -> Result<Findings> {
-    let dir = tempfile::tempdir().context("no room for a scratch database")?;
+    let dir = Scratch::system().dir().context("no room for a scratch database")?;
     let server = if how.database.as_deref() == Some(OWN_SERVER) { Some(own_server()?) } else { None };
     let url = match (&server, &how.database) {
         (Some(server), _) => format!("{}/postgres", server.url()),
