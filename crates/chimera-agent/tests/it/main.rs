@@ -4,6 +4,7 @@ mod author;
 mod browser;
 mod capture;
 mod check;
+mod check_messages;
 mod check_typescript;
 mod coder;
 mod command;

@@ -195,6 +195,22 @@ async fn trace_and_video_are_left_when_they_are_asked_for() {
 }
 
 #[tokio::test]
+async fn a_spec_that_fails_leaves_a_picture_too_if_it_is_recorded() {
+    let bench = Bench::new().await;
+    for body in [
+        "await page.goto('/'); await expect(page).toHaveTitle('Other');",
+        "await page.goto('/'); await page.getByLabel('Nope').fill('x');",
+        "await page.goto('/'); await page.waitForURL('**/other', { timeout: 300 });",
+    ] {
+        let source = bodies(&[body]);
+        let trial = Trial { recorded: true, ..bench.spec(&source) };
+        let run = bench.judge.run(&trial, &CancellationToken::new()).await.expect("a run");
+        let names: Vec<&str> = run.files.iter().map(|(_, name, _)| name.as_str()).collect();
+        assert!(names.contains(&"run.png"), "{body}: {names:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_spec_has_a_name_of_its_own_kind() {
     let bench = Bench::new().await;
     for name in ["test_x.py", "../x.spec.ts", "x.test.ts", ".spec.ts", "a b.spec.ts", "x.spec.js"] {

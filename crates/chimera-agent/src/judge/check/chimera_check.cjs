@@ -41,9 +41,15 @@ const MADE = words('RegExp URL URLSearchParams Map Set Array');
 const FIXTURES = words('page context browser browserName baseURL');
 const SLEEPING = words('waitForTimeout setTimeout pause setDefaultTimeout setDefaultNavigationTimeout poll toPass configure slow');
 const MOCKING = words(`route routeFromHAR routeWebSocket unroute unrouteAll fulfill abort continue fallback setContent
-  addInitScript addScriptTag addStyleTag exposeFunction exposeBinding evaluateHandle evaluateAll $eval $$eval
-  waitForFunction addLocatorHandler removeLocatorHandler selectors setExtraHTTPHeaders setOffline serviceWorkers
-  dispatchEvent clock setGeolocation addCookies`);
+  addInitScript addScriptTag addStyleTag exposeFunction exposeBinding selectors setExtraHTTPHeaders setOffline
+  serviceWorkers clock setGeolocation addCookies`);
+/** They run a script over elements, of which nobody knows here that it only reads. */
+const SCRIPTING = words('evaluateHandle evaluateAll $eval $$eval waitForFunction');
+const INDIRECT = {
+  addLocatorHandler: 'acts whenever it likes: dismiss what is in the way by a step of the test',
+  removeLocatorHandler: 'goes with addLocatorHandler, which acts whenever it likes',
+  dispatchEvent: 'does what no user does: click, fill or press',
+};
 const ESCAPING = words(`browserType chromium firefox webkit launch launchPersistentContext launchServer connect
   connectOverCDP newCDPSession newBrowserCDPSession storageState saveAs path createReadStream tracing startTracing
   stopTracing video har constructor prototype caller callee arguments apply call bind defineProperty setPrototypeOf
@@ -352,7 +358,7 @@ class Check {
     for (const one of names) {
       const name = one.type === 'ObjectProperty' && one.shorthand && one.value.type === 'Identifier' ? one.value.name : undefined;
       if (!FIXTURES.has(name))
-        this.no(one, 'fixture', `this fixture is not there; ${[...FIXTURES].join(', ')} are, each by its own name`);
+        this.no(one, 'fixture', `this fixture is not there; ${[...FIXTURES].join(', ')} are, each by its own name${name === 'request' ? '; instead of `request` there is page.request' : ''}`);
     }
   }
 
@@ -478,6 +484,10 @@ class Check {
       this.no(node, 'sleep', `\`${name}\`: expect(...) and actions wait by themselves`);
     else if (MOCKING.has(name))
       this.no(node, 'mock', `\`${name}\` changes what the application shows`);
+    else if (Object.hasOwn(INDIRECT, name))
+      this.no(node, 'mock', `\`${name}\` ${INDIRECT[name]}`);
+    else if (SCRIPTING.has(name))
+      this.no(node, 'script', `\`${name}\` runs a script over elements: read them by count(), innerText() or allInnerTexts() of a locator, and wait by expect(...)`);
     else if (SWALLOWING.has(name))
       this.no(node, 'swallow', `\`${name}\`: await what happens, and let it fail`);
     else if (ESCAPING.has(name) && !(name === 'path' && !called))
@@ -516,7 +526,7 @@ class Check {
   onTSAsExpression(node) {
     const type = node.typeAnnotation;
     if (!(type.type === 'TSTypeReference' && type.typeName?.name === 'const'))
-      this.no(node, 'patch', '`as` hides what something is: only `as const` is possible');
+      this.no(node, 'patch', '`as` hides what something is: only `as const` is possible; write String(...) or Number(...)');
   }
 
   onLogicalExpression(node) {
@@ -641,7 +651,7 @@ class Check {
 
   matcher(node, name) {
     if (SNAPSHOTS.has(name))
-      return this.no(node, 'snapshot', `${name} compares with a file that a run writes itself`);
+      return this.no(node, 'snapshot', `no ${name}, neither with a file nor with a template: assert each thing, as in await expect(page.getByRole('heading', { name: '...' })).toBeVisible()`);
     if (!WAITING.has(name) && !PLAIN.has(name))
       return this.no(node, 'assertion', `\`${name}\` is no matcher that is known here`);
     const parent = this.parents.get(node);
@@ -704,8 +714,9 @@ class Check {
   arguments(node, name) {
     const [first, second] = node.arguments;
     for (const given of node.arguments) {
-      if (given.type === 'ObjectExpression' && given.properties.some(property => FILE_KEYS.has(keyOf(property))))
-        this.no(node, 'file', 'a test neither reads nor writes files: no `path`');
+      const file = given.type === 'ObjectExpression' && given.properties.map(keyOf).find(key => FILE_KEYS.has(key));
+      if (file && !['use', 'newContext', 'newPage'].includes(name))
+        this.no(node, 'file', `a test neither reads nor writes files: no \`${file}\``);
       if (given.type === 'SpreadElement')
         this.no(node, 'escape', `\`${name}(...)\`: write the arguments out`);
     }
@@ -725,8 +736,11 @@ class Check {
 
   keys(node, known, rule, what) {
     const properties = node?.type === 'ObjectExpression' ? node.properties : undefined;
-    if (!properties || properties.some(property => !known.has(keyOf(property))))
-      this.no(node ?? 1, rule, `${what} may be told ${[...known].join(', ')} only, written out`);
+    const odd = properties?.map(keyOf).filter(key => !known.has(key));
+    if (odd === undefined || odd.length > 0) {
+      const hint = odd?.includes('storageState') ? ': log in by steps of the test' : '';
+      this.no(node ?? 1, rule, `${what} may be told ${[...known].join(', ')} only, written out${odd ? `; not ${odd.map(key => key ?? '...').join(', ')}` : ''}${hint}`);
+    }
   }
 
   address(node, given) {
@@ -738,7 +752,7 @@ class Check {
     const begin = start?.type === 'TemplateLiteral' ? start.quasis[0].value.cooked : text(start);
     const fits = begin !== undefined ? begin.startsWith('/') && !begin.startsWith('//') : start?.type === 'Identifier' || isMember(start);
     if (!fits)
-      this.no(node, 'address', 'goto takes a path of the application, such as "/"');
+      this.no(node, 'address', 'goto takes a path of the application, such as "/", without scheme and host');
   }
 
   payload(node) {

@@ -54,8 +54,13 @@ SLEEPING = {
 MOCKING = {
     "route", "route_from_har", "route_web_socket", "unroute", "unroute_all", "fulfill", "abort", "continue_", "fallback",
     "set_content", "add_init_script", "add_script_tag", "add_style_tag", "expose_function", "expose_binding",
-    "evaluate_handle", "evaluate_all", "eval_on_selector", "eval_on_selector_all", "wait_for_function", "add_locator_handler",
-    "register", "selectors", "set_extra_http_headers", "set_offline", "service_workers", "dispatch_event", "clock",
+    "register", "selectors", "set_extra_http_headers", "set_offline", "service_workers", "clock",
+}
+SCRIPTING = {"evaluate_handle", "evaluate_all", "eval_on_selector", "eval_on_selector_all", "wait_for_function"}
+"""They run a script over elements, of which nobody knows here that it only reads."""
+INDIRECT = {
+    "add_locator_handler": "acts whenever it likes: dismiss what is in the way by a step of the test",
+    "dispatch_event": "does what no user does: click, fill or press",
 }
 ESCAPING = {
     "browser_type", "chromium", "firefox", "webkit", "launch", "launch_persistent_context", "launch_server", "connect",
@@ -79,6 +84,8 @@ ACTIONS = {
     "goto", "click", "dblclick", "fill", "check", "uncheck", "select_option", "press", "hover", "tap", "type", "focus",
     "set_input_files", "press_sequentially", "clear", "drag_to", "reload", "go_back", "go_forward", "scroll_into_view_if_needed",
 }
+GENERATING = {"uuid", "random", "datetime", "time", "secrets"}
+FIXED = "; write a fixed text: a test that makes up its values is not the same test twice"
 CRITERION = re.compile(r"^#\s*criterion\s+(\d+)\b", re.IGNORECASE)
 
 
@@ -195,13 +202,15 @@ class Check:
         for name in node.names:
             if name.name not in MODULES or name.asname:
                 known = ", ".join(sorted([*MODULES, *IMPORTS]))
-                self.no(node, "import", f"`import {name.name}` is not possible in a test; {known} are")
+                hint = FIXED if name.name.split(".")[0] in GENERATING else ""
+                self.no(node, "import", f"`import {name.name}` is not possible in a test; {known} are{hint}")
 
     def on_importfrom(self, node):
         allowed = IMPORTS.get(node.module or "", set()) | (MODULES.get(node.module or "", set()) if not node.level else set())
         for name in node.names:
             if node.level or name.name not in allowed or name.asname:
-                self.no(node, "import", f"`from {'.' * node.level}{node.module or ''} import {name.name}` is not possible in a test")
+                hint = FIXED if (node.module or "") in GENERATING else ""
+                self.no(node, "import", f"`from {'.' * node.level}{node.module or ''} import {name.name}` is not possible in a test{hint}")
 
     def on_functiondef(self, node):
         if node.name in set(dir(builtins)) | RESERVED or node.name.startswith(("pytest_", "_")):
@@ -233,7 +242,8 @@ class Check:
                 if plain:
                     return
         self.no(decorator, "mark", f"`@{text}` is not possible: a test runs once, always, as it is (allowed: "
-                "@pytest.mark.parametrize with constants, @pytest.fixture without arguments)")
+                "@pytest.mark.parametrize with constants, @pytest.fixture without arguments; call a helper function at the "
+                "beginning of each test instead of `autouse` or `scope`)")
 
     def parametrized(self, node):
         items = node.elts if isinstance(node, (ast.List, ast.Tuple)) else []
@@ -284,6 +294,11 @@ class Check:
             self.no(node, "sleep", f"`{name}`: expect(...) and actions wait by themselves")
         elif name in MOCKING:
             self.no(node, "mock", f"`{name}` changes what the application shows")
+        elif name in INDIRECT:
+            self.no(node, "mock", f"`{name}` {INDIRECT[name]}")
+        elif name in SCRIPTING:
+            self.no(node, "script", f"`{name}` runs a script over elements: read them by count(), inner_text() or "
+                    "all_inner_texts() of a locator, and wait by expect(...)")
         elif name in ESCAPING:
             self.no(node, "escape", f"`{name}` leads out of the page")
         elif name in ("evaluate", "skip", "xfail", "skipif", "usefixtures", "fail", "exit", "importorskip", "flaky") and id(node) not in self.calls:
@@ -297,7 +312,7 @@ class Check:
         if None in words and name in ("new_context", "new_page", "goto", "set_input_files"):
             self.no(node, "escape", f"`{name}(**...)`: write the arguments out")
         if words.keys() & {"path", "har_path", "record_har_path", "record_video_dir", "downloads_path"}:
-            self.no(node, "file", "a test neither reads nor writes files: no `path`")
+            self.no(node, "file", "a test neither reads nor writes files: no `path`; the judge takes pictures by itself")
         if name in ("evaluate",):
             self.script(node, node.args[0] if node.args else words.get("expression"))
         elif name in ("new_context", "new_page"):
@@ -323,9 +338,13 @@ class Check:
             given = given.values[0]
         if isinstance(given, ast.BinOp):
             given = given.left
+        if isinstance(given, ast.FormattedValue):
+            self.no(node, "address", f'goto takes a path: write goto("/...") without `{ast.unparse(given.value)}` in front, the '
+                    "address of the application is added")
+            return
         if isinstance(given, ast.Constant) and isinstance(given.value, str):
             if not given.value.startswith("/") or given.value.startswith("//"):
-                self.no(node, "address", "goto takes a path of the application, such as \"/\"")
+                self.no(node, "address", "goto takes a path of the application, such as \"/\", without scheme and host")
         elif not isinstance(given, ast.Name):
             self.no(node, "address", "goto takes a path of the application, such as \"/\"")
 
@@ -347,7 +366,8 @@ class Check:
         if node.orelse:
             self.no(node, "loop", "no else of a loop")
         if isinstance(node.iter, ast.Call) and ast.unparse(node.iter.func) == "range" and not self.asserts(node):
-            self.no(node, "loop", "a loop that repeats without asserting: expect(...) waits by itself")
+            self.no(node, "loop", "a loop over range() asserts in each turn; to do a thing several times loop over its values: "
+                    'for title in ["Tea", "Coffee"]')
 
     def on_with(self, node):
         for item in node.items:

@@ -1,7 +1,7 @@
 //! What agents are told in a whole delivery: the second round knows what the first one did wrong.
 
 use super::{Bench, Ended, PAGE, agent, shop, static_site};
-use chimera_agent::spec::{Project, Server, Staging as HowToStage, Suite};
+use chimera_agent::spec::{E2e, Project, Server, Staging as HowToStage, Suite};
 use chimera_core::{EvidenceKind, Role, Status};
 use std::path::Path;
 use tempfile::TempDir;
@@ -122,6 +122,26 @@ async fn a_coder_whose_change_fails_the_suite_is_shown_the_traceback_and_the_com
         assert!(second.contains(told), "{told} is not in {second}");
     }
     assert!(read(&seen, "round-2/evidence/suite-head-junit.xml").contains("pages"));
+}
+
+/// With Playwright Test, too, there is a picture of what the test saw.
+#[tokio::test]
+async fn a_coder_whose_change_fails_a_spec_is_shown_its_picture_and_trace() {
+    let seen = tempfile::tempdir().expect("a directory");
+    let script =
+        coder(seen.path(), "echo x > notes.txt", "sed -i 's|</main>|<p>Open daily</p></main>|' index.html");
+    let project =
+        |dir: &Path| vec![Project { e2e: E2e::PlaywrightTest, ..shop(dir, static_site(), &[PAGE]) }];
+    let bench = Bench::new(project, agent("coder", &["sh", "-c", &script]));
+    let Ended { task, .. } =
+        bench.deliver("shop", "Visitors see the hours", &["see text \"Open daily\""]).await;
+    assert_eq!(task.status, Status::Completed, "{:?}", task.workflow);
+    for file in ["green-1-report.json", "green-1.png", "green-1-trace.zip"] {
+        assert!(seen.path().join("round-2/evidence").join(file).is_file(), "{file} is shown");
+    }
+    let second = read(&seen, "round-2/prompt");
+    assert!(second.contains("visitors_see_the_hours.spec.ts:"), "{second}");
+    assert!(second.contains("- heading \"Shop\" [level=1]"), "{second}");
 }
 
 #[tokio::test]
