@@ -97,15 +97,29 @@ fn settled(event: &Value, took: &str) -> Vec<String> {
     lines
 }
 
+/// At which step the first failing test of a red run failed, as far as it is on record.
+fn failing_step(red: &Value) -> String {
+    let reach = red["reach"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let Some(failed) = reach.iter().map(|reach| &reach["failed"]).find(|failed| failed.is_object()) else {
+        return String::new();
+    };
+    let Some(line) = failed["line"].as_u64() else { return String::new() };
+    match failed["criteria"][0].as_u64() {
+        Some(criterion) => format!(" (at line {line}, criterion {criterion})"),
+        None => format!(" (at line {line})"),
+    }
+}
+
 /// What a phase produced, in a few words.
 fn product(output: &Value) -> String {
     let commit = |value: &Value| bold(value.as_str().unwrap_or_default().chars().take(7).collect::<String>());
     match text(output, "phase") {
         "E2E_TEST_GENERATION" => {
             format!(
-                "{} fails on {}, as it must",
+                "{} fails on {}, as it must{}",
                 tame(text(output, "test_path")),
-                commit(&output["base_commit"])
+                commit(&output["base_commit"]),
+                failing_step(&output["red"])
             )
         }
         "CODE_IMPLEMENTATION" => format!("commit {}", commit(&output["commit"])),
@@ -206,6 +220,23 @@ mod tests {
             ]
         );
         assert_eq!(timeline.running(), Some("CODE_IMPLEMENTATION"));
+    }
+
+    #[test]
+    fn a_red_run_shows_at_which_step_it_failed() {
+        let mut timeline = Timeline::default();
+        let settled = |red: Value| {
+            json!({"event": "settled", "at": "2030-01-01T00:00:01.500Z", "phase": "E2E_TEST_GENERATION",
+                "to": "CODE_IMPLEMENTATION", "result": {"outcome": "passed", "output": {"phase": "E2E_TEST_GENERATION",
+                "test_path": "t.py", "base_commit": "2ac8989ffff", "red": red}}})
+        };
+        let failed =
+            json!({"reach": [{"status": "passed"}, {"failed": {"line": 12, "criteria": [3], "said": "x"}}]});
+        let line = told(&mut timeline, &settled(failed)).remove(0);
+        assert!(line.ends_with("t.py fails on 2ac8989, as it must (at line 12, criterion 3)"), "{line}");
+        // Proofs of earlier versions do not say.
+        let line = told(&mut timeline, &settled(json!({}))).remove(0);
+        assert!(line.ends_with("t.py fails on 2ac8989, as it must"), "{line}");
     }
 
     #[test]
