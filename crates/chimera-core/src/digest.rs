@@ -12,7 +12,7 @@ pub struct Digest(String);
 
 /// The text is no lower-case hexadecimal of 40 or 64 digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no digest: 40 or 64 lower-case hexadecimal digits are expected")]
+#[error("`{0}` is not a digest: write 40 or 64 lower-case hexadecimal digits")]
 pub struct InvalidDigest(String);
 
 impl Digest {

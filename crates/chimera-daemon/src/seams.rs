@@ -1,5 +1,5 @@
-//! The seams through which time, randomness, ids and the state of the machine come in; nothing else in the daemon
-//! reads them.
+//! The seams through which time, ids of tasks, jitter and the state of the machine come into engine and interface, which
+//! read them nowhere else. Names that only have to differ (of owners, homes, idempotency keys) are made where they are used.
 
 use chimera_core::{TaskId, Tick, UnixMillis};
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -22,7 +22,7 @@ enum Asked {
 pub(super) fn submit(client: &Client, args: Submit, json: bool) -> Result<End> {
     let (watches, key) = (args.watch, args.idempotency_key.clone());
     let asked = match &args.file {
-        Some(file) => parse(&read(file)?).with_context(|| format!("{} is no JSON", file.display()))?,
+        Some(file) => parse(&read(file)?).with_context(|| format!("{} is not valid JSON", file.display()))?,
         None => Asked::One(request(args)),
     };
     let headers: Vec<_> = key.iter().map(|key| ("Idempotency-Key", key.as_str())).collect();

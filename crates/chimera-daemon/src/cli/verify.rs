@@ -121,7 +121,7 @@ fn trusted(text: &str) -> Result<Trusted> {
         return Ok(Trusted::Key(key));
     }
     let file = std::fs::read_to_string(text)
-        .with_context(|| format!("--key {text} is no key, no id of a key, and no file that can be read"))?;
+        .with_context(|| format!("--key {text} is not a key, the id of a key, or a file that can be read"))?;
     // What `chimera-daemon key` prints has the id below the key.
     let pem = file.split("key id:").next().unwrap_or_default();
     match PublicKey::parse(pem) {

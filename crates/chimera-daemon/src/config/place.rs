@@ -19,7 +19,7 @@ pub(super) fn e2e_dir(dir: Option<String>, key: &str) -> Result<String, ConfigEr
         return Ok(dir.to_owned());
     }
     let detail = format!(
-        "`{given}` is no directory below the repository's root: write it as \"tests/e2e\" or \"frontend/tests/e2e\", with letters, \
+        "`{given}` is not a directory below the repository's root: write it as \"tests/e2e\" or \"frontend/tests/e2e\", with letters, \
          digits, `-`, `_`, `.`, `@`, `+` and at most {DIR_BYTES} bytes"
     );
     Err(ConfigError::value(format!("{key}.e2e_dir"), detail))

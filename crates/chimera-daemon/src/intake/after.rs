@@ -56,7 +56,7 @@ fn reference(field: &str, value: &Value, place: Option<usize>) -> Result<Referen
         (Some(place), Some(entry)) if entry < place => Ok(Reference::Entry(entry)),
         (Some(_), _) => {
             let detail = format!(
-                "`{}` is no earlier entry of this batch: count from #0, and put what comes first first",
+                "`{}` is not an earlier entry of this batch: count from #0, and put what comes first first",
                 shown(text)
             );
             Err(FieldError::new(field, detail))

@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
             };
             let mut shown = printable(name);
             limits::truncate(&mut shown, SHOWN_BYTES);
-            self.errors.push(FieldError::new(shown, format!("is no field of this request: {hint}")));
+            self.errors.push(FieldError::new(shown, format!("is not a field of this request: {hint}")));
         }
     }
 
@@ -160,7 +160,7 @@ fn url(field: &str, value: &Value) -> Result<(String, Url), FieldError> {
         return Err(error("contains white space or a control character: encode or remove it".to_owned()));
     }
     let parsed = Url::parse(text).map_err(|err| {
-        error(format!("`{}` is no URL ({err}): write it as in https://example.com/", shown(text)))
+        error(format!("`{}` is not a valid URL ({err}): write it as in https://example.com/", shown(text)))
     })?;
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(error(format!("has the scheme `{}`: only http and https are possible", parsed.scheme())));
@@ -220,7 +220,7 @@ fn project(value: &Value, projects: &[Project]) -> Result<String, FieldError> {
         }
         None => format!("known are {}", known.collect::<Vec<_>>().join(", ")),
     };
-    Err(FieldError::new("project", format!("`{}` is no configured project: {hint}", shown(name))))
+    Err(FieldError::new("project", format!("`{}` is not a configured project: {hint}", shown(name))))
 }
 
 fn label(key: &str, value: &Value) -> Result<(String, String), FieldError> {

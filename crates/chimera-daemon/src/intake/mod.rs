@@ -76,7 +76,7 @@ impl FieldError {
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// The body is no JSON.
-    #[error("the body is no valid JSON: {0}")]
+    #[error("the body is not valid JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// Some fields cannot be accepted; never empty, and complete.
     #[error("{} of the request cannot be accepted", plural(.0.len()))]

@@ -42,7 +42,10 @@ fn time(field: &str, value: &Value) -> Result<UnixMillis, FieldError> {
         Ok(time) => Ok(UnixMillis(time.as_millisecond())),
         Err(_) => Err(FieldError::new(
             field,
-            format!("`{}` is no time: write it in RFC 3339, such as 2030-01-31T06:00:00Z", shown(text)),
+            format!(
+                "`{}` is not a valid time: write it in RFC 3339, such as 2030-01-31T06:00:00Z",
+                shown(text)
+            ),
         )),
     }
 }

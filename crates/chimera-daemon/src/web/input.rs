@@ -59,7 +59,7 @@ impl Params {
                     Some(hint) => format!("did you mean `{hint}`?"),
                     None => format!("known are {}", known.join(", ")),
                 };
-                Err(Problem::field(name, format!("is no parameter of this request: {hint}")))
+                Err(Problem::field(name, format!("is not a parameter of this request: {hint}")))
             }
         }
     }

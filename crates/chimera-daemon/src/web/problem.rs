@@ -65,7 +65,7 @@ impl Problem {
 
     /// 404: the task, file or page does not exist.
     pub fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing here", detail)
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
     }
 
     /// 410: it existed and was removed.
@@ -103,7 +103,7 @@ impl Problem {
 
     /// 403: a page of another site sent it.
     pub fn foreign_origin(detail: impl Into<String>) -> Self {
-        let title = "Other sites may not do this";
+        let title = "Cross-origin request refused";
         Self::new(StatusCode::FORBIDDEN, "foreign-origin", title, detail)
     }
 
@@ -147,7 +147,7 @@ impl Problem {
     /// 500: a fault of the daemon; the details are in its log only.
     pub fn internal() -> Self {
         let detail = "the daemon failed to answer; its log says why";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something broke inside", detail)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
     }
 
     /// What is wrong with a task to wait for.
@@ -223,6 +223,6 @@ pub(super) async fn no_such_route(request: Request) -> Problem {
 
 pub(super) async fn no_such_method(request: Request) -> Problem {
     let detail = format!("{} is not possible for {}", request.method(), request.uri().path());
-    let title = "This method is not possible here";
+    let title = "Method not allowed";
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", title, detail)
 }

@@ -100,7 +100,7 @@ fn status(name: &str) -> Result<Status, Problem> {
             Some(hint) => format!("did you mean `{hint}`?"),
             None => format!("known are {}", Status::ALL.map(Status::as_str).join(", ")),
         };
-        Problem::field("status", format!("is no status: {hint}"))
+        Problem::field("status", format!("is not a status: {hint}"))
     })
 }
 

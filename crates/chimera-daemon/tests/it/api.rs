@@ -79,7 +79,7 @@ fn every_wrong_field_is_named_with_what_to_do() {
         (with("deadline", json!("2001-01-01T00:00:00Z")), &["deadline", "in the past"]),
         (with("expires_at", json!("2001-01-01T00:00:00Z")), &["expires_at", "in the past"]),
         (with("after", json!("chimera-0123456789ab")), &["after", "list of task ids"]),
-        (with("after", json!(["chimera-1"])), &["after[0]", "no task id"]),
+        (with("after", json!(["chimera-1"])), &["after[0]", "not a valid task id"]),
         (with("after", json!(["#0"])), &["after[0]", "not"]),
         (with("after", json!(["chimera-0123456789ab"])), &["after[0]", "no task chimera-0123456789ab"]),
         (with("after", json!(vec!["chimera-0123456789ab"; 2])), &["after[1]", "already"]),

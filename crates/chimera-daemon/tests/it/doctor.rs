@@ -71,7 +71,7 @@ fn doctor_finds_what_a_delivery_would_fail_of() {
     assert_eq!(code, Some(1));
     for (name, detail, status) in [
         ("project hollow", "git", "missing"),
-        ("project shop", "main at", "ok"),
+        ("project shop", "branch main", "ok"),
         ("project deployed", "trunk", "missing"),
         ("agent deployer", "no-such-program", "missing"),
         ("agent script", "no-such-interpreter", "missing"),

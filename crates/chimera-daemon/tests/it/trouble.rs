@@ -76,7 +76,7 @@ fn a_database_that_is_none_is_told_and_kept() {
 #[test]
 fn a_missing_repository_fails_the_task_with_the_remedy() {
     let config = "[[project]]\nname = \"shop\"\nrepo = \"nowhere\"\nurls = [\"http://127.0.0.1:1\"]\n";
-    failed_for(&ended(config, |_| ()), "config", "mend `repo`");
+    failed_for(&ended(config, |_| ()), "config", "set `repo`");
 }
 
 #[test]

@@ -2,42 +2,65 @@
 
 use super::Check;
 use crate::config::Config;
-use chimera_agent::scratch::Scratch;
 use chimera_agent::spec::Project;
-use chimera_agent::workspace::Workspaces;
+use chimera_agent::workspace;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long a repository may take to be cloned.
+/// How long a repository may take to answer here; a delivery waits longer.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Clones each one into a temporary directory, which is removed again.
+/// Asks each one as the first phase of a delivery would, in a temporary directory that is removed again.
 pub(super) async fn checks(config: &Config) -> Vec<Check> {
     let mut checks = Vec::with_capacity(config.projects.len());
     for project in &config.projects {
-        checks.push(check(project).await);
+        checks.push(check(project, &config.environment).await);
     }
     checks
 }
 
-async fn check(project: &Project) -> Check {
+async fn check(project: &Project, environment: &BTreeMap<String, String>) -> Check {
     let name = format!("project {}", project.name);
-    let remedy = format!("correct `repo` or `base_branch` of project {}", project.name);
-    match tokio::time::timeout(PATIENCE, head(project)).await {
-        Ok(Ok(found)) => Check::ok(name, found),
-        Ok(Err(why)) => Check::missing(name, why, remedy),
+    match tokio::time::timeout(PATIENCE, workspace::check(project, environment)).await {
+        Ok(Ok(())) => Check::ok(name, format!("{}, branch {}", shown(&project.repo), project.base_branch)),
+        Ok(Err(why)) => {
+            let remedy = format!("correct [[project]] {}, or its repository", project.name);
+            Check::missing(name, why.to_string(), remedy)
+        }
         Err(_) => {
-            let detail = format!("{} was not cloned within {} s", project.repo, PATIENCE.as_secs());
-            Check::missing(name, detail, "see that the network reaches it, and that no password is asked for")
+            let detail = format!("{} did not answer within {} s", shown(&project.repo), PATIENCE.as_secs());
+            Check::missing(name, detail, "see that the network reaches it, and that it asks for no password")
         }
     }
 }
 
-/// The head of the base branch, in words.
-async fn head(project: &Project) -> Result<String, String> {
-    let scratch =
-        Scratch::system().dir().map_err(|err| format!("no temporary directory can be made: {err}"))?;
-    let workspaces = Workspaces::new(scratch.path()).map_err(|err| err.to_string())?;
-    let head = workspaces.prepare(project).await.map_err(|err| err.to_string())?;
-    let head: String = head.as_str().chars().take(7).collect();
-    Ok(format!("{}, {} at {head}", project.repo, project.base_branch))
+/// Without what lets in: a password, or a token in the place of a user.
+fn shown(repo: &str) -> String {
+    match url::Url::parse(repo) {
+        Ok(mut url) if url.password().is_some() || url.scheme().starts_with("http") => {
+            // Neither is possible for addresses without a host, which hold no secrets.
+            let _ = url.set_password(None);
+            let _ = url.set_username("");
+            url.to_string()
+        }
+        _ => repo.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn no_password_is_shown() {
+        for (repo, seen) in [
+            ("https://ada:secret@example.com/shop.git", "https://example.com/shop.git"),
+            ("https://token@example.com/shop.git", "https://example.com/shop.git"),
+            ("ssh://git@example.com/shop.git", "ssh://git@example.com/shop.git"),
+            ("git@example.com:shop.git", "git@example.com:shop.git"),
+            ("/srv/git/shop", "/srv/git/shop"),
+        ] {
+            assert_eq!(shown(repo), seen);
+        }
+    }
 }
