@@ -75,6 +75,9 @@ const ALLOWED: [(&str, &[&str]); 5] = [
             // Signs bundles; rustls brings it along.
             "ring",
             "rustix",
+            // The command line speaks to daemons behind a proxy with HTTPS; the store has both crates for PostgreSQL.
+            "rustls",
+            "rustls-native-certs",
             "serde",
             "serde_json",
             "sha2",

@@ -3,6 +3,7 @@
 use super::args::{self, Global};
 use super::client::Client;
 use super::log_writer::LogWriter;
+use super::server::Server;
 use super::style::{bold, dim, good};
 use super::{End, configure, environment, print, print_json, serve, show, watch};
 use crate::bundle;
@@ -91,7 +92,7 @@ impl Daemon {
             runtime.block_on(running).context("the daemon broke")??;
             return Err(anyhow!("the daemon ended before it listened"));
         };
-        Ok(Self { client: Client::new(&format!("http://{address}")), shutdown, running })
+        Ok(Self { client: Client::new(Server::parse(&address.to_string())?), shutdown, running })
     }
 }
 

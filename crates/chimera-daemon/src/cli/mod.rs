@@ -6,6 +6,7 @@
 
 mod args;
 mod client;
+mod connect;
 mod dead;
 mod demo;
 mod evidence;
@@ -14,6 +15,7 @@ mod log_writer;
 mod logs;
 mod machine;
 mod serve;
+mod server;
 mod show;
 mod steer;
 mod style;
@@ -30,7 +32,8 @@ use crate::local::{Hand, Incarnation, Plan, Torture};
 use anyhow::{Context, Result};
 use args::{Cli, Command, Global};
 use clap::{CommandFactory, Parser};
-use client::{Client, Unreachable};
+use client::Unreachable;
+use connect::{Stranger, connect};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -150,21 +153,6 @@ fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The daemon that commands talk to.
-fn connect(global: &Global) -> Result<Client> {
-    if let Some(server) = &global.server {
-        return Ok(Client::new(server));
-    }
-    let api = configure(global, Flags::default())?.api;
-    // An address that means "all" is no address to call.
-    let host = match api.host.as_str() {
-        "0.0.0.0" | "::" => "127.0.0.1".to_owned(),
-        host if host.contains(':') => format!("[{host}]"),
-        host => host.to_owned(),
-    };
-    Ok(Client::new(&format!("http://{host}:{}", api.port)))
-}
-
 /// Prints a text; whoever reads it may stop reading.
 fn print(text: impl AsRef<str>) {
     let mut out = anstream::stdout();
@@ -221,7 +209,7 @@ fn refusal(error: &anyhow::Error) -> Option<u16> {
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     if error.is::<ConfigError>() {
         ExitCode::from(2)
-    } else if error.is::<Unreachable>() {
+    } else if error.is::<Unreachable>() || error.is::<Stranger>() {
         ExitCode::from(4)
     } else {
         ExitCode::FAILURE

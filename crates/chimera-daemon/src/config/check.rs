@@ -31,6 +31,7 @@ pub(super) fn resolve(
     let agents = parties::agents(file.agent, home)?;
     let projects = parties::projects(file.project, &agents, home)?;
     Ok(Config {
+        file: None,
         api: api(file.api, flags, &environment)?,
         policy: executor::policy(&file.executor),
         executor: executor::executor(&file.executor, flags, &environment)?,

@@ -33,6 +33,8 @@ pub const FILE_NAME: &str = "chimera.toml";
 /// Everything that can be set, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The file that was read, if there was one; absolute.
+    pub file: Option<PathBuf>,
     /// Database, repositories, worktrees, logs and evidence; absolute.
     pub data_dir: PathBuf,
     /// The pinned Python environment; absolute.
@@ -200,13 +202,16 @@ pub fn load(flags: &Flags, environment: BTreeMap<String, String>, cwd: &Path) ->
     let from_env = environment.get("CHIMERA_CONFIG").map(PathBuf::from);
     let named = flags.config.clone().or(from_env).map(|path| cwd.join(path));
     let path = named.clone().unwrap_or_else(|| cwd.join(FILE_NAME));
-    let file = match std::fs::read_to_string(&path) {
-        Ok(text) => parse(&path, &text)?,
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound && named.is_none() => file::File::default(),
+    let (file, read) = match std::fs::read_to_string(&path) {
+        Ok(text) => (parse(&path, &text)?, Some(path.clone())),
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+            (file::File::default(), None)
+        }
         Err(source) => return Err(ConfigError::Unreadable { path, source }),
     };
     let home = path.parent().unwrap_or(cwd).to_owned();
-    check::resolve(file, flags, environment, cwd, &home)
+    let config = check::resolve(file, flags, environment, cwd, &home)?;
+    Ok(Config { file: read, ..config })
 }
 
 fn parse(path: &Path, text: &str) -> Result<file::File, ConfigError> {

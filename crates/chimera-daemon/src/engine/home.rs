@@ -35,4 +35,16 @@ impl Home {
         let name = std::fs::read_to_string(&path)?.trim().to_owned();
         Ok(Self { name, patience })
     }
+
+    /// The name of a data directory, if it has one already.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn known(data_dir: &Path) -> std::io::Result<Option<String>> {
+        match std::fs::read_to_string(data_dir.join(FILE)) {
+            Ok(name) => Ok(Some(name.trim().to_owned())),
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(err) => Err(err),
+        }
+    }
 }

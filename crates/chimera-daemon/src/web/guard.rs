@@ -11,12 +11,30 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use std::any::Any;
 use std::net::IpAddr;
+use std::path::Path;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 /// The docs page brings its scripts along and styles itself; nothing is loaded from elsewhere.
 const PAGE_POLICY: &str =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+
+/// The header with the name of the daemon's data directory.
+pub const INSTANCE: &str = "chimera-instance";
+/// The header with its path, percent-encoded.
+pub const DATA_DIRECTORY: &str = "chimera-data-directory";
+
+/// The headers by which a client knows the daemon. Its path is for this machine only.
+pub(super) fn names(name: &str, data_dir: &Path, host: &str) -> Vec<(&'static str, HeaderValue)> {
+    let path = percent_encoding::percent_encode(data_dir.as_os_str().as_encoded_bytes(), PLAIN).to_string();
+    let path = is_loopback(host).then_some((DATA_DIRECTORY, path));
+    let names = [(INSTANCE, name.to_owned())].into_iter().chain(path);
+    names.filter_map(|(header, value)| Some((header, HeaderValue::from_str(&value).ok()?))).collect()
+}
+
+/// What stays as it is in the path.
+const PLAIN: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 
 /// Puts the checks around the routes.
 pub(super) fn around(routes: Router, app: App) -> Router {
@@ -34,13 +52,16 @@ pub(super) fn around(routes: Router, app: App) -> Router {
 
 async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
     let host = host(&request);
-    if let Err(problem) = known_host(&app.settings, host.as_deref()) {
+    let refused = known_host(&app.settings, host.as_deref())
+        .and_then(|()| own_origin(request.method(), request.headers(), host.as_deref()));
+    if let Err(problem) = refused {
         return problem.into_response();
     }
-    if let Err(problem) = own_origin(request.method(), request.headers(), host.as_deref()) {
-        return problem.into_response();
+    let mut response = next.run(request).await;
+    for (name, value) in &app.names {
+        response.headers_mut().insert(*name, value.clone());
     }
-    next.run(request).await
+    response
 }
 
 /// The authority that the request names, with its port.

@@ -26,6 +26,7 @@ mod time;
 mod view;
 pub mod waiting;
 
+pub use guard::{DATA_DIRECTORY, INSTANCE};
 pub use listen::serve;
 pub use problem::Problem;
 pub use time::rfc3339;
@@ -34,6 +35,7 @@ use crate::config::Config;
 use crate::seams::{Clock, Dice};
 use crate::wiring;
 use axum::Router;
+use axum::http::HeaderValue;
 use chimera_agent::spec::Project;
 use chimera_agent::toolchain::Search;
 use chimera_agent::vault::Vault;
@@ -90,6 +92,8 @@ pub struct Shared {
     ending: CancellationToken,
     streams: Arc<Semaphore>,
     bundles: Arc<Semaphore>,
+    /// Headers that say which daemon answers.
+    names: Vec<(&'static str, HeaderValue)>,
 }
 
 impl App {
@@ -125,6 +129,7 @@ impl App {
             // Half of the seats at most: somebody has to be able to ask and to submit.
             streams: Arc::new(Semaphore::new(STREAMS.min(listen::seats() / 2))),
             bundles: Arc::new(Semaphore::new(BUNDLES)),
+            names: Vec::new(),
         }))
     }
 
@@ -133,6 +138,14 @@ impl App {
     #[must_use]
     pub fn ending_with(mut self, asked: CancellationToken) -> Self {
         Arc::make_mut(&mut self.0).ending = asked;
+        self
+    }
+
+    /// Says with every answer which daemon it comes from: the name of its data directory, and on this machine its path.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        let (dir, shared) = (self.settings.data_dir.clone(), Arc::make_mut(&mut self.0));
+        shared.names = guard::names(name, &dir, &shared.settings.host);
         self
     }
 

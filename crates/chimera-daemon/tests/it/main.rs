@@ -4,6 +4,7 @@ mod api;
 mod batch;
 mod bundle;
 mod cli;
+mod connect;
 mod crash;
 mod dead;
 mod doctor;
