@@ -60,6 +60,8 @@ pub struct Assignment<'a> {
     pub patch: Option<&'a str>,
     /// The directory of what the last round was refused for: report, pictures, trace, logs.
     pub evidence_dir: &'a Path,
+    /// The names of the files in it.
+    pub evidence: &'a [String],
     /// What the project demands of every change.
     pub rules: Rules<'a>,
     /// What the agent has to keep within.

@@ -14,6 +14,9 @@ use crate::workspace::Worktree;
 use chimera_core::{Digest, EvidenceKind, Finding, PhaseOutput, Reason, Role, Severity};
 use std::path::Path;
 
+/// What the project's checks printed, among the evidence.
+const CHECKS_LOG: &str = "checks.log";
+
 pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let project = bench.project()?;
     let head = bench.have("head of the branch", |have| &have.head_commit)?;
@@ -33,7 +36,9 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     if summaries.is_empty() {
         return Ok(PhaseOutput::GuardianReview { commit: head });
     }
-    Err(Halt::rejected(review_setback(summaries.join("; "), findings)))
+    let mut setback = review_setback(summaries.join("; "), findings);
+    setback.files = bench.kept(|name| name == "review.json" || name == CHECKS_LOG);
+    Err(Halt::rejected(setback))
 }
 
 struct Opinion {
@@ -104,6 +109,7 @@ async fn checks(
     let diff = worktree.review_diff(&base, head).await?;
     let mut environment = bench.project_environment(&bench.private_dir("checks-home")?);
     environment.extend([("CHIMERA_BASE_COMMIT".to_owned(), base.to_string())]);
+    let log = bench.log("checks");
     let review = guardian::Review {
         diff: &diff,
         frozen_path: &test_path,
@@ -111,11 +117,14 @@ async fn checks(
         frozen_at_head: at_head.as_deref(),
         project,
         snapshot,
-        log: &bench.log("checks"),
+        log: &log,
         timeout: bench.attempt.timeout,
         environment,
     };
     let verdict = guardian::review(&review, &bench.stop).await?;
+    if log.exists() {
+        bench.keep_file(EvidenceKind::Log, CHECKS_LOG, &log);
+    }
     Ok(Opinion { approved: verdict.approved(), summary: verdict.summary, findings: verdict.findings })
 }
 

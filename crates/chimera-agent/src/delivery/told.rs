@@ -27,6 +27,7 @@ pub(super) struct About<'a> {
 pub(super) struct Told {
     project: Project,
     evidence_dir: PathBuf,
+    evidence: Vec<String>,
     failure: Option<Failure>,
     patch: Option<String>,
     checks_passed: bool,
@@ -39,17 +40,22 @@ impl Told {
     pub(super) fn lay_out(bench: &Bench<'_>, private: &Path, about: &About<'_>) -> Result<Self, Halt> {
         let evidence_dir = private.join("evidence");
         std::fs::create_dir_all(&evidence_dir)?;
+        let mut evidence = Vec::new();
         let files = relevant(bench.workflow()).map_or(&[][..], |feedback| &feedback.files);
         for file in files {
             let from = bench.rooms.vault.path(&file.sha256);
-            // Another machine may have judged it: its files stay there.
-            if let Err(err) = std::fs::copy(&from, evidence_dir.join(&file.name)) {
-                tracing::warn!(task = %bench.task().id, name = file.name, error = %err, "not shown to the agent");
+            match std::fs::copy(&from, evidence_dir.join(&file.name)) {
+                Ok(_) => evidence.push(file.name.clone()),
+                // Another machine may have judged it: its files stay there.
+                Err(err) => {
+                    tracing::warn!(task = %bench.task().id, name = file.name, error = %err, "not shown to the agent");
+                }
             }
         }
         let failure = std::fs::read(evidence_dir.join(FAILURE_FILE)).ok();
         if let Some(patch) = about.patch {
             std::fs::write(evidence_dir.join(PATCH_FILE), patch)?;
+            evidence.push(PATCH_FILE.to_owned());
         }
         Ok(Self {
             project: bench.project()?,
@@ -59,6 +65,7 @@ impl Told {
             change: about.change,
             left_out: place::last_left_out(bench),
             evidence_dir,
+            evidence,
         })
     }
 
@@ -102,6 +109,7 @@ impl Told {
             diff_path,
             patch: self.patch.as_deref(),
             evidence_dir: &self.evidence_dir,
+            evidence: &self.evidence,
             rules: self.rules(),
             limits: Limits {
                 timeout_seconds: bench.attempt.timeout.as_secs(),

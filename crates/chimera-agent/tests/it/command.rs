@@ -86,6 +86,7 @@ fn assignment(findings: &[Finding]) -> Assignment<'_> {
         diff_path: None,
         patch: None,
         evidence_dir: Path::new("/evidence"),
+        evidence: &[],
         rules: Rules::default(),
         limits: Limits { timeout_seconds: 60, max_diff_lines: 100 },
     }

@@ -302,7 +302,7 @@ async fn a_coder_that_misses_the_point_never_completes() {
 async fn a_coder_learns_what_the_reviewer_found() {
     // The first round leaves a secret; the second reads the findings and takes it out.
     let script = r#"
-        if grep -q 'private key' "$CHIMERA_ASSIGNMENT"; then rm key.pem; else echo '-----BEGIN RSA PRIVATE KEY-----' > key.pem; fi
+        if grep -q 'private key' "$CHIMERA_EVIDENCE/review.json"; then rm key.pem; else echo '-----BEGIN RSA PRIVATE KEY-----' > key.pem; fi
         sed -i 's|</main>|<p>Open daily</p></main>|' index.html
         echo '{"outcome":"passed"}' > $CHIMERA_OUTCOME"#;
     let coder = agent("careless", &["sh", "-c", script]);

@@ -16,6 +16,7 @@ const ID: &str = "test_readers_can_open_a_post";
 struct Desk {
     acceptance: Vec<String>,
     checks: Vec<String>,
+    evidence: Vec<String>,
     red: RedProof,
 }
 
@@ -41,6 +42,7 @@ impl Desk {
         Self {
             acceptance: criteria.map(str::to_owned).to_vec(),
             checks: vec!["ruff check .".to_owned(), "mypy app".to_owned()],
+            evidence: vec!["failure.json".to_owned(), "green-1.png".to_owned()],
             red,
         }
     }
@@ -72,6 +74,7 @@ impl Desk {
             diff_path: None,
             patch: None,
             evidence_dir: Path::new("/private/coder/evidence"),
+            evidence: &[],
             rules: Rules {
                 checks: &self.checks,
                 suite: Some("pytest -q --junitxml=junit.xml"),
@@ -93,6 +96,7 @@ impl Desk {
             round: Some(Round { number: 2, of: 4 }),
             refused_by: Some(by),
             failure_report: Some("refused"),
+            evidence: &self.evidence,
             change: Some(Change { files: 3, added: 17, removed: 1 }),
             left_out: Some("These files are ignored by a .gitignore and not part of the change: lib/."),
             ..self.first()

@@ -26,12 +26,7 @@ pub(super) fn write(prompt: &mut Prompt, assignment: &Assignment<'_>) {
     if let Some(left_out) = assignment.left_out {
         prompt.quote("what you left that is not part of your change", left_out);
     }
-    if assignment.failure.is_some() {
-        prompt.say(
-            "Screenshot, trace, logs and the full report of that run are in the directory that the environment variable \
-             CHIMERA_EVIDENCE names.",
-        );
-    }
+    files(prompt, assignment);
 }
 
 /// The same for the author of the test.
@@ -42,7 +37,23 @@ pub(super) fn write_test(prompt: &mut Prompt, assignment: &Assignment<'_>) {
         None => prompt.head("Your last test was refused"),
     }
     prompt.say("Your last test was refused. Write the whole file anew, without what was wrong with it.");
+    if let Some(failure) = assignment.failure {
+        for test in &failure.tests {
+            failed_test(prompt, assignment, test, "On the application as it is now");
+        }
+    }
     findings(prompt, assignment, report);
+    files(prompt, assignment);
+}
+
+/// Where the files of that refusal are.
+fn files(prompt: &mut Prompt, assignment: &Assignment<'_>) {
+    if !assignment.evidence.is_empty() {
+        prompt.say(format!(
+            "More about it is in the directory that the environment variable CHIMERA_EVIDENCE names: {}.",
+            assignment.evidence.join(", ")
+        ));
+    }
 }
 
 /// What was wrong with the change before, for those who judge the next one.
@@ -87,7 +98,7 @@ fn standing(assignment: &Assignment<'_>) -> String {
 
 fn said(prompt: &mut Prompt, assignment: &Assignment<'_>, failure: &Failure) {
     for test in &failure.tests {
-        failed_test(prompt, assignment, test);
+        failed_test(prompt, assignment, test, "Your change was staged, and");
     }
     if let Some(suite) = &failure.suite {
         failed_suite(prompt, suite);
@@ -107,13 +118,9 @@ fn said(prompt: &mut Prompt, assignment: &Assignment<'_>, failure: &Failure) {
     }
 }
 
-fn failed_test(prompt: &mut Prompt, assignment: &Assignment<'_>, test: &FailedTest) {
+fn failed_test(prompt: &mut Prompt, assignment: &Assignment<'_>, test: &FailedTest, when: &str) {
     let at = &test.at;
-    prompt.say(format!(
-        "Your change was staged, and the end-to-end test `{}` failed{}.",
-        inline(&test.id),
-        place(assignment, at)
-    ));
+    prompt.say(format!("{when} the end-to-end test `{}` failed{}.", inline(&test.id), place(assignment, at)));
     let mut seen = String::new();
     if let Some(statement) = &at.statement {
         seen += &format!("the failing line: {statement}\n\n");
