@@ -199,9 +199,14 @@ fn lay_out(site: &Site, case: &Case, runner: Runner, config: &mut String) -> Str
         App::Server => "start = \"exec python3 app.py\"\nready = \"/health\"\nrevision = \"/revision\"\n",
         App::Deployed => "agent = \"deployer\"\nrevision = \"/revision\"\n",
     };
+    // Where an agent deploys, the base is seen at the target.
+    let seen = match case.app {
+        App::Deployed => format!("urls = [{target:?}]\ntest_target = true\n"),
+        App::Static | App::Server => String::new(),
+    };
     let _ = write!(
         config,
-        "[[project]]\nname = {id:?}\nrepo = \"repos/{id}\"\ne2e = {:?}\n{}\n[project.staging]\n{staging}",
+        "[[project]]\nname = {id:?}\nrepo = \"repos/{id}\"\ne2e = {:?}\n{seen}{}\n[project.staging]\n{staging}",
         runner.name(),
         case.config,
     );

@@ -137,6 +137,8 @@ fn ways() -> Vec<Case> {
         Case::fair("own-conftest", "the project has a conftest.py and a configuration of its own")
             .file("conftest.py", "raise SystemExit('not for the judge')\n")
             .file("playwright.config.ts", "throw new Error('not for the judge');\n"),
+        Case::fair("ignored-tests", "the repository ignores the directory of the frozen tests")
+            .file(".gitignore", "tests/\n"),
         Case::fair("deployed", "a deployment agent puts it onto a server of its own").app(App::Deployed),
     ]
 }

@@ -220,6 +220,9 @@ fn that_prove_nothing() -> Vec<Case> {
                 ts!("  await page.goto('/');\n  const seen = await page.getByText('Open on Sundays').count();\n  await page.request.post('/say?Open on Sundays');\n  expect(seen).toBeGreaterThan(0);\n"),
             )
             .coder("echo '# done' >> app.py\npassed\n"),
+        Case::cheat("test-sees-itself", "looks for its text in its own file, which a static site might serve", &["not_green"])
+            .only_py(py!("    page.goto(\"/tests/e2e/test_case.py\")\n    expect(page.get_by_text(\"Open on Sundays\")).to_be_visible()\n"))
+            .coder(NOTHING),
     ]
 }
 

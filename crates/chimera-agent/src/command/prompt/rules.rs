@@ -30,8 +30,9 @@ pub(super) fn write(prompt: &mut Prompt, assignment: &Assignment<'_>) {
         assignment.limits.max_diff_lines
     ));
     lines.push(
-        "Files that .gitignore ignores are not part of the change and will be missing when it is staged. So are build outputs and \
-            caches (node_modules/, dist/, __pycache__/ and the like) unless the repository tracks files there."
+        "Files that .gitignore ignores are not part of the change and will be missing when it is staged. The \
+            same goes for build outputs and caches (node_modules/, dist/, __pycache__/ and the like), unless the repository tracks \
+            files there."
             .to_owned(),
     );
     lines.push(
