@@ -88,6 +88,8 @@ def _new_context(original, self, **kwargs):
         "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
         f"Chrome/{self.version.split('.')[0]}.0.0.0 Safari/537.36"
     )
+    # As the context of the page fixture: paths are paths of the application.
+    kwargs.setdefault("base_url", _instructions["origin"])
     context = original(self, **kwargs)
     context.on("request", _request_begins)
     context.on("requestfinished", _request_ends)
@@ -101,6 +103,8 @@ def _new_context(original, self, **kwargs):
 _wrap(api.BrowserType, "launch", _launch)
 _wrap(api.BrowserType, "launch_persistent_context", lambda original, self, *a, **k: _refuse())
 _wrap(api.Browser, "new_context", _new_context)
+# Playwright's own would make a context of which we know nothing.
+_wrap(api.Browser, "new_page", lambda original, self, **kwargs: self.new_context(**kwargs).new_page())
 
 
 # The end is abrupt: the judge ends every process of the run, which is faster than closing them in order.

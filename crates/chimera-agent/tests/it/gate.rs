@@ -84,3 +84,20 @@ async fn an_application_cannot_tell_the_browser_from_that_of_people() {
     );
     assert_eq!(only(&bench.report(&source).await), (TestStatus::Passed, 5, ""));
 }
+
+/// A second user is as much at the application as the first one, and as much like people.
+#[tokio::test]
+async fn pages_of_contexts_that_a_test_makes_are_like_that_of_the_fixture() {
+    let bench = Bench::new().await;
+    let lines = |page: &str| {
+        format!(
+            "other = {page}\nother.goto('/')\nexpect(other).to_have_title('Shop')\n\
+             assert 'Headless' not in other.evaluate('navigator.userAgent')"
+        )
+    };
+    let (context, page) =
+        ("page.context.browser.new_context().new_page()", "page.context.browser.new_page()");
+    let (context, page) = (lines(context), lines(page));
+    let report = bench.report(&tests(&[("", &context), ("", &page)])).await;
+    assert_eq!(statuses(&report), [TestStatus::Passed; 2], "{report:?}");
+}
