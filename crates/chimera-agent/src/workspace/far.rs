@@ -2,7 +2,7 @@
 
 use super::WorkspaceError;
 use super::clone::Format;
-use super::git::Git;
+use super::git::{Git, digest};
 use super::terms::Terms;
 use chimera_core::Digest;
 use std::path::Path;
@@ -24,7 +24,7 @@ impl Far {
         let heads = git.run("ls-remote", &["ls-remote", "--quiet", "--heads", "--", url, &wanted]).await?;
         let heads = String::from_utf8_lossy(&heads);
         let head = heads.lines().filter_map(|line| line.split_once('\t')).find(|(_, name)| *name == wanted);
-        let seen = head.and_then(|(commit, _)| Digest::parse(commit).ok());
+        let seen = head.map(|(commit, _)| digest("ls-remote", commit)).transpose()?;
         Ok(Self { url: url.to_owned(), seen })
     }
 

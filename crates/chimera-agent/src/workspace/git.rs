@@ -219,7 +219,8 @@ impl Git {
     }
 }
 
-fn digest(action: &str, text: &str) -> Result<Digest, WorkspaceError> {
+/// An object's name that git printed.
+pub(super) fn digest(action: &str, text: &str) -> Result<Digest, WorkspaceError> {
     Digest::parse(text)
         .map_err(|err| WorkspaceError::Git { action: action.to_owned(), detail: err.to_string() })
 }

@@ -13,6 +13,7 @@ mod copy;
 mod far;
 mod git;
 mod litter;
+mod nested;
 mod options;
 mod saved;
 mod size;

@@ -160,6 +160,7 @@ impl Worktree {
         let scratch = self.scratch()?;
         let git = self.here().with_index(&scratch.path().join("index"));
         git.run("read-tree", &["read-tree", self.at.as_str()]).await?;
+        self.dissolve_nested(&git).await?;
         self.add(&git, scratch.path()).await?;
         let tree = git.line("write-tree", &["write-tree"]).await?;
         let before = git.line("rev-parse", &["rev-parse", &format!("{}^{{tree}}", self.at)]).await?;

@@ -97,6 +97,29 @@ async fn files_in_git_lfs_are_refused_unless_the_project_can_do_without() {
 }
 
 #[tokio::test]
+async fn the_files_of_a_repository_that_a_tool_made_inside_are_taken() {
+    let house = House::new();
+    let base = house.base().await;
+    let worktree = house.worktree(1, &base).await;
+    for (name, committed) in [("app", false), ("web/site", true)] {
+        let inner = worktree.path().join(name);
+        write(&inner, &[("main.js", "x\n")]);
+        git(&inner, &["init", "--quiet"]);
+        if committed {
+            git(&inner, &["add", "--all"]);
+            git(&inner, &["commit", "--quiet", "--message=Of a tool"]);
+        }
+    }
+    write(&worktree.path().join("linked"), &[("file.js", "x\n"), (".git", "gitdir: /nowhere\n")]);
+    let commit = worktree.commit("Change", &[]).await.expect("possible").expect("changed");
+    for path in ["app/main.js", "web/site/main.js", "linked/file.js"] {
+        let kept = worktree.file_at(&commit, path).await.expect("readable");
+        assert!(kept.is_some(), "{path}");
+    }
+    assert!(worktree.path().join(".git").exists(), "the task's own stays");
+}
+
+#[tokio::test]
 async fn names_of_any_bytes_are_committed_and_exported() {
     let house = House::new();
     let base = house.base().await;
