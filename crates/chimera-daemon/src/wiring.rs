@@ -175,10 +175,9 @@ async fn start_engine(
     }
     Scratch::clean(&config.data_dir);
     let runner = delivery(config, Staging::new(&config.data_dir), clock)?;
-    let deployments = runner.deployments();
-    for staging in &deployments {
-        staging.restore(clock.now()).await;
-    }
+    let (changes, bases) = runner.deployments();
+    changes.restore(clock.now()).await;
+    bases.clear().await;
     let runner = Arc::new(runner);
     let settings = engine::Settings {
         min_workers: config.executor.min_workers,
@@ -203,11 +202,11 @@ async fn start_engine(
     let grace = config.executor.shutdown_grace;
     Ok(tokio::spawn(async move {
         tokio::select! {
-            () = engine.run(shutdown.asked, shutdown.now.clone()) => (),
-            () = staged::sweep_on(&deployments, &store, &clock) => (),
+            () = engine.run(shutdown.asked.clone(), shutdown.now.clone()) => (),
+            () = staged::look_after((&changes, &bases), &store, &clock, &shutdown.asked) => (),
             () = care::run(store.clone(), places, retention, clock.clone()) => (),
         }
-        staged::end(&deployments, grace, &shutdown.now).await;
+        staged::end([&changes, &bases], grace, &shutdown.now).await;
     }))
 }
 

@@ -94,9 +94,9 @@ impl Delivery {
         Self { settings, workspaces, staging, bases, vault, tools: Tools::new(), scratch }
     }
 
-    /// The deployments that it makes: of changes and of unchanged commits.
-    pub fn deployments(&self) -> [Staging; 2] {
-        [self.staging.clone(), self.bases.clone()]
+    /// The deployments that it makes: of changes, and of the unchanged commits that they are compared with.
+    pub fn deployments(&self) -> (Staging, Staging) {
+        (self.staging.clone(), self.bases.clone())
     }
 
     async fn carry_out(&self, bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {

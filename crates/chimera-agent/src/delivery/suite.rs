@@ -81,7 +81,7 @@ async fn run(
         grace: GRACE,
         output_cap: OUTPUT_CAP,
     };
-    let exit = process::run(&spec, &bench.stop)
+    let exit = process::run_to_the_end(&spec, &bench.stop)
         .await
         .map_err(|err| Halt::failed(Reason::Config, err.to_string()))?;
     if exit == Exit::Stopped {

@@ -118,7 +118,7 @@ async fn check(
         grace: GRACE,
         output_cap: OUTPUT_CAP,
     };
-    let ended = match process::run(&spec, stop).await? {
+    let ended = match process::run_to_the_end(&spec, stop).await? {
         Exit::Code(0) => return Ok(None),
         Exit::Stopped => return Err(ReviewError::Stopped),
         Exit::Code(code) => format!("ended with exit code {code}"),

@@ -16,6 +16,8 @@ const BUILD_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 const SERVER_TIMEOUT: Duration = Duration::from_secs(365 * 86_400);
 /// Time between TERM and KILL for a build.
 const BUILD_GRACE: Duration = Duration::from_secs(2);
+/// The same for a server that was not ready yet, if its own is longer: it has nothing to save.
+const UNREADY_GRACE: Duration = Duration::from_secs(2);
 /// Largest log of a deployment; of a larger one the middle is cut out.
 const LOG_BYTES: u64 = 16 << 20;
 /// Most of a server's last answer that a message shows, in bytes.
@@ -53,7 +55,7 @@ pub(super) async fn start(
     tokio::select! {
         biased;
         () = stop.cancelled() => {
-            server.stop().await;
+            server.stop_or(tokio::time::sleep(UNREADY_GRACE)).await;
             Err(StagingError::Stopped)
         }
         _ = server.ended() => Err(died(&server, record).await),
@@ -63,7 +65,7 @@ pub(super) async fn start(
             Err(_) => {
                 let summary = format!("the server was not ready at {} within {:?}", readiness.path(), how.ready_timeout);
                 let failure = failure(Step::Start, with_answer(&summary, &readiness), record, server.printed());
-                server.stop().await;
+                server.stop_or(tokio::time::sleep(UNREADY_GRACE)).await;
                 Err(StagingError::NotReady(failure))
             }
         }

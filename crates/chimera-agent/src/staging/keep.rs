@@ -28,7 +28,7 @@ impl Staging {
     }
 
     /// Cleans up after daemons that are gone, and serves their static deployments again, so that their links keep working.
-    /// A project's own server is started again when it is needed.
+    /// A project's own server is started again by [`Staging::ensure`].
     pub async fn restore(&self, now: UnixMillis) {
         self.sweep(now, &HashMap::new()).await;
         for task in self.tasks() {
@@ -71,11 +71,23 @@ impl Staging {
         }
     }
 
+    /// Removes every deployment that nobody builds, starts or serves: for those that are never served again.
+    pub async fn clear(&self) {
+        self.places.clear_gone();
+        for task in self.tasks() {
+            self.discard_idle(&task).await;
+        }
+    }
+
     /// Ends the deployments of a task and removes what is left of them.
     pub async fn withdraw(&self, task: &TaskId) {
-        if let Some(place) = self.end(task).await {
+        if let Some(place) = self.end(task, &CancellationToken::new()).await {
             discard(task, place).await;
         }
+        self.discard_idle(task).await;
+    }
+
+    async fn discard_idle(&self, task: &TaskId) {
         for (_, path) in self.places.all().into_iter().filter(|(owner, _)| owner == task) {
             if let Ok(Some(place)) = self.places.take_if(&path, |_| true) {
                 discard(task, place).await;

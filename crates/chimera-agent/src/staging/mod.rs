@@ -109,7 +109,7 @@ impl Staging {
         deploy: Deploy<'_>,
         stop: &CancellationToken,
     ) -> Result<Deployment, StagingError> {
-        let place = match self.end(deploy.task).await {
+        let place = match self.end(deploy.task, stop).await {
             Some(place) => place,
             None => self.places.claim(deploy.task)?,
         };
@@ -167,7 +167,7 @@ impl Staging {
                 "nothing is staged for this task: retry it from STAGING_DEPLOYMENT".to_owned(),
             )
         };
-        let (place, record) = match self.end(task).await {
+        let (place, record) = match self.end(task, stop).await {
             Some(place) => place.record().map(|record| (place, record)).ok_or_else(gone)?,
             None => self.places.recorded(task).ok_or_else(gone)?,
         };
@@ -220,10 +220,10 @@ impl Staging {
         Ok(deployment)
     }
 
-    /// Ends the serving of a task's deployment, and gives its place.
-    async fn end(&self, task: &TaskId) -> Option<Place> {
+    /// Ends the serving of a task's deployment, at once when `at_once` is cancelled, and gives its place.
+    async fn end(&self, task: &TaskId, at_once: &CancellationToken) -> Option<Place> {
         let live = self.lock().remove(task)?;
-        Some(live.end(&CancellationToken::new()).await)
+        Some(live.end(at_once).await)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TaskId, Live>> {

@@ -74,6 +74,8 @@ impl Reader<'_> {
             .filter(|(name, _)| wanted(name))
             .collect();
         for (name, size) in &asked {
+            // The middle of a server's log may have been cut out: what is new begins at its end.
+            self.read.entry(name.clone()).and_modify(|read| *read = (*read).min(*size));
             if self.read.get(name).copied().unwrap_or(0) < *size {
                 self.print(name, *size)?;
             }

@@ -90,3 +90,33 @@ fn nothing_is_left_of_three_killed_daemons_and_of_a_cancelled_task() {
         assert_eq!(entries(&site.path().join("chimera-data").join(kind)), nothing, "{kind}");
     }
 }
+
+#[test]
+fn the_server_of_a_completed_task_is_reachable_again_after_a_restart() {
+    let site = crash::site();
+    crash::hold(site.path(), "nothing");
+    let daemon = site.start();
+    let task =
+        daemon.submit(&json!({"feature": "Visitors are greeted", "target_url": "http://127.0.0.1:1/"}));
+    let ended = daemon.ended(&task);
+    assert_eq!(ended["status"], "completed", "{ended:#}\n{}", site.log());
+    let url = ended["result"]["deployment_url"].as_str().expect("an address").to_owned();
+    assert!(page(&url).is_some_and(|page| page.contains("Hello")));
+    assert_eq!(daemon.terminate(), Some(0));
+    assert_eq!(page(&url), None, "it ends with the daemon");
+    let daemon = site.start();
+    for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
+        if page(&url).is_some_and(|page| page.contains("Hello")) {
+            assert_eq!(daemon.terminate(), Some(0));
+            return;
+        }
+        // tidy: polls: a server is started again in the background, and nothing tells when it listens
+        std::thread::sleep(PAUSE);
+    }
+    panic!("the link is dead:\n{}", site.log());
+}
+
+/// What is served at an address, if anything.
+fn page(url: &str) -> Option<String> {
+    ureq::get(url).call().ok()?.body_mut().read_to_string().ok()
+}
