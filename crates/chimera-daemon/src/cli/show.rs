@@ -71,12 +71,20 @@ fn row(task: &Value) -> Vec<String> {
     let submitted: String = text(&task["created_at"]).chars().take(16).collect();
     vec![
         tame(text(&task["task_id"])),
-        text(&task["status"]).to_owned(),
+        standing(task),
         text(&task["phase"]).to_owned(),
         task["priority"].to_string(),
         submitted.replace('T', " "),
         short(text(&task["feature"]), FEATURE),
     ]
+}
+
+/// The status, and of a queued task what it waits for, in a word.
+fn standing(task: &Value) -> String {
+    match task["waiting_for"]["kind"].as_str() {
+        Some(kind) => format!("{}: {}", text(&task["status"]), kind),
+        None => text(&task["status"]).to_owned(),
+    }
 }
 
 /// A task in one line.

@@ -49,7 +49,8 @@ impl Timeline {
 
 /// Why a task does not run, in a line.
 pub(super) fn waits(waiting: &Value) -> String {
-    format!("waiting: {}", tame(text(waiting, "detail")))
+    let detail = tame(text(waiting, "detail"));
+    if detail.starts_with("waits ") { detail } else { format!("waits: {detail}") }
 }
 
 /// The line of the phase that runs.

@@ -52,6 +52,8 @@ fn a_task_is_submitted_shown_steered_and_listed() {
     assert_eq!(shown["labels"]["team"], "shop");
     let text = said(&run(&site, &daemon, &["status", &id]));
     assert!(text.contains("queued") && text.contains("no daemon is running that takes tasks"), "{text}");
+    let text = said(&run(&site, &daemon, &["list"]));
+    assert!(text.contains("queued: no_daemon"), "{text}");
     let text = said(&run(&site, &daemon, &["priority", &id, "9"]));
     assert_eq!(text, format!("{id} has priority 9\n"));
     let text = said(&run(&site, &daemon, &["cancel", &id]));

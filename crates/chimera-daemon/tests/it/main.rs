@@ -27,6 +27,7 @@ mod stage;
 mod staged;
 mod surroundings;
 mod times;
+mod tools;
 mod transfer;
 mod trouble;
 mod watch;

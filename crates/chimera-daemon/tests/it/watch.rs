@@ -19,13 +19,13 @@ fn a_watch_says_what_the_task_waits_for_as_it_changes() {
         let found = lines.by_ref().find(|line| line.contains(text));
         assert!(found.is_some(), "it ended without `{text}`");
     };
-    until("waiting: no daemon is running that takes tasks");
+    until("waits: no daemon is running that takes tasks");
     let json = [("content-type", "application/json")];
     let pause = |body: &Value| daemon.call("POST", "/api/pauses", &json, body.to_string().as_bytes()).status;
     assert_eq!(pause(&json!({"reason": "holidays"})), 200);
-    until("waiting: the queue has been paused since");
+    until("waits: the queue has been paused since");
     assert_eq!(daemon.call("DELETE", "/api/pauses/queue", &[], b"").status, 204);
-    until("waiting: no daemon is running that takes tasks");
+    until("waits: no daemon is running that takes tasks");
     assert_eq!(daemon.call("POST", &format!("/api/tasks/{id}/cancel"), &json, b"").status, 200);
     until("cancelled");
     assert_eq!(watch.wait().expect("it ends").code(), Some(3));
