@@ -32,8 +32,8 @@ pub enum EntryKind {
         /// The fencing token.
         epoch: i64,
     },
-    /// An attempt ended. Unless it was interrupted, ended the task, waits for a retry or was handed back, the
-    /// attempt of the phase `to` begins with it.
+    /// An attempt ended. Unless it was interrupted, had no agent to do it, ended the task, waits for a retry or was
+    /// handed back, the attempt of the phase `to` begins with it.
     Settled {
         /// What came of it.
         result: Outcome,

@@ -35,6 +35,10 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// day of a quota that resets every quarter of an hour.
 pub const WAITS: u32 = 100;
 
+/// Rounds in a row in which the coder may change nothing: it is told so once. A coder that then changes nothing
+/// again has nothing to add.
+pub const UNCHANGED: u32 = 1;
+
 /// Cuts a text to at most `max` bytes at a character boundary, marking the cut with an ellipsis if there is room for it.
 pub fn truncate(text: &mut String, max: usize) {
     const MARK: &str = "…";

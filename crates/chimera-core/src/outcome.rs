@@ -14,7 +14,7 @@ pub enum Outcome {
         /// The product, which must be the current phase's.
         output: PhaseOutput,
     },
-    /// A reviewer's or the test's no: the coder gets another round with the findings.
+    /// A no that another round can answer: [`Phase::sends_back_to`] says whose. The last round's reason ends the task.
     Rejected(Setback),
     /// A no that another round cannot mend: the task ends with the setback's reason.
     Failed(Setback),
@@ -35,6 +35,23 @@ pub enum Outcome {
     },
     /// No readable answer. Retried like a transient trouble, never taken for success.
     Unknown(Setback),
+    /// Nobody can work with this agent until a person has done something: its key has expired, its account is empty. The
+    /// agent is paused, and the task waits in the queue; the attempt counts as nothing.
+    Unavailable {
+        /// The agent that says so.
+        agent: String,
+        /// Why.
+        #[serde(flatten)]
+        setback: Setback,
+        /// How long the pause is to last, if the agent said so; otherwise until a person ends it.
+        #[serde(
+            default,
+            with = "millis",
+            rename = "retry_after_ms",
+            skip_serializing_if = "Option::is_none"
+        )]
+        retry_after: Option<Duration>,
+    },
     /// Stopped from outside before it could end; counts as nothing.
     Interrupted,
 }
@@ -96,6 +113,9 @@ pub enum PhaseOutput {
         test_sha256: Digest,
         /// The name of the pull request, `local-<task>` without a forge.
         code_pr_id: String,
+        /// Whether the coder had touched the frozen test, which was restored.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        restored: bool,
     },
     /// Every reviewer approved.
     GuardianReview {

@@ -104,6 +104,15 @@ impl Phase {
         }
     }
 
+    /// The phase whose next round answers a no of this one: the test's author writes another test, the coder
+    /// everything else.
+    pub fn sends_back_to(self) -> Self {
+        match self {
+            Self::E2eTestGeneration => Self::E2eTestGeneration,
+            _ => Self::CodeImplementation,
+        }
+    }
+
     /// True for COMPLETE and FAILED.
     pub fn is_end(self) -> bool {
         self.role().is_none()

@@ -17,9 +17,9 @@ pub enum Reason {
     TestDisputed,
     /// The reviewer rejected the change in every round it was given.
     ReviewDeadlock,
-    /// The coder changed nothing, or made the same rejected change again.
+    /// The coder changed nothing twice in a row, or made the same rejected change again.
     NoChange,
-    /// The change could not be built or started on staging.
+    /// The change, or the unchanged application, could not be built or started on staging.
     StagingFailed,
     /// Staging started but did not answer.
     StagingUnreachable,

@@ -170,6 +170,7 @@ fn limits() -> [Policy; 3] {
     let with = |most: u32, max_iterations: u32| Policy {
         retry: wait(most),
         max_iterations,
+        max_test_rounds: most,
         max_review_rounds: most,
         max_validation_rounds: most,
         max_crashes: most,

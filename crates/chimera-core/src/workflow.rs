@@ -10,7 +10,7 @@ pub struct Workflow {
     pub phase: Phase,
     /// Attempts begun in all phases; numbers the attempts from 1.
     pub attempt: u32,
-    /// Phase executions since the first time that the task was sent back.
+    /// Phase executions since the first time that the task was sent back to the coder.
     pub iteration: u32,
     /// Transient or unknown outcomes of the current phase in a row.
     pub failures: u32,
@@ -19,16 +19,25 @@ pub struct Workflow {
     pub waits: u32,
     /// Crashes of the daemon during the current phase in a row.
     pub crashes: u32,
+    /// Times the test was refused.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub test_rounds: u32,
+    /// Rounds in a row in which the coder changed nothing; see [`crate::limits::UNCHANGED`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unchanged: u32,
+    /// Whether the coder touched the frozen test in its last round; it was restored, and is told so with the next no.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test_restored: bool,
     /// Times a reviewer said no.
     pub review_rounds: u32,
-    /// Times the staged change was not green.
+    /// Times the change failed on staging: it could not be built or started, or was not green.
     pub validation_rounds: u32,
     /// What the phases have produced so far.
     pub artifacts: Artifacts,
-    /// What the coder has to answer in its next round.
+    /// What the author of the test, or the coder, has to answer in the next round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback: Option<Feedback>,
-    /// Fingerprint of the last validation failure.
+    /// Fingerprint of the last no that had one: of a refused test, or of a failure on staging.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<Digest>,
     /// Why the task ended, if it failed.
@@ -75,7 +84,7 @@ pub struct Artifacts {
     pub green: Option<GreenProof>,
 }
 
-/// What the coder has to answer.
+/// What the author of the test, or the coder, has to answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feedback {
     /// The phase that said no.
@@ -123,6 +132,9 @@ impl Workflow {
             failures: 0,
             waits: 0,
             crashes: 0,
+            test_rounds: 0,
+            unchanged: 0,
+            test_restored: false,
             review_rounds: 0,
             validation_rounds: 0,
             artifacts: Artifacts::default(),
@@ -133,6 +145,13 @@ impl Workflow {
             error: None,
             usage: Usage::default(),
         }
+    }
+
+    /// Starts the counts of rounds, retries and crashes anew.
+    pub(crate) fn forget_counts(&mut self) {
+        (self.iteration, self.test_rounds, self.unchanged, self.test_restored) = (0, 0, 0, false);
+        (self.review_rounds, self.validation_rounds) = (0, 0);
+        (self.failures, self.waits, self.crashes) = (0, 0, 0);
     }
 
     /// The line that the API shows, such as `2/7 phases complete` while CODE_IMPLEMENTATION runs.

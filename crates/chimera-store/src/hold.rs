@@ -10,9 +10,12 @@ use chimera_core::gates::{Breaker, FORGOTTEN, Facts, Gates, Open, Pause, Running
 use chimera_core::{Lane, Phase, Scope, TaskId, UnixMillis};
 
 const HELD: &str = "SELECT (SELECT COUNT(*) FROM pauses) + (SELECT COUNT(*) FROM breakers)";
-const PAUSE: &str = "INSERT INTO pauses (scope, name, since, reason) VALUES ($1, $2, $3, $4) ON CONFLICT (scope, name) DO NOTHING";
+/// The pause that lasts longer stands; that may be one that has ended already.
+const PAUSE: &str = "INSERT INTO pauses (scope, name, since, reason, ends_at) VALUES ($1, $2, $3, $4, $5) \
+    ON CONFLICT (scope, name) DO UPDATE SET since = excluded.since, reason = excluded.reason, ends_at = excluded.ends_at \
+    WHERE pauses.ends_at IS NOT NULL AND (excluded.ends_at IS NULL OR excluded.ends_at > pauses.ends_at)";
 const RESUME: &str = "DELETE FROM pauses WHERE scope = $1 AND name = $2";
-const PAUSES: &str = "SELECT scope, name, since, reason FROM pauses ORDER BY since, scope, name";
+const PAUSES: &str = "SELECT scope, name, since, reason, ends_at FROM pauses ORDER BY since, scope, name";
 macro_rules! breakers {
     () => {
         "SELECT breakers.scope, breakers.name, breakers.failures, breakers.failed_at, breakers.error, breakers.opened_at, \
@@ -28,9 +31,11 @@ const COUNT: &str = "INSERT INTO breakers (scope, name, failures, failed_at, err
     probe_task = excluded.probe_task, probe_attempt = excluded.probe_attempt";
 const CLOSE: &str = "DELETE FROM breakers WHERE scope = $1 AND name = $2";
 const FORGET: &str = "DELETE FROM breakers WHERE failed_at < $1 AND opened_at IS NULL";
+const FORGET_PAUSES: &str = "DELETE FROM pauses WHERE ends_at <= $1";
 const PROBE: &str = "UPDATE breakers SET probe_task = $1, probe_attempt = $2 WHERE scope = $3 AND name = $4";
-/// When the next open breaker lets somebody try. Public for plans and measurements.
-pub const NEXT_TRY: &str = "SELECT MIN(open_until) FROM breakers WHERE open_until > $1";
+/// When the next open breaker lets somebody try, or the next pause ends. Public for plans and measurements.
+pub const NEXT_TRY: &str = "SELECT MIN(times.moment) FROM (SELECT open_until AS moment FROM breakers WHERE open_until > $1 \
+    UNION ALL SELECT ends_at AS moment FROM pauses WHERE ends_at > $1) AS times";
 /// The running tasks by daemon and lane. Public for plans and measurements.
 pub const RUNNING: &str = "SELECT lease_owner, phase, project, COUNT(*) FROM tasks WHERE status = 'running' GROUP BY lease_owner, phase, project";
 /// A place is taken while its task is deployed, or waits for its validation, or is validated.
@@ -57,7 +62,7 @@ const STAGINGS: &str = concat!(
 const STAGE: &str = "INSERT INTO stagings (place, task_id, since) VALUES ($1, $2, $3) \
     ON CONFLICT (place) DO UPDATE SET task_id = excluded.task_id, since = excluded.since";
 
-/// Pauses something; what is paused already stays so, with its time and reason.
+/// Pauses something until a person ends that; what is paused so already stays so, with its time and reason.
 ///
 /// # Errors
 /// The database's.
@@ -67,10 +72,22 @@ pub fn pause(
     reason: Option<&str>,
     now: UnixMillis,
 ) -> Result<Pause, StoreError> {
-    tx.execute(PAUSE, &[scope.kind().into(), scope.name().into(), now.0.into(), reason.into()])?;
+    let pause = Pause { scope: scope.clone(), since: now, until: None, reason: reason.map(str::to_owned) };
+    put(tx, &pause)?;
     let paused = pauses(tx)?.into_iter().find(|pause| pause.scope == *scope);
     // Somebody else may have resumed it in this very moment.
-    Ok(paused.unwrap_or(Pause { scope: scope.clone(), since: now, reason: reason.map(str::to_owned) }))
+    Ok(paused.unwrap_or(pause))
+}
+
+/// Writes a pause down, unless there is one of the same scope that lasts longer.
+///
+/// # Errors
+/// The database's.
+pub(crate) fn put(tx: &mut Tx<'_>, pause: &Pause) -> Result<(), StoreError> {
+    let (kind, name) = (pause.scope.kind().into(), pause.scope.name().into());
+    let reason = pause.reason.as_deref();
+    let values = [kind, name, pause.since.0.into(), reason.into(), pause.until.map(|until| until.0).into()];
+    tx.execute(PAUSE, &values).map(drop)
 }
 
 /// Ends a pause; false if there was none.
@@ -81,14 +98,15 @@ pub fn resume(tx: &mut Tx<'_>, scope: &Scope) -> Result<bool, StoreError> {
     Ok(tx.execute(RESUME, &[scope.kind().into(), scope.name().into()])? > 0)
 }
 
-/// What is paused, oldest first.
+/// What is paused, oldest first; pauses that have ended may still be among it.
 ///
 /// # Errors
 /// The database's.
 pub fn pauses(tx: &Reading<'_>) -> Result<Vec<Pause>, StoreError> {
     let pause = |row: &Row| {
         let reason = row.maybe_text(3)?.map(str::to_owned);
-        Ok(Pause { scope: scope(row)?, since: UnixMillis(row.int(2)?), reason })
+        let until = row.maybe_int(4)?.map(UnixMillis);
+        Ok(Pause { scope: scope(row)?, since: UnixMillis(row.int(2)?), until, reason })
     };
     tx.query(PAUSES, &[])?.iter().map(pause).collect()
 }
@@ -110,16 +128,17 @@ pub fn close(tx: &mut Tx<'_>, scope: &Scope) -> Result<bool, StoreError> {
     Ok(tx.execute(CLOSE, &[scope.kind().into(), scope.name().into()])? > 0)
 }
 
-/// Forgets failures that were of another time, so that they cost nobody anything.
+/// Forgets pauses that have ended and failures that were of another time, so that they cost nobody anything.
 ///
 /// # Errors
 /// The database's.
 pub fn forget(tx: &mut Tx<'_>, now: UnixMillis) -> Result<(), StoreError> {
     let age = i64::try_from(FORGOTTEN.as_millis()).unwrap_or(i64::MAX);
+    tx.later(FORGET_PAUSES, &[now.0.into()])?;
     tx.later(FORGET, &[now.0.saturating_sub(age).into()])
 }
 
-/// The next time at which an open breaker lets somebody try.
+/// The next time at which an open breaker lets somebody try, or a pause ends.
 ///
 /// # Errors
 /// The database's.

@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_trash.sql"),
     include_str!("migrations/0004_homes.sql"),
     include_str!("migrations/0005_gates.sql"),
+    include_str!("migrations/0006_pause_end.sql"),
 ];
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, sha256 TEXT NOT NULL)";

@@ -6,9 +6,10 @@
 use crate::change::{Change, Statement};
 use crate::hold::{self, breaker_of};
 use crate::{Store, StoreError, Tx, after, journal};
-use chimera_core::gates::{Board, Breaker, Failure, Gates, Health};
+use chimera_core::gates::{Board, Breaker, Failure, Gates, Health, Pause};
 use chimera_core::{
     EntryKind, Evidence, Lane, Next, Outcome, Scope, State, Status, Task, TaskId, Transition, UnixMillis,
+    limits,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,6 +88,10 @@ pub enum Onward {
 pub fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Onward, StoreError> {
     let transition = &*settlement.transition;
     if transition.next != Next::Run {
+        if let Some(pause) = settlement.pause() {
+            tx.in_turn()?;
+            hold::put(tx, &pause)?;
+        }
         // First: an attempt that tries a breaker is known as such while it runs. Undone if the lease is lost.
         record_health(tx, settlement)?;
         settlement.write(tx, &SETTLE, transition)?;
@@ -120,7 +125,11 @@ pub async fn record(store: &Store, settlement: Settlement) -> Result<Onward, Sto
     let transition = settlement.transition.clone();
     let runs_on = transition.next == Next::Run;
     let alone = !settlement.evidence.is_empty()
-        || if runs_on { settlement.must_queue() } else { settlement.is_failure() };
+        || if runs_on {
+            settlement.must_queue()
+        } else {
+            settlement.is_failure() || settlement.pause().is_some()
+        };
     if alone {
         return store.write(move |tx| settle(tx, &settlement)).await;
     }
@@ -153,6 +162,15 @@ impl Settlement {
     /// Whether a failure is to be counted.
     fn is_failure(&self) -> bool {
         self.gates.breaker.is_some() && health(&self.transition).0 == Health::Failing
+    }
+
+    /// The pause of an agent that nobody can work with.
+    fn pause(&self) -> Option<Pause> {
+        let EntryKind::Settled { result, .. } = &self.transition.entry.kind else { return None };
+        let Outcome::Unavailable { agent, setback, retry_after } = result else { return None };
+        let until = retry_after.map(|wait| self.now.plus(wait.min(limits::RETRY_AFTER)));
+        let (scope, reason) = (Scope::Agent(agent.clone()), Some(setback.summary.clone()));
+        Some(Pause { scope, since: self.now, until, reason })
     }
 
     /// Makes the change, and what always goes with it.

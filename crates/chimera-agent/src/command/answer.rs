@@ -1,7 +1,7 @@
-//! What an agent left, read strictly: whatever is not plainly an answer is none.
+//! What an agent left: whatever is not plainly an answer is none.
 
-use chimera_core::{Digest, Finding, Usage, limits};
-use serde::Deserialize;
+use super::form;
+use chimera_core::{Digest, Finding, Severity, Usage, limits};
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -20,19 +20,18 @@ pub struct Answer {
     pub test_path: Option<String>,
     /// What it found, at most [`limits::FINDINGS`].
     pub findings: Vec<Finding>,
-    /// The commit that it reviewed, if it says so.
-    pub commit: Option<Digest>,
+    /// The commit that it reviewed, if it says so; maybe the beginning of its id.
+    pub commit: Option<String>,
     /// Where it deployed.
     pub deployment_url: Option<String>,
-    /// The commit that it deployed.
-    pub revision: Option<Digest>,
+    /// The commit that it deployed; maybe the beginning of its id.
+    pub revision: Option<String>,
     /// What it used.
     pub usage: Usage,
 }
 
 /// An agent's word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Done, or approved.
     Passed,
@@ -45,13 +44,39 @@ pub enum Verdict {
 }
 
 /// What an agent may say at all.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Word {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    Verdict(Verdict),
     /// It cannot work now.
     Transient,
-    #[serde(untagged)]
-    Verdict(Verdict),
+    /// Nobody can work with it.
+    Unavailable,
+}
+
+impl Word {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Verdict(Verdict::Passed),
+        Self::Verdict(Verdict::Failed),
+        Self::Verdict(Verdict::Rejected),
+        Self::Verdict(Verdict::Disputed),
+        Self::Transient,
+        Self::Unavailable,
+    ];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Verdict(Verdict::Passed) => "passed",
+            Self::Verdict(Verdict::Failed) => "failed",
+            Self::Verdict(Verdict::Rejected) => "rejected",
+            Self::Verdict(Verdict::Disputed) => "disputed",
+            Self::Transient => "transient",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|word| word.as_str() == text)
+    }
 }
 
 /// There is no answer.
@@ -62,6 +87,15 @@ pub enum Trouble {
         /// Why.
         summary: String,
         /// How long it wants to be left alone.
+        retry_after: Option<Duration>,
+        /// What it used all the same.
+        usage: Usage,
+    },
+    /// Nobody can work with it until a person has done something, by its own word.
+    Unavailable {
+        /// Why.
+        summary: String,
+        /// How long that will last, if it knows.
         retry_after: Option<Duration>,
         /// What it used all the same.
         usage: Usage,
@@ -93,7 +127,7 @@ pub enum Trouble {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotNow { summary, .. } => f.write_str(summary),
+            Self::NotNow { summary, .. } | Self::Unavailable { summary, .. } => f.write_str(summary),
             Self::Missing => f.write_str("it ended without writing its answer to $CHIMERA_OUTCOME"),
             Self::Unreadable(why) => write!(f, "its answer cannot be read: {why}"),
             Self::TooLarge => write!(f, "its answer has more than {LARGEST} bytes"),
@@ -106,29 +140,6 @@ impl fmt::Display for Trouble {
             Self::NotStarted(why) | Self::NoRoom(why) => f.write_str(why),
         }
     }
-}
-
-/// The file's shape. Unknown fields are let pass, so that agents can leave remarks of their own.
-#[derive(Deserialize)]
-struct Raw {
-    outcome: Word,
-    #[serde(default)]
-    summary: String,
-    #[serde(default)]
-    test_path: Option<String>,
-    #[serde(default)]
-    findings: Vec<Finding>,
-    #[serde(default)]
-    commit: Option<Digest>,
-    #[serde(default)]
-    deployment_url: Option<String>,
-    #[serde(default)]
-    revision: Option<Digest>,
-    #[serde(default)]
-    usage: Usage,
-    /// Seconds.
-    #[serde(default)]
-    retry_after: Option<f64>,
 }
 
 /// Reads the answer once; the agent must have ended.
@@ -145,35 +156,46 @@ pub(super) fn read(path: &Path) -> Result<Answer, Trouble> {
         return Err(Trouble::TooLarge);
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
-    parse(&bytes).map_err(|err| Trouble::Unreadable(err.to_string()))?
+    let raw = form::read(&bytes).map_err(Trouble::Unreadable)?;
+    understood(raw)
 }
 
-fn parse(bytes: &[u8]) -> Result<Result<Answer, Trouble>, serde_json::Error> {
-    let raw: Raw = serde_json::from_slice(bytes)?;
-    let Raw { outcome, mut summary, mut findings, usage, .. } = raw;
+fn understood(raw: form::Raw) -> Result<Answer, Trouble> {
+    let form::Raw { outcome, mut summary, findings, usage, .. } = raw;
     limits::truncate(&mut summary, limits::SUMMARY_BYTES);
-    findings.truncate(limits::FINDINGS);
-    findings.iter_mut().for_each(|finding| limits::truncate(&mut finding.message, limits::SUMMARY_BYTES));
-    if summary.is_empty() {
-        let word = match outcome {
-            Word::Verdict(verdict) => format!("{verdict:?}"),
-            Word::Transient => format!("{outcome:?}"),
-        };
-        summary = format!("the agent answered {word} without a summary").to_lowercase();
+    if summary.trim().is_empty() {
+        summary = format!("the agent answered {} without a summary", outcome.as_str());
     }
     // Nothing that is no time is one: the task is then tried again as after any trouble.
     let retry_after = raw.retry_after.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    Ok(match outcome {
-        Word::Verdict(verdict) => Ok(Answer {
-            verdict,
-            summary,
-            test_path: raw.test_path,
-            findings,
-            commit: raw.commit,
-            deployment_url: raw.deployment_url,
-            revision: raw.revision,
-            usage,
-        }),
-        Word::Transient => Err(Trouble::NotNow { summary, retry_after, usage }),
+    let verdict = match outcome {
+        Word::Verdict(verdict) => verdict,
+        Word::Transient => return Err(Trouble::NotNow { summary, retry_after, usage }),
+        Word::Unavailable => return Err(Trouble::Unavailable { summary, retry_after, usage }),
+    };
+    // A finding without a weight does not speak against the word.
+    let weight = if verdict == Verdict::Passed { Severity::Warning } else { Severity::Error };
+    let findings = findings.into_iter().take(limits::FINDINGS).map(|remark| {
+        let mut finding = remark.weighing(weight);
+        limits::truncate(&mut finding.message, limits::SUMMARY_BYTES);
+        finding
+    });
+    Ok(Answer {
+        verdict,
+        summary,
+        test_path: raw.test_path,
+        findings: findings.collect(),
+        commit: raw.commit,
+        deployment_url: raw.deployment_url,
+        revision: raw.revision,
+        usage,
     })
+}
+
+/// Shortest beginning of an id that names a commit: git's own.
+const SHORT_ID: usize = 7;
+
+/// Whether an agent that says this means that commit.
+pub fn means(said: &str, commit: &Digest) -> bool {
+    said.len() >= SHORT_ID && commit.as_str().starts_with(&said.to_ascii_lowercase())
 }

@@ -2,16 +2,19 @@
 //!
 //! The program gets a directory to work in, a prompt, and an assignment (a JSON file); it leaves an answer (a JSON
 //! file). Everything else it may do counts for nothing. Map: `assignment` is what it is told, `failure` why its last
-//! change was refused, `prompt` the same for readers of prose, `arguments` puts that into a command line, `answer` reads what it left. The contract for authors of agents is in
+//! change was refused, `prompt` the same for readers of prose, `arguments` puts that into a command line, `answer` reads what it left, in
+//! whichever `form`, `linger` ends it once it has answered. The contract for authors of agents is in
 //! `docs/agents.md`, the schemas in `docs/schemas`.
 
 mod answer;
 mod arguments;
 mod assignment;
 mod failure;
+mod form;
+mod linger;
 mod prompt;
 
-pub use answer::{Answer, Trouble, Verdict};
+pub use answer::{Answer, Trouble, Verdict, means};
 pub use assignment::{Assignment, Change, Limits, Round, Rules};
 pub use failure::{FAILURE_FILE, FailedCase, FailedSuite, FailedTest, Failure};
 
@@ -23,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Most output kept of an agent.
 const OUTPUT_CAP: u64 = 64 << 20;
+/// How long an agent may go on after its answer is complete: time to tidy up. Then it is ended, and the answer counts.
+pub const LINGER: Duration = Duration::from_secs(10);
 /// Time between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -45,6 +50,8 @@ pub struct Ask<'a> {
     pub timeout: Duration,
     /// Longest silence.
     pub stall: Option<Duration>,
+    /// How long it may go on after its answer is complete; [`LINGER`] for all but tests.
+    pub linger: Duration,
 }
 
 /// Runs an agent to its end and reads its answer.
@@ -58,8 +65,21 @@ pub async fn ask(
 ) -> Result<Answer, Trouble> {
     let outcome = ask.private.join("outcome.json");
     let spec = prepare(ask, assignment, &outcome).map_err(|err| not_started(&err, err.to_string()))?;
-    // When it returns, nothing of the agent is left that could still write the answer.
-    match process::run(&spec, stop).await {
+    let done = stop.child_token();
+    let ended = {
+        let run = process::run(&spec, &done);
+        tokio::pin!(run);
+        tokio::select! {
+            ended = &mut run => ended,
+            () = linger::after_answer(&outcome, ask.linger) => {
+                done.cancel();
+                run.await
+            }
+        }
+    };
+    // Nothing of the agent is left now that could still write the answer.
+    match ended {
+        Ok(Exit::Stopped) if done.is_cancelled() && !stop.is_cancelled() => answer::read(&outcome),
         Err(err) => Err(not_started(err.io(), err.to_string())),
         Ok(Exit::Code(0)) => answer::read(&outcome),
         Ok(Exit::Code(code)) => Err(Trouble::Exit(code)),

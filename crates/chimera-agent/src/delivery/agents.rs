@@ -30,6 +30,7 @@ pub(super) async fn ask(
         environment: &bench.settings().environment,
         timeout: agent.timeout.unwrap_or(bench.attempt.timeout),
         stall: agent.stall,
+        linger: crate::command::LINGER,
     };
     let told = Told::lay_out(bench, &private, about)?;
     let diff_path = told.diff_path();
@@ -37,7 +38,8 @@ pub(super) async fn ask(
     let answered = crate::command::ask(&ask, &assignment, &bench.stop).await;
     bench.keep_file(EvidenceKind::Log, &format!("{}.log", agent.name), &log);
     match &answered {
-        Ok(Answer { usage, .. }) | Err(Trouble::NotNow { usage, .. }) => bench.used(*usage),
+        Ok(Answer { usage, .. })
+        | Err(Trouble::NotNow { usage, .. } | Trouble::Unavailable { usage, .. }) => bench.used(*usage),
         Err(_) => (),
     }
     answered.map_err(|trouble| halted(agent, &trouble))
@@ -47,6 +49,7 @@ fn halted(agent: &Agent, trouble: &Trouble) -> Halt {
     let why = format!("agent `{}`: {trouble}", agent.name);
     match trouble {
         Trouble::NotNow { retry_after, .. } => Halt::not_now(why, *retry_after),
+        Trouble::Unavailable { retry_after, .. } => Halt::unavailable(&agent.name, why, *retry_after),
         Trouble::Stopped => Halt::interrupted(),
         Trouble::NoRoom(_) => Halt::no_room(why),
         Trouble::NotStarted(_) => Halt::failed(Reason::Config, why),

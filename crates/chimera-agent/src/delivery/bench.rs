@@ -5,7 +5,7 @@ use crate::process::environment;
 use crate::runner::{Attempt, Report};
 use crate::spec::{Agent, Project};
 use crate::vault::Label;
-use crate::workspace::{Workspaces, Worktree};
+use crate::workspace::{Committed, Workspaces, Worktree};
 use chimera_core::{
     Artifacts, Digest, Evidence, EvidenceKind, Outcome, Reason, Role, Task, UnixMillis, Usage, Workflow,
 };
@@ -115,14 +115,21 @@ impl<'a> Bench<'a> {
 
     /// Commits what was done to the files, and hands the branch on to the other machines, where there are any:
     /// before the phase is recorded, so that whoever goes on finds it.
-    pub(super) async fn commit(&self, worktree: &Worktree, subject: &str) -> Result<Option<Digest>, Halt> {
+    ///
+    /// The file at `frozen`, if one is named, stays as it was, whatever was done to it.
+    pub(super) async fn commit(
+        &self,
+        worktree: &Worktree,
+        subject: &str,
+        frozen: Option<&str>,
+    ) -> Result<Committed, Halt> {
         self.fenced().await?;
-        let commit = worktree.commit(subject, &self.trailers()).await?;
-        if let Some(commit) = &commit {
+        let done = worktree.commit_but(frozen, subject, &self.trailers()).await?;
+        if let Some(commit) = &done.commit {
             self.fenced().await?;
             worktree.share(commit).await?;
         }
-        Ok(commit)
+        Ok(done)
     }
 
     /// The log file of this attempt; `part` tells several processes apart.
@@ -154,10 +161,10 @@ impl<'a> Bench<'a> {
     }
 
     /// Puts a text among the evidence.
-    pub(super) fn keep_bytes(&self, kind: EvidenceKind, name: &str, bytes: &[u8]) -> Result<(), Halt> {
+    pub(super) fn keep_bytes(&self, kind: EvidenceKind, name: &str, bytes: &[u8]) -> Result<Evidence, Halt> {
         let evidence = self.rooms.vault.keep_bytes(self.label(kind, name), bytes)?;
-        self.lock().evidence.push(evidence);
-        Ok(())
+        self.lock().evidence.push(evidence.clone());
+        Ok(evidence)
     }
 
     /// Puts a file among the evidence; one that cannot be kept (too large, a link) is left out and logged.
@@ -208,9 +215,13 @@ impl<'a> Bench<'a> {
 
 fn is_agents_trouble(outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::Transient { setback, .. } | Outcome::Unknown(setback) | Outcome::Failed(setback) => {
+        Outcome::Transient { setback, .. } | Outcome::Unknown(setback) => {
             setback.reason == Reason::AgentError
         }
-        Outcome::Passed { .. } | Outcome::Rejected(_) | Outcome::Interrupted => false,
+        Outcome::Passed { .. }
+        | Outcome::Rejected(_)
+        | Outcome::Failed(_)
+        | Outcome::Unavailable { .. }
+        | Outcome::Interrupted => false,
     }
 }

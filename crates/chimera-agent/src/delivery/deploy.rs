@@ -6,11 +6,11 @@ use super::generate::load;
 use super::halt::Halt;
 use super::told::About;
 use super::{place, served, trial};
-use crate::command::Verdict;
+use crate::command::{Verdict, means};
 use crate::spec::{Project, Staging};
-use crate::staging::{Deploy, Deployment};
+use crate::staging::{Deploy, Deployment, StagingError};
 use crate::workspace::Worktree;
-use chimera_core::{Digest, PhaseOutput, Reason};
+use chimera_core::{Digest, EvidenceKind, PhaseOutput, Reason, Setback};
 
 pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let project = bench.project()?;
@@ -21,7 +21,7 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     if let Staging::Agent { agent, .. } = &project.staging {
         return by_agent(bench, &project, &head, agent).await;
     }
-    let deployment = stage(bench, &bench.rooms.staging, &project, &worktree, &head, None).await?;
+    let deployment = stage_change(bench, &project, &worktree, &head, None).await?;
     let revision = bench.rooms.staging.revision(&bench.task().id).await?;
     Ok(PhaseOutput::StagingDeployment { url: deployment.url, revision })
 }
@@ -35,6 +35,46 @@ pub(super) async fn stage(
     commit: &Digest,
     port: Option<u16>,
 ) -> Result<Deployment, Halt> {
+    Ok(try_stage(bench, staging, project, worktree, commit, port).await??)
+}
+
+/// Serves the change in the task's place. What cannot be built or started here could be before the change: its coder
+/// gets another round.
+pub(super) async fn stage_change(
+    bench: &Bench<'_>,
+    project: &Project,
+    worktree: &Worktree,
+    head: &Digest,
+    port: Option<u16>,
+) -> Result<Deployment, Halt> {
+    let staged = try_stage(bench, &bench.rooms.staging, project, worktree, head, port).await?;
+    staged.map_err(|err| broken_by_the_change(bench, err))
+}
+
+/// What it means that the change cannot be served. The same failure twice in a row, but for its numbers, ends the task.
+pub(super) fn broken_by_the_change(bench: &Bench<'_>, err: StagingError) -> Halt {
+    let (reason, failure) = match &err {
+        StagingError::Failed(failure) => (Reason::StagingFailed, failure),
+        StagingError::NotReady(failure) => (Reason::StagingUnreachable, failure),
+        _ => return err.into(),
+    };
+    let log = bench.keep_bytes(EvidenceKind::Log, "staging.log", failure.log_end.as_bytes());
+    let without_numbers: String = failure.to_string().chars().filter(|c| !c.is_ascii_digit()).collect();
+    Halt::rejected(Setback {
+        fingerprint: Some(crate::vault::sha256(without_numbers.as_bytes())),
+        files: log.into_iter().collect(),
+        ..Setback::new(reason, failure.to_string())
+    })
+}
+
+async fn try_stage(
+    bench: &Bench<'_>,
+    staging: &crate::staging::Staging,
+    project: &Project,
+    worktree: &Worktree,
+    commit: &Digest,
+    port: Option<u16>,
+) -> Result<Result<Deployment, StagingError>, Halt> {
     let source = bench.private_dir("staged")?;
     place::copy_to_serve(bench, worktree, commit, &source).await?;
     bench.fenced().await?;
@@ -50,7 +90,7 @@ pub(super) async fn stage(
         log: &bench.log(staging.log_name()),
         environment: &|home| bench.project_environment(home),
     };
-    Ok(staging.deploy(deploy, &bench.stop).await?)
+    Ok(staging.deploy(deploy, &bench.stop).await)
 }
 
 async fn by_agent(
@@ -66,7 +106,13 @@ async fn by_agent(
     bench.fenced().await?;
     let answer = ask(bench, agent, worktree.path(), &About::default()).await?;
     match (answer.verdict, answer.deployment_url, answer.revision) {
-        (Verdict::Passed, Some(url), Some(revision)) => {
+        (Verdict::Passed, Some(url), Some(said)) => {
+            let revision = if means(&said, head) {
+                head.clone()
+            } else {
+                Digest::parse(&said)
+                    .map_err(|err| Halt::unknown(format!("agent `{name}`: `revision`: {err}")))?
+            };
             trial::can_be_judged(project, "deployment_url", &url)?;
             served::must_be(bench, project, &url, head, Some(&revision)).await?;
             Ok(PhaseOutput::StagingDeployment { url, revision })
@@ -74,6 +120,11 @@ async fn by_agent(
         (Verdict::Passed, ..) => {
             Err(Halt::unknown(format!("agent `{name}` passed without `deployment_url` and `revision`")))
         }
+        (Verdict::Rejected, ..) => Err(Halt::rejected(Setback {
+            findings: answer.findings,
+            fingerprint: Some(crate::vault::sha256(answer.summary.as_bytes())),
+            ..Setback::new(Reason::StagingFailed, answer.summary)
+        })),
         _ => Err(Halt::failed(Reason::StagingFailed, answer.summary)),
     }
 }

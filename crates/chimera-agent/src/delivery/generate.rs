@@ -8,10 +8,12 @@ use super::trial::{self, Frozen, Stage};
 use super::{deploy, place, site, target};
 use crate::command::{Answer, Verdict};
 use crate::judge::Scene;
-use crate::spec::{E2e, Project, Protocol, Staging};
+use crate::spec::{Agent, E2e, Project, Protocol, Staging};
 use crate::workspace::Worktree;
 use crate::{author, criteria};
-use chimera_core::{Digest, EvidenceKind, NotRed, PhaseOutput, Reason, RedProof, RedRuns, Role};
+use chimera_core::{
+    Digest, EvidenceKind, Finding, NotRed, PhaseOutput, Reason, RedProof, RedRuns, Role, Setback, Severity,
+};
 use std::io::ErrorKind;
 
 /// Largest frozen test: a test somebody still reads.
@@ -27,12 +29,19 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let worktree = worktree.forcing(&path);
     let commit = freeze(bench, &project, &worktree, &base, &path).await?;
     let frozen = load(bench, &project, &worktree, &commit, path).await?;
+    if frozen.source.len() > LARGEST_TEST {
+        let size = frozen.source.len();
+        let why = format!("the test has {size} bytes, more than the {LARGEST_TEST} allowed");
+        return Err(refused(bench, Some(&frozen), Setback::new(Reason::RedNotProvable, why)));
+    }
     let name = match project.e2e {
         E2e::Pytest => "test.py",
         E2e::PlaywrightTest => "test.spec.ts",
     };
     bench.keep_bytes(EvidenceKind::Test, name, &frozen.source)?;
-    trial::inspect(bench, &project, &frozen.path, &frozen.source).await?;
+    if let Some(setback) = trial::inspect(bench, &project, &frozen.path, &frozen.source).await? {
+        return Err(refused(bench, Some(&frozen), setback));
+    }
     let (red, target_run) = red(bench, &project, &worktree, &base, &frozen).await?;
     Ok(PhaseOutput::E2eTestGeneration {
         test_path: frozen.path,
@@ -57,7 +66,7 @@ async fn write_test(
         Protocol::Command { .. } => match ask(bench, agent, worktree.path(), &About::default()).await? {
             Answer { verdict: Verdict::Passed, test_path: Some(path), .. } => Ok(path),
             Answer { verdict: Verdict::Passed, .. } => {
-                Err(Halt::unknown(format!("agent `{}` passed without naming its `test_path`", agent.name)))
+                Err(misplaced(bench, format!("agent `{}` passed without naming its `test_path`", agent.name)))
             }
             answer => Err(Halt::failed(Reason::RedNotProvable, answer.summary)),
         },
@@ -121,24 +130,50 @@ async fn freeze(
 ) -> Result<Digest, Halt> {
     if !place::is_place(project, path) {
         let why = format!("`{path}` is no place for the test: it must be {}", place::places(project));
-        return Err(Halt::unknown(why));
+        return Err(misplaced(bench, why));
     }
     let subject = format!("Add the failing end-to-end test: {}", one_line(&bench.task().request.feature));
-    let Some(commit) = bench.commit(worktree, &subject).await? else {
+    let Some(commit) = bench.commit(worktree, &subject, None).await?.commit else {
         let why = place::nothing_new(&worktree.left_out().await?, "the test author changed nothing");
-        return Err(Halt::unknown(why));
+        return Err(misplaced(bench, why));
     };
     let changes = worktree.changed_files(base, &commit).await?;
     match changes.as_slice() {
         [only] if only.path == path && only.plain => Ok(commit),
         _ => {
             let others: Vec<&str> = changes.iter().map(|change| change.path.as_str()).collect();
-            Err(Halt::unknown(format!(
-                "the test author may add `{path}` only, but changed {}",
-                others.join(", ")
-            )))
+            let others = others.join(", ");
+            Err(misplaced(bench, format!("the test author may add `{path}` only, but changed {others}")))
         }
     }
+}
+
+/// The author has not left a test, or not only that, or not where it belongs.
+fn misplaced(bench: &Bench<'_>, why: impl Into<String>) -> Halt {
+    refused(bench, None, Setback::new(Reason::AgentError, why))
+}
+
+/// The test will not do: its author gets another round with the reason, unless it would write the same test again. The
+/// very same test again, or the same mistake before there is one, ends the task.
+fn refused(bench: &Bench<'_>, test: Option<&Frozen>, mut setback: Setback) -> Halt {
+    if matches!(bench.agent(Role::E2eTester), Ok(Agent { protocol: Protocol::Builtin, .. })) {
+        return Halt::failed_with(setback);
+    }
+    if setback.findings.is_empty() {
+        setback.findings = vec![Finding {
+            file: test.map(|test| test.path.clone()),
+            line: None,
+            severity: Severity::Error,
+            message: setback.summary.clone(),
+        }];
+    }
+    const SHOWN: [&str; 4] = ["test.py", "test.spec.ts", "red-report.json", "red.png"];
+    setback.files = bench.kept(|name| SHOWN.contains(&name));
+    setback.fingerprint = Some(match test {
+        Some(test) => test.sha256.clone(),
+        None => crate::vault::sha256(setback.summary.as_bytes()),
+    });
+    Halt::rejected(setback)
 }
 
 /// The first line of a text, as the subject of a commit.
@@ -162,10 +197,6 @@ pub(super) async fn load(
             format!("the frozen test `{path}` is gone from {commit}"),
         ));
     };
-    if source.len() > LARGEST_TEST {
-        let why = format!("the test has {} bytes, more than the {LARGEST_TEST} allowed", source.len());
-        return Err(Halt::failed(Reason::RedNotProvable, why));
-    }
     let sha256 = crate::vault::sha256(&source);
     match &bench.workflow().artifacts.test_sha256 {
         Some(recorded) if *recorded != sha256 => {
@@ -208,14 +239,14 @@ async fn red(
     let ((base_run, blank), (target_run, error)) = (first?, second?);
     let runs = RedRuns { base: &base_run, blank: &blank, error: &error };
     let proof = RedProof::judge(&runs, frozen.sha256.clone(), base.clone(), bench.now());
-    let proof = proof.map_err(|not_red| {
-        let (reason, files) = match &not_red {
-            NotRed::AlreadyGreen => (Reason::AlreadyGreen, "red-report.json and red.png"),
-            NotRed::NotProvable(_) => {
-                (Reason::RedNotProvable, "red-report.json and the reports of the controls")
-            }
-        };
-        Halt::failed(reason, format!("{not_red} (see {files})"))
+    let proof = proof.map_err(|not_red| match &not_red {
+        NotRed::AlreadyGreen => {
+            Halt::failed(Reason::AlreadyGreen, format!("{not_red} (see red-report.json and red.png)"))
+        }
+        NotRed::NotProvable(_) => {
+            let why = format!("{not_red} (see red-report.json and the reports of the controls)");
+            refused(bench, Some(frozen), Setback::new(Reason::RedNotProvable, why))
+        }
     })?;
     Ok((proof.at_origin(&origin), target_run))
 }

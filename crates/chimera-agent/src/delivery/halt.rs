@@ -31,7 +31,7 @@ impl Halt {
         Self(Box::new(Outcome::Failed(setback)))
     }
 
-    /// The coder gets another round.
+    /// Another round can answer it: see [`chimera_core::Phase::sends_back_to`].
     pub(super) fn rejected(setback: Setback) -> Self {
         Self(Box::new(Outcome::Rejected(setback)))
     }
@@ -49,6 +49,14 @@ impl Halt {
         Self(Box::new(Outcome::Transient { setback: Setback::new(reason, why), retry_after: None }))
     }
 
+    /// The same trouble, but one that may pass.
+    pub(super) fn passing(self) -> Self {
+        match *self.0 {
+            Outcome::Failed(setback) => Self(Box::new(Outcome::Transient { setback, retry_after: None })),
+            other => Self(Box::new(other)),
+        }
+    }
+
     /// An agent cannot work now, and may have said how long it wants to be left alone.
     pub(super) fn not_now(why: impl Into<String>, retry_after: Option<Duration>) -> Self {
         Self(Box::new(Outcome::Transient { setback: Setback::new(Reason::AgentError, why), retry_after }))
@@ -63,6 +71,12 @@ impl Halt {
     /// A file or process could not be had.
     fn io(err: &std::io::Error, why: String) -> Self {
         if is_passing(err) { Self::no_room(why) } else { Self::transient(Reason::Config, why) }
+    }
+
+    /// Nobody can work with that agent until a person has done something.
+    pub(super) fn unavailable(agent: &str, why: impl Into<String>, retry_after: Option<Duration>) -> Self {
+        let setback = Setback::new(Reason::AgentError, why);
+        Self(Box::new(Outcome::Unavailable { agent: agent.to_owned(), setback, retry_after }))
     }
 
     /// There was no readable answer.

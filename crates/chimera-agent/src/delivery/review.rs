@@ -7,7 +7,7 @@ use super::halt::{Halt, review_setback};
 use super::place;
 use super::snapshot::Snapshot;
 use super::told::About;
-use crate::command::{Answer, Verdict};
+use crate::command::{Answer, Verdict, means};
 use crate::guardian;
 use crate::spec::{Agent, Project, Protocol};
 use crate::workspace::Worktree;
@@ -130,7 +130,7 @@ async fn checks(
 
 fn read(agent: &Agent, answer: Answer, head: &Digest) -> Result<Opinion, Halt> {
     let Answer { verdict, summary, findings, commit, .. } = answer;
-    if let Some(other) = commit.filter(|commit| commit != head) {
+    if let Some(other) = commit.filter(|commit| !means(commit, head)) {
         return Err(Halt::unknown(format!(
             "agent `{}` speaks of commit {other}, but it was shown {head}",
             agent.name

@@ -157,8 +157,13 @@ fn relevant(workflow: &Workflow) -> Option<&Feedback> {
 /// Which round an agent begins, and the last one that it can have if all refusals to come are like the last one.
 fn round(workflow: &Workflow, policy: &Policy) -> Option<Round> {
     let (used, most) = match relevant(workflow)?.from {
+        Phase::E2eTestGeneration => {
+            return Some(Round { number: 1 + workflow.test_rounds, of: 1 + policy.max_test_rounds });
+        }
         Phase::GuardianReview => (workflow.review_rounds, policy.max_review_rounds),
-        Phase::E2eValidation => (workflow.validation_rounds, policy.max_validation_rounds),
+        Phase::StagingDeployment | Phase::E2eValidation => {
+            (workflow.validation_rounds, policy.max_validation_rounds)
+        }
         _ => return None,
     };
     let number = 1 + workflow.review_rounds + workflow.validation_rounds;

@@ -78,13 +78,13 @@ pub(super) async fn seen(
     Ok(run)
 }
 
-/// Reads the test before it is frozen; what is wrong with it ends the attempt.
+/// Reads the test before it is frozen, and gives what is wrong with it.
 pub(super) async fn inspect(
     bench: &Bench<'_>,
     project: &Project,
     path: &str,
     source: &[u8],
-) -> Result<(), Halt> {
+) -> Result<Option<Setback>, Halt> {
     let criteria = &bench.task().request.acceptance;
     let mut findings = match judge(bench)?.inspect(project.e2e, source, criteria, &bench.stop).await {
         Ok(findings) => findings,
@@ -93,7 +93,7 @@ pub(super) async fn inspect(
     findings.iter_mut().for_each(|finding| finding.file = Some(path.to_owned()));
     bench.keep_bytes(EvidenceKind::Review, "test-check.json", &serde_json::to_vec_pretty(&findings)?)?;
     if findings.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let told = findings
         .iter()
@@ -103,7 +103,7 @@ pub(super) async fn inspect(
     if findings.len() > SHOWN {
         why += &format!("; and {} more in test-check.json", findings.len() - SHOWN);
     }
-    Err(Halt::failed_with(Setback { findings, ..Setback::new(Reason::RedNotProvable, why) }))
+    Ok(Some(Setback { findings, ..Setback::new(Reason::RedNotProvable, why) }))
 }
 
 /// Where the test sees an application that is served at `url`.

@@ -20,6 +20,16 @@ use chimera_core::{
 };
 use std::sync::{Mutex, PoisonError};
 
+/// What Chromium says of a server that ended, or ended the connection.
+const CLOSED: [&str; 6] = [
+    "ERR_EMPTY_RESPONSE",
+    "ERR_CONNECTION_",
+    "ERR_INVALID_HTTP_RESPONSE",
+    "ERR_INVALID_CHUNKED_ENCODING",
+    "ERR_INCOMPLETE_CHUNKED_ENCODING",
+    "ERR_CONTENT_LENGTH_MISMATCH",
+];
+
 pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let project = bench.project()?;
     let head = bench.have("head of the branch", |have| &have.head_commit)?;
@@ -77,7 +87,7 @@ async fn stage_again(
     }
     let url = bench.have("deployment", |have| &have.deployment_url)?;
     let port = url::Url::parse(&url).ok().and_then(|url| url.port());
-    deploy::stage(bench, &bench.rooms.staging, project, worktree, head, port).await.map(drop)
+    deploy::stage_change(bench, project, worktree, head, port).await.map(drop)
 }
 
 impl Validation<'_> {
@@ -88,7 +98,12 @@ impl Validation<'_> {
         suite::must_hold(self.bench, self.project, self.worktree, (&base, self.head)).await?;
         let needed = self.bench.settings().green_runs.max(1);
         let passes = self.passes(needed).await?;
-        GreenProof::passes(&self.red, &passes, needed).map_err(|why| not_green_halt(&why, &passes))?;
+        GreenProof::passes(&self.red, &passes, needed).map_err(|why| match &why {
+            NotGreen::Unreachable(told) if self.is_the_changes_doing(told) => {
+                Halt::rejected(not_green(Reason::StagingUnreachable, &why, &passes))
+            }
+            _ => not_green_halt(&why, &passes),
+        })?;
         let base_again = self.base_again().await?;
         let runs = GreenRuns { passes: &passes, base_again: &base_again };
         let (sha256, head) = (self.frozen.sha256.clone(), self.head.clone());
@@ -103,10 +118,8 @@ impl Validation<'_> {
         for number in 1..=needed {
             if number > 1 && self.keeps_state() {
                 // What the run before has left in the application must not decide this one.
-                let staging = &self.bench.rooms.staging;
-                at = deploy::stage(self.bench, staging, self.project, self.worktree, self.head, None)
-                    .await?
-                    .url;
+                at =
+                    deploy::stage_change(self.bench, self.project, self.worktree, self.head, None).await?.url;
                 self.served(&at).await?;
                 // And the number of visitors must not: this run is not the first one of its server.
                 for _ in 1..number {
@@ -116,12 +129,23 @@ impl Validation<'_> {
             }
             let (report, passed) = self.of_change(&at, &format!("green-{number}")).await?;
             reports.push(report);
+            if !passed && self.keeps_state() {
+                // Its server may be dead by now, which is what the report is about.
+                return Ok(reports);
+            }
             if !passed {
                 break;
             }
         }
         self.served(&at).await?;
         Ok(reports)
+    }
+
+    /// Whether an unreachable page is the change's doing. On loopback nothing but the server itself closes a connection,
+    /// and the unchanged one answered; a page that takes too long may be a busy machine's, once.
+    fn is_the_changes_doing(&self, told: &str) -> bool {
+        let closed = CLOSED.iter().any(|word| told.contains(word));
+        self.keeps_state() && (closed || self.bench.workflow().failures > 0)
     }
 
     /// The unchanged application, at the same origin, after it was green.
@@ -134,7 +158,9 @@ impl Validation<'_> {
         let base = self.bench.have("base commit", |have| &have.base_commit)?;
         let (bases, task) = (&self.bench.rooms.bases, &self.bench.task().id);
         let run = async {
-            let at = deploy::stage(self.bench, bases, self.project, self.worktree, &base, None).await?.url;
+            let staged = deploy::stage(self.bench, bases, self.project, self.worktree, &base, None).await;
+            // It could be staged for red: that it cannot now is the machine's trouble.
+            let at = staged.map_err(Halt::passing)?.url;
             Ok(self.run(&at, LABEL).await?.report)
         };
         let report = run.await;
@@ -184,7 +210,9 @@ impl Validation<'_> {
         match self.project.staging {
             Staging::Agent { .. } => self.bench.have("deployment", |have| &have.deployment_url),
             Staging::Static { .. } | Staging::Start { .. } => {
-                Ok(self.bench.rooms.staging.ensure(&self.bench.task().id, &self.bench.stop).await?.url)
+                let (bench, task) = (self.bench, &self.bench.task().id);
+                let served = bench.rooms.staging.ensure(task, &bench.stop).await;
+                Ok(served.map_err(|err| deploy::broken_by_the_change(bench, err))?.url)
             }
         }
     }
@@ -206,10 +234,14 @@ fn not_green_halt(why: &NotGreen, reports: &[TestReport]) -> Halt {
         }
         NotGreen::Failing(_) | NotGreen::NotProvable(_) => Reason::NotGreen,
     };
+    Halt::rejected(not_green(reason, why, reports))
+}
+
+fn not_green(reason: Reason, why: &NotGreen, reports: &[TestReport]) -> Setback {
     let mut setback = Setback::new(reason, why.to_string());
     setback.findings = reports.iter().flat_map(findings).take(chimera_core::limits::FINDINGS).collect();
     setback.fingerprint = reports.last().map(fingerprint);
-    Halt::rejected(setback)
+    setback
 }
 
 fn findings(report: &TestReport) -> Vec<Finding> {

@@ -3,7 +3,7 @@
 //! The daemon works in bare clones of its own; the user's checkout is never touched, but for one branch that is
 //! pushed to its repository. Map: [`Workspaces`] keeps the clones, each a `clone`, of what a `source` has;
 //! `saved` has the tasks' commits a second time. [`Worktree`] is a task's branch: its files to work on and answers
-//! about its commits, `copy` writes copies for the project's commands, `litter` knows what is no part of a change,
+//! about its commits, `frozen` keeps a file as it was, `copy` writes copies for the project's commands, `litter` knows what is no part of a change,
 //! `far` is that branch in other repositories. `git` runs the program on `terms` that no repository can change:
 //! settings, environment, time.
 
@@ -11,6 +11,7 @@ mod clone;
 mod contents;
 mod copy;
 mod far;
+mod frozen;
 mod git;
 mod litter;
 mod nested;
@@ -22,6 +23,7 @@ mod terms;
 mod worktree;
 
 pub use far::Far;
+pub use frozen::Committed;
 pub use litter::LeftOut;
 pub(crate) use litter::litter_dir;
 pub use options::{Credentials, Options, Part};

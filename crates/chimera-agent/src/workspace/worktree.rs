@@ -3,6 +3,7 @@
 use super::WorkspaceError;
 use super::clone::{Clone, Format};
 use super::far::Far;
+use super::frozen::{self, Committed};
 use super::git::Git;
 use chimera_core::{Digest, TaskId};
 use std::path::{Path, PathBuf};
@@ -24,8 +25,7 @@ pub struct Worktree {
     pub(super) forced: Option<String>,
 }
 
-/// Where the branch was when its files were checked out: it is only ever moved from there, so that a daemon which
-/// lost its lease in between moves nothing.
+/// Where the branch was at the check-out: it is only moved from there, so that a daemon without its lease moves nothing.
 #[derive(Debug, Default)]
 struct Seen {
     here: Option<Digest>,
@@ -50,8 +50,7 @@ impl Worktree {
         at: Digest,
         shared: Option<String>,
     ) -> Self {
-        let (allowed, forced) = (Vec::new(), None);
-        Self { clone, git, path, task, at, shared, seen: Seen::default(), allowed, forced }
+        Self { clone, git, path, task, at, shared, seen: Seen::default(), allowed: Vec::new(), forced: None }
     }
 
     /// The same, with these paths part of a change even if they look like build outputs.
@@ -145,27 +144,41 @@ impl Worktree {
         }
     }
 
-    /// Commits everything that differs from the commit that was checked out; `None` if nothing does.
+    /// As [`Worktree::commit_but`], of everything; `None` if nothing differs.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn commit(
+        &self,
+        subject: &str,
+        trailers: &[(&str, String)],
+    ) -> Result<Option<Digest>, WorkspaceError> {
+        Ok(self.commit_but(None, subject, trailers).await?.commit)
+    }
+
+    /// Commits everything that differs from the commit that was checked out, but for the file at `keep`, which stays as it is.
     ///
     /// What an agent committed, staged or hid from git is of no account: the files are what counts, but for
     /// those that [`Worktree::left_out`] names.
     ///
     /// # Errors
     /// [`WorkspaceError`] if git refuses, or if the branch has moved since the files were checked out.
-    pub async fn commit(
+    pub async fn commit_but(
         &self,
+        keep: Option<&str>,
         subject: &str,
         trailers: &[(&str, String)],
-    ) -> Result<Option<Digest>, WorkspaceError> {
+    ) -> Result<Committed, WorkspaceError> {
         let scratch = self.scratch()?;
         let git = self.here().with_index(&scratch.path().join("index"));
         git.run("read-tree", &["read-tree", self.at.as_str()]).await?;
         self.dissolve_nested(&git).await?;
         self.add(&git, scratch.path()).await?;
+        let restored = frozen::restore(&git, &self.at, keep).await?;
         let tree = git.line("write-tree", &["write-tree"]).await?;
         let before = git.line("rev-parse", &["rev-parse", &format!("{}^{{tree}}", self.at)]).await?;
         if tree == before {
-            return Ok(None);
+            return Ok(Committed { commit: None, restored });
         }
         let mut message = format!("{subject}\n\n");
         trailers.iter().for_each(|(name, value)| message.push_str(&format!("{name}: {value}\n")));
@@ -178,7 +191,7 @@ impl Worktree {
         let seen = self.seen.here.as_ref().map_or("", Digest::as_str);
         self.git.run("update-ref", &["update-ref", &branch, commit.as_str(), seen]).await?;
         self.clone.sync()?;
-        Ok(Some(commit))
+        Ok(Committed { commit: Some(commit), restored })
     }
 
     /// A directory for an index, which goes with the task's files should it be left behind.

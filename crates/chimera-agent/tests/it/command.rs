@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// A place for one agent.
-struct Place {
+pub(crate) struct Place {
     dir: tempfile::TempDir,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         for name in ["work", "private"] {
             std::fs::create_dir(dir.path().join(name)).expect("a directory");
@@ -25,11 +25,11 @@ impl Place {
         self.dir.path().join(name)
     }
 
-    async fn asked(&self, argv: &[&str]) -> Result<Answer, Trouble> {
+    pub(crate) async fn asked(&self, argv: &[&str]) -> Result<Answer, Trouble> {
         self.asked_for(argv, &assignment(&[]), Duration::from_secs(60)).await
     }
 
-    async fn asked_for(
+    pub(crate) async fn asked_for(
         &self,
         argv: &[&str],
         assignment: &Assignment<'_>,
@@ -48,18 +48,19 @@ impl Place {
             environment: &environment,
             timeout,
             stall: None,
+            linger: Duration::from_millis(700),
         };
         ask(&ask_it, assignment, &CancellationToken::new()).await
     }
 
     /// What becomes of an agent that leaves this as its answer.
-    async fn answering(&self, bytes: &[u8]) -> Result<Answer, Trouble> {
+    pub(crate) async fn answering(&self, bytes: &[u8]) -> Result<Answer, Trouble> {
         std::fs::write(self.path("answer"), bytes).expect("written");
         self.asked(&["sh", "-c", "cp ../answer \"$CHIMERA_OUTCOME\""]).await
     }
 }
 
-fn assignment(findings: &[Finding]) -> Assignment<'_> {
+pub(crate) fn assignment(findings: &[Finding]) -> Assignment<'_> {
     Assignment {
         task_id: "chimera-0123456789ab",
         phase: Phase::CodeImplementation,

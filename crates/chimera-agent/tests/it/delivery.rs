@@ -3,6 +3,7 @@
 mod deployed;
 mod place;
 mod repository;
+mod rounds;
 mod target;
 mod told;
 
@@ -271,17 +272,19 @@ async fn the_checkout_of_the_user_is_not_touched() {
 }
 
 #[tokio::test]
-async fn a_coder_that_touches_the_frozen_test_ends_the_task() {
+async fn a_coder_that_touches_nothing_but_the_frozen_test_has_changed_nothing() {
     let script =
         "echo '# weaker' > \"$(ls tests/e2e/*.py)\"; echo '{\"outcome\":\"passed\"}' > $CHIMERA_OUTCOME";
     let coder = agent("cheat", &["sh", "-c", script]);
     let bench = Bench::new(|dir| vec![shop(dir, static_site(), &[PAGE])], coder);
     let ended = bench.deliver("shop", "Visitors see the hours", &["see text \"Open daily\""]).await;
-    assert_eq!(ended.task.workflow.reason, Some(Reason::TestTampered), "{:?}", ended.task.workflow.error);
+    assert_eq!(ended.task.workflow.reason, Some(Reason::NoChange), "{:?}", ended.task.workflow.error);
+    let error = ended.task.workflow.error.unwrap_or_default();
+    assert!(error.contains("nothing but the frozen test, which was restored"), "{error}");
 }
 
 #[tokio::test]
-async fn a_coder_that_does_nothing_ends_the_task() {
+async fn a_coder_that_does_nothing_twice_ends_the_task() {
     let coder = agent("idle", &["sh", "-c", "echo '{\"outcome\":\"passed\"}' > $CHIMERA_OUTCOME"]);
     let bench = Bench::new(|dir| vec![shop(dir, static_site(), &[PAGE])], coder);
     let ended = bench.deliver("shop", "Visitors see the hours", &["see text \"Open daily\""]).await;

@@ -1,5 +1,6 @@
 //! The tests of the rooms, with real processes, git and browsers.
 
+mod answers;
 mod author;
 mod browser;
 mod capture;

@@ -17,7 +17,7 @@ pub struct Candidate {
 /// What stands in a task's way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
-    /// People have paused it.
+    /// It is paused.
     Paused(Pause),
     /// An agent or a project that it needs keeps failing.
     Breaker {
@@ -79,7 +79,7 @@ impl<'a> Board<'a> {
     pub fn is_wide_open(&self, tasks: u32) -> bool {
         let within = |limit: u32, running: u32| limit.saturating_sub(running) >= tasks;
         let gates = self.gates;
-        self.facts.pauses.is_empty()
+        self.pauses().next().is_none()
             && (gates.breaker.is_none() || self.facts.breakers.iter().all(|breaker| breaker.open.is_none()))
             && gates.deployers.is_empty()
             && gates.missing_tools.is_empty()
@@ -154,8 +154,14 @@ impl<'a> Board<'a> {
     }
 
     fn paused(&self, lane: &Lane, agents: &[&str]) -> Option<Obstacle> {
-        let pause = self.facts.pauses.iter().find(|pause| concerns(&pause.scope, lane, agents));
+        let pause = self.pauses().find(|pause| concerns(&pause.scope, lane, agents));
         pause.cloned().map(Obstacle::Paused)
+    }
+
+    /// The pauses that have not ended.
+    fn pauses(&self) -> impl Iterator<Item = &Pause> {
+        let now = self.facts.now;
+        self.facts.pauses.iter().filter(move |pause| pause.until.is_none_or(|until| now < until))
     }
 
     fn broken(&self, lane: &Lane, agents: &[&str]) -> Option<Obstacle> {

@@ -75,12 +75,13 @@ impl Outcome {
             Self::Transient { setback, .. } if setback.reason == Reason::Resources => Health::Unclear,
             Self::Transient { .. } | Self::Unknown(_) => Health::Failing,
             Self::Failed(setback) => match setback.reason {
-                Reason::AgentError => Health::Failing,
                 // Found before anybody was asked.
                 Reason::Config | Reason::Resources | Reason::Budget | Reason::Deadline => Health::Unclear,
+                // An answer is an answer, a no included.
                 _ => Health::Sound,
             },
-            Self::Interrupted => Health::Unclear,
+            // It is paused instead.
+            Self::Unavailable { .. } | Self::Interrupted => Health::Unclear,
         }
     }
 }

@@ -89,7 +89,7 @@ pub struct Deployer {
 pub struct Facts {
     /// The moment.
     pub now: UnixMillis,
-    /// What people have paused.
+    /// What is paused.
     pub pauses: Vec<Pause>,
     /// The agents and projects that failed last.
     pub breakers: Vec<Breaker>,
@@ -101,13 +101,15 @@ pub struct Facts {
     pub daemons: Vec<Daemon>,
 }
 
-/// Something that people have paused.
+/// Something that is paused: by people, or because its agent said that nobody can work with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pause {
     /// What.
     pub scope: Scope,
     /// Since when.
     pub since: UnixMillis,
+    /// When it ends by itself; absent: when a person ends it.
+    pub until: Option<UnixMillis>,
     /// Why, if they said so.
     pub reason: Option<String>,
 }

@@ -21,9 +21,11 @@ pub struct Policy {
     pub retry: RetryPolicy,
     /// Phase executions after a task was first sent back.
     pub max_iterations: u32,
+    /// Times a test may be refused: its form, or its run on the unchanged application.
+    pub max_test_rounds: u32,
     /// Times a reviewer may say no.
     pub max_review_rounds: u32,
-    /// Times the staged change may fail its test.
+    /// Times the change may fail on staging: its build, its start or its test.
     pub max_validation_rounds: u32,
     /// Crashes of the daemon during one phase until the task is set aside as poisoned.
     pub max_crashes: u32,
@@ -34,6 +36,7 @@ impl Default for Policy {
         Self {
             retry: RetryPolicy::default(),
             max_iterations: 10,
+            max_test_rounds: 3,
             max_review_rounds: 3,
             max_validation_rounds: 3,
             max_crashes: 5,
@@ -255,15 +258,14 @@ fn requeued(before: &Workflow, from: Phase, tick: Tick) -> Option<Move> {
     }
     let mut workflow = before.clone();
     workflow.phase = from;
-    (workflow.iteration, workflow.review_rounds, workflow.validation_rounds) = (0, 0, 0);
-    (workflow.failures, workflow.waits, workflow.crashes) = (0, 0, 0);
+    workflow.forget_counts();
     (workflow.reason, workflow.failed_in, workflow.error, workflow.last_failure) = (None, None, None, None);
     workflow.artifacts.forget_from(from);
-    // The last no is what a coder that starts again has to answer; to the other phases it means nothing.
-    if from != Phase::CodeImplementation {
-        workflow.feedback = None;
-    } else if before.reason == Some(Reason::TestDisputed) {
+    // The last no is what an author who starts again has to answer; to anybody else it means nothing.
+    if before.reason == Some(Reason::TestDisputed) && from == Phase::CodeImplementation {
         workflow.feedback = Some(dispute_refused(before));
+    } else if before.feedback.as_ref().is_none_or(|no| no.from.sends_back_to() != from) {
+        workflow.feedback = None;
     }
     Some(Move {
         state: State { status: Status::Queued, workflow },

@@ -29,9 +29,10 @@ pub(super) fn passed(workflow: &mut Workflow, output: PhaseOutput) -> Verdict {
             have.head_commit = Some(test_commit);
             have.red = Some(red);
             have.target_run = Some(target_run);
+            workflow.feedback = None;
             Verdict::GoTo(Phase::CodeImplementation)
         }
-        PhaseOutput::CodeImplementation { commit, diff, test_sha256, code_pr_id } => {
+        PhaseOutput::CodeImplementation { commit, diff, test_sha256, code_pr_id, restored } => {
             let have = &mut workflow.artifacts;
             if have.test_sha256.as_ref() != Some(&test_sha256) {
                 return tampered();
@@ -41,7 +42,7 @@ pub(super) fn passed(workflow: &mut Workflow, output: PhaseOutput) -> Verdict {
                 return Verdict::Fail(Reason::NoChange, why.to_owned());
             }
             (have.head_commit, have.diff, have.code_pr_id) = (Some(commit), Some(diff), Some(code_pr_id));
-            workflow.feedback = None;
+            (workflow.feedback, workflow.unchanged, workflow.test_restored) = (None, 0, restored);
             Verdict::GoTo(Phase::GuardianReview)
         }
         PhaseOutput::GuardianReview { commit } => approval(&mut workflow.artifacts, commit),

@@ -3,7 +3,8 @@
 use super::{Move, Policy, State, product};
 use crate::workflow::Feedback;
 use crate::{
-    EntryKind, Next, Outcome, Phase, Reason, Setback, Status, Tick, UnixMillis, Usage, Workflow, limits,
+    EntryKind, Finding, Next, Outcome, Phase, Reason, Setback, Severity, Status, Tick, UnixMillis, Usage,
+    Workflow, limits,
 };
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 pub(super) enum Verdict {
     /// On to the next phase, or to the end.
     GoTo(Phase),
-    /// Back to the coder.
+    /// Another round of whoever can do something about it: see [`Phase::sends_back_to`].
     SendBack,
     /// The same phase again, not before that time.
     RetryAt(UnixMillis),
@@ -33,12 +34,10 @@ pub(super) fn settled(
     workflow.usage = workflow.usage.plus(usage);
     let result = outcome.clone();
     let verdict = match outcome {
-        Outcome::Interrupted => {
-            return Some(Move {
-                state: State { status: Status::Queued, workflow },
-                kind: EntryKind::Settled { result, reason: None, retry_at: None, usage, handed_back: false },
-                next: Next::Wait(tick.now),
-            });
+        Outcome::Interrupted => return Some(back_into_the_queue(workflow, result, usage, tick)),
+        Outcome::Unavailable { setback, .. } => {
+            workflow.error = Some(setback.summary);
+            return Some(back_into_the_queue(workflow, result, usage, tick));
         }
         Outcome::Passed { output } if output.phase() != before.phase => return None,
         Outcome::Passed { output } => product::passed(&mut workflow, output),
@@ -51,6 +50,15 @@ pub(super) fn settled(
     };
     workflow.crashes = 0;
     Some(conclude(workflow, Ended { result, usage }, verdict, policy))
+}
+
+/// The attempt counts as nothing: the same phase again, as soon as something may begin it.
+fn back_into_the_queue(workflow: Workflow, result: Outcome, usage: Usage, tick: Tick) -> Move {
+    Move {
+        state: State { status: Status::Queued, workflow },
+        kind: EntryKind::Settled { result, reason: None, retry_at: None, usage, handed_back: false },
+        next: Next::Wait(tick.now),
+    }
 }
 
 /// What the journal tells of the attempt that ended.
@@ -85,9 +93,14 @@ fn follow(workflow: &mut Workflow, verdict: Verdict, policy: &Policy) -> Result<
             workflow.phase = Phase::Complete;
             Ok(Next::End)
         }
-        Verdict::GoTo(phase) => enter(workflow, phase, policy).map(|()| Next::Run),
+        Verdict::GoTo(phase) => {
+            let again = workflow.iteration > 0;
+            enter(workflow, phase, again, policy).map(|()| Next::Run)
+        }
         Verdict::SendBack => {
-            enter(workflow, Phase::CodeImplementation, policy)?;
+            let to = workflow.phase.sends_back_to();
+            // What is written before there is a test has a limit of its own, and uses up no round of the coder's.
+            enter(workflow, to, to == Phase::CodeImplementation, policy)?;
             // Not before: a task that ends here may be retried from the phase that said no.
             workflow.artifacts.forget_verdicts();
             Ok(Next::Run)
@@ -97,9 +110,13 @@ fn follow(workflow: &mut Workflow, verdict: Verdict, policy: &Policy) -> Result<
     }
 }
 
-/// Begins the next attempt, counting it as an iteration once the task has been sent back.
-fn enter(workflow: &mut Workflow, phase: Phase, policy: &Policy) -> Result<(), (Reason, String)> {
-    let sent_back = workflow.review_rounds + workflow.validation_rounds > 0;
+/// Begins the next attempt, counting it as an iteration if the task has been sent back to the coder.
+fn enter(
+    workflow: &mut Workflow,
+    phase: Phase,
+    sent_back: bool,
+    policy: &Policy,
+) -> Result<(), (Reason, String)> {
     if sent_back && workflow.iteration >= policy.max_iterations {
         let done = workflow.iteration;
         let why = format!("{done} phase executions after the first pass did not lead to a proof");
@@ -144,22 +161,54 @@ fn again(
     }
 }
 
+/// A no that another round can answer, if one is left.
 fn rejected(workflow: &mut Workflow, setback: Setback, policy: &Policy) -> Verdict {
-    let rounds_left = match workflow.phase {
-        Phase::GuardianReview => {
-            workflow.review_rounds += 1;
-            workflow.review_rounds <= policy.max_review_rounds
+    let same = setback.fingerprint.is_some() && setback.fingerprint == workflow.last_failure;
+    // A reviewer's words have no fingerprint, and a round without a change says nothing about the last failure.
+    if !matches!(workflow.phase, Phase::GuardianReview | Phase::CodeImplementation) {
+        workflow.last_failure.clone_from(&setback.fingerprint);
+    }
+    let (count, most) = match workflow.phase {
+        Phase::E2eTestGeneration => (&mut workflow.test_rounds, policy.max_test_rounds),
+        Phase::CodeImplementation => (&mut workflow.unchanged, limits::UNCHANGED),
+        Phase::GuardianReview => (&mut workflow.review_rounds, policy.max_review_rounds),
+        Phase::StagingDeployment | Phase::E2eValidation => {
+            (&mut workflow.validation_rounds, policy.max_validation_rounds)
         }
-        Phase::E2eValidation => {
-            workflow.validation_rounds += 1;
-            let same = setback.fingerprint.is_some() && setback.fingerprint == workflow.last_failure;
-            workflow.last_failure.clone_from(&setback.fingerprint);
-            workflow.validation_rounds <= policy.max_validation_rounds && !same
-        }
-        _ => return Verdict::Fail(setback.reason, setback.summary),
+        Phase::Complete | Phase::Failed => return Verdict::Fail(setback.reason, setback.summary),
     };
+    *count += 1;
+    let rounds_left = *count <= most && !same;
     let (reason, summary) = (setback.reason, setback.summary.clone());
-    let Setback { summary: said, findings, files, .. } = setback;
-    workflow.feedback = Some(Feedback { from: workflow.phase, summary: said, findings, files });
+    // Twice nothing: what the first was told still says it all.
+    if workflow.phase == Phase::CodeImplementation && !rounds_left && workflow.feedback.is_some() {
+        return Verdict::Fail(reason, summary);
+    }
+    let mut told = feedback(workflow.phase, workflow.feedback.take(), setback);
+    if std::mem::take(&mut workflow.test_restored) {
+        told.findings.insert(0, leave_the_test_alone(workflow.artifacts.test_path.clone()));
+        told.findings.truncate(limits::FINDINGS);
+    }
+    workflow.feedback = Some(told);
     if rounds_left { Verdict::SendBack } else { Verdict::Fail(reason, summary) }
+}
+
+/// What the next round is told. A coder that left the last no unanswered still has to answer it.
+fn feedback(from: Phase, unanswered: Option<Feedback>, setback: Setback) -> Feedback {
+    let Setback { summary, findings, files, .. } = setback;
+    let mut now = Feedback { from, summary, findings, files };
+    if let Some(before) = unanswered.filter(|_| from == Phase::CodeImplementation) {
+        now.summary = format!("{}\n\nStill to be answered: {}", now.summary, before.summary);
+        limits::truncate(&mut now.summary, limits::SUMMARY_BYTES);
+        now.findings.extend(before.findings);
+        now.findings.truncate(limits::FINDINGS);
+        now.files.extend(before.files);
+        now.from = before.from;
+    }
+    now
+}
+
+fn leave_the_test_alone(file: Option<String>) -> Finding {
+    let message = "your last change touched the frozen test; it was restored, because it stays as it is: keep formatters and other tools away from it";
+    Finding { file, line: None, severity: Severity::Warning, message: message.to_owned() }
 }

@@ -1,6 +1,8 @@
 //! Every arrow of the state machine.
 
-use crate::fixture::{NOW, accepted, at, claim, digest, go, green, pass, red_on, setback, settle, transient};
+use crate::fixture::{
+    NOW, accepted, at, claim, digest, go, green, pass, red_on, setback, settle, transient, unavailable,
+};
 use chimera_core::{
     EntryKind, Event, Next, Outcome, Phase, PhaseOutput, Reason, State, Status, UnixMillis, Usage,
 };
@@ -40,18 +42,28 @@ fn each_passed_phase_leads_to_the_next() {
 }
 
 #[test]
-fn a_no_of_reviewer_or_test_goes_back_to_the_coder_and_ends_the_task_elsewhere() {
-    for phase in Phase::WORKING {
-        let after = go(&at(phase), settle(Outcome::Rejected(setback())));
+fn a_no_goes_back_to_the_author_of_the_test_while_there_is_none_and_then_to_the_coder() {
+    let arrows = [(E2E, E2E), (CODE, CODE), (REVIEW, CODE), (STAGE, CODE), (VALIDATE, CODE)];
+    for (phase, to) in arrows {
+        let before = at(phase);
+        let after = go(&before, settle(Outcome::Rejected(setback())));
         let workflow = &after.state.workflow;
-        if matches!(phase, REVIEW | VALIDATE) {
-            assert_eq!((after.state.status, workflow.phase, after.next), (Status::Running, CODE, Next::Run));
-            let feedback = workflow.feedback.as_ref().expect("the coder is told why");
-            assert_eq!((feedback.from, feedback.summary.as_str()), (phase, "it did not work"));
-        } else {
-            assert_failed(&after.state, phase, Reason::NotGreen);
-            assert_eq!(after.next, Next::End);
-        }
+        assert_eq!((after.state.status, workflow.phase, after.next), (Status::Running, to, Next::Run));
+        assert_eq!(workflow.attempt, before.workflow.attempt + 1, "a round is an attempt of its own");
+        let feedback = workflow.feedback.as_ref().expect("whoever goes on is told why");
+        assert_eq!((feedback.from, feedback.summary.as_str()), (phase, "it did not work"));
+    }
+}
+
+#[test]
+fn an_agent_that_nobody_can_work_with_costs_the_task_nothing() {
+    for phase in Phase::WORKING {
+        let before = at(phase);
+        let after = go(&before, settle(unavailable()));
+        assert_eq!((after.state.status, after.next), (Status::Queued, Next::Wait(NOW)));
+        let mut expected = before.workflow.clone();
+        expected.error = Some("it did not work".to_owned());
+        assert_eq!(after.state.workflow, expected, "but says why");
     }
 }
 
@@ -131,6 +143,7 @@ fn flawed() -> Vec<(PhaseOutput, Reason)> {
         diff: digest(2),
         test_sha256: other.clone(),
         code_pr_id: "local-x".into(),
+        restored: false,
     };
     let staged = PhaseOutput::StagingDeployment { url: "http://127.0.0.1:1".into(), revision: other.clone() };
     vec![

@@ -1,6 +1,6 @@
 //! `docs/state-machine.md` says what [`step`] does: the tables in it are printed from here.
 
-use crate::fixture::{TICK, at, claim, go, pass, setback, settle, standing, transient};
+use crate::fixture::{TICK, at, claim, go, pass, setback, settle, standing, transient, unavailable};
 use chimera_core::{Event, Next, Outcome, Phase, Policy, Reason, RetryPolicy, State, Status, step};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -44,11 +44,12 @@ fn generated() -> String {
 }
 
 /// What can come of an attempt, each with the policy under which it is seen.
-fn outcomes() -> [(&'static str, Event, Policy); 8] {
+fn outcomes() -> [(&'static str, Event, Policy); 9] {
     let roomy = Policy::default();
     let strict = Policy {
         retry: RetryPolicy { max_retries: 0, ..roomy.retry },
         max_iterations: 0,
+        max_test_rounds: 0,
         max_review_rounds: 0,
         max_validation_rounds: 0,
         max_crashes: 1,
@@ -56,6 +57,7 @@ fn outcomes() -> [(&'static str, Event, Policy); 8] {
     [
         ("rejected", settle(Outcome::Rejected(setback())), roomy),
         ("rejected, no round left", settle(Outcome::Rejected(setback())), strict),
+        ("agent unavailable", settle(unavailable()), roomy),
         ("failed", settle(Outcome::Failed(setback())), roomy),
         ("transient, unknown", settle(transient()), roomy),
         ("the same, no retry left", settle(transient()), strict),
@@ -93,6 +95,7 @@ fn follows(state: &State, event: Event, policy: &Policy) -> String {
         (Next::Wait(_), _) => "the same after a wait".to_owned(),
         (_, Some(Reason::NotGreen)) => "FAILED".to_owned(),
         (_, Some(reason)) => format!("FAILED (`{reason}`)"),
+        (_, None) if workflow.phase == state.workflow.phase => "another round".to_owned(),
         (_, None) => workflow.phase.to_string(),
     }
 }
@@ -108,10 +111,15 @@ fn limits() -> String {
             "longest wait that the other side may ask for",
             format!("{} h", chimera_core::limits::RETRY_AFTER.as_secs() / 3600),
         ),
-        ("times a reviewer may say no", policy.max_review_rounds.to_string()),
-        ("times the staged change may fail its test", policy.max_validation_rounds.to_string()),
+        ("times a test may be refused", policy.max_test_rounds.to_string()),
         (
-            "phase executions after the first time that a task was sent back",
+            "rounds in a row in which the coder may change nothing",
+            chimera_core::limits::UNCHANGED.to_string(),
+        ),
+        ("times a reviewer may say no", policy.max_review_rounds.to_string()),
+        ("times the change may fail on staging", policy.max_validation_rounds.to_string()),
+        (
+            "phase executions after the first time that a task was sent back to the coder",
             policy.max_iterations.to_string(),
         ),
         ("crashes of the daemon in one phase that set the task aside", policy.max_crashes.to_string()),

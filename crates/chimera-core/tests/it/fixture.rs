@@ -61,6 +61,7 @@ pub(crate) fn product(workflow: &Workflow, fresh: u64) -> PhaseOutput {
             diff: digest(fresh + 1),
             test_sha256: known(&have.test_sha256),
             code_pr_id: "local-chimera-0123456789ab".into(),
+            restored: false,
         },
         Phase::GuardianReview => PhaseOutput::GuardianReview { commit: known(&have.head_commit) },
         Phase::StagingDeployment => PhaseOutput::StagingDeployment {
@@ -87,6 +88,11 @@ pub(crate) fn setback() -> Setback {
 /// A transient trouble.
 pub(crate) fn transient() -> Outcome {
     Outcome::Transient { setback: setback(), retry_after: None }
+}
+
+/// The agent says that nobody can work with it.
+pub(crate) fn unavailable() -> Outcome {
+    Outcome::Unavailable { agent: "my-coder".into(), setback: setback(), retry_after: None }
 }
 
 /// A worker's claim.

@@ -1,6 +1,6 @@
 //! What holds tasks back.
 
-use crate::fixture::{NOW, at, go, pass, settle};
+use crate::fixture::{NOW, at, go, pass, settle, unavailable};
 use chimera_core::gates::{
     Board, Breaker, BreakerPolicy, Candidate, Daemon, DaemonState, Deployer, Facts, Failure, Health,
     MissingTool, Obstacle, Pause, Running, Staged,
@@ -66,7 +66,7 @@ fn a_pause_holds_back_exactly_what_it_is_about() {
     let gates = gates();
     let held = |scope: &str| {
         let scope = Scope::parse(scope).expect("a scope");
-        let pause = Pause { scope, since: NOW, reason: None };
+        let pause = Pause { scope, since: NOW, until: None, reason: None };
         let board = Board::over_all(&gates, Facts { pauses: vec![pause], ..facts() });
         let lanes = ["shop", "other"].into_iter().flat_map(|project| {
             Phase::WORKING.into_iter().enumerate().map(move |(n, phase)| (n, Lane::new(project, phase)))
@@ -251,11 +251,12 @@ fn an_outcome_tells_whether_whoever_made_it_works() {
         (Outcome::Unknown(no(Reason::AgentError)), Health::Failing),
         (Outcome::Transient { setback: no(Reason::Config), retry_after: None }, Health::Failing),
         (Outcome::Transient { setback: no(Reason::Resources), retry_after: None }, Health::Unclear),
-        (Outcome::Failed(no(Reason::AgentError)), Health::Failing),
+        (Outcome::Failed(no(Reason::AgentError)), Health::Sound),
         (Outcome::Failed(no(Reason::TestDisputed)), Health::Sound),
         (Outcome::Rejected(no(Reason::NotGreen)), Health::Sound),
         (pass(&at(Phase::GuardianReview).workflow), Health::Sound),
         (Outcome::Failed(no(Reason::Config)), Health::Unclear),
+        (unavailable(), Health::Unclear),
         (Outcome::Interrupted, Health::Unclear),
     ];
     for (outcome, health) in cases {

@@ -57,6 +57,16 @@ fn settled_entries_of_the_journal_look_like_this() {
         settled(Outcome::Interrupted, None, None),
         with("settled", json!({"result": {"outcome": "interrupted"}}))
     );
+    let unavailable = Outcome::Unavailable {
+        agent: "my-coder".into(),
+        setback: setback(),
+        retry_after: Some(Duration::from_millis(1500)),
+    };
+    let told = json!({
+        "outcome": "unavailable", "agent": "my-coder", "reason": "not_green", "summary": "it did not work",
+        "retry_after_ms": 1500
+    });
+    assert_eq!(settled(unavailable, None, None), with("settled", json!({ "result": told })));
     let slow = Outcome::Transient { setback: setback(), retry_after: Some(Duration::from_millis(1500)) };
     assert_eq!(
         settled(slow, None, Some(TICK.now)),

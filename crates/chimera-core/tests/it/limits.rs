@@ -3,8 +3,8 @@
 use crate::fixture::{NOW, TICK, accepted, at, claim, digest, go, onward, pass, setback, settle, transient};
 use chimera_core::limits::{RETRY_AFTER, WAITS, truncate};
 use chimera_core::{
-    Event, Next, Outcome, Phase, PhaseOutput, Policy, Reason, RetryPolicy, Setback, State, Status, Tick,
-    Usage, step,
+    Event, Finding, Next, Outcome, Phase, PhaseOutput, Policy, Reason, RetryPolicy, Setback, Severity, State,
+    Status, Tick, Usage, step,
 };
 use std::time::Duration;
 
@@ -130,6 +130,71 @@ fn the_rounds_of_validation_have_a_limit_of_their_own() {
 }
 
 #[test]
+fn a_test_may_be_refused_three_times_and_that_uses_up_no_round_of_the_coder() {
+    let mut state = at(Phase::E2eTestGeneration);
+    for round in 1..=3 {
+        state = rejected(&state);
+        assert_eq!((state.workflow.phase, state.workflow.test_rounds), (Phase::E2eTestGeneration, round));
+    }
+    let written = onward(state.clone(), Phase::GuardianReview).workflow;
+    assert_eq!((written.iteration, written.feedback), (0, None), "nobody else is told");
+    let end = rejected(&state);
+    assert_eq!((end.status, end.workflow.reason), (Status::Failed, Some(Reason::NotGreen)));
+    assert_eq!(end.workflow.failed_in, Some(Phase::E2eTestGeneration));
+}
+
+#[test]
+fn a_coder_may_change_nothing_once_but_not_twice_in_a_row() {
+    let once = rejected(&at(Phase::CodeImplementation));
+    assert_eq!((once.workflow.phase, once.workflow.iteration), (Phase::CodeImplementation, 1));
+    let twice = rejected(&once);
+    assert_eq!((twice.status, twice.workflow.failed_in), (Status::Failed, Some(Phase::CodeImplementation)));
+    // A change in between counts.
+    let between = rejected(&onward(once, Phase::GuardianReview));
+    assert_eq!(rejected(&between).status, Status::Running);
+}
+
+#[test]
+fn a_coder_that_changed_nothing_still_has_to_answer_the_last_no() {
+    let finding = |message: &str| Finding {
+        file: None,
+        line: None,
+        severity: Severity::Error,
+        message: message.to_owned(),
+    };
+    let no = |summary: &str| {
+        Outcome::Rejected(Setback {
+            findings: vec![finding(summary)],
+            ..Setback::new(Reason::NotGreen, summary)
+        })
+    };
+    let sent_back = go(&at(Phase::GuardianReview), settle(no("a secret"))).state;
+    let state = go(&sent_back, settle(no("changed nothing"))).state;
+    let told = state.workflow.feedback.expect("it is told");
+    assert_eq!(told.from, Phase::GuardianReview);
+    assert_eq!(told.summary, "changed nothing\n\nStill to be answered: a secret");
+    assert_eq!(told.findings, [finding("changed nothing"), finding("a secret")]);
+}
+
+#[test]
+fn a_change_that_fails_on_staging_and_in_its_test_shares_one_count_of_rounds() {
+    let policy = Policy { max_validation_rounds: 1, ..Policy::default() };
+    let state = onward(rejected(&at(Phase::StagingDeployment)), Phase::E2eValidation);
+    assert_eq!(state.workflow.validation_rounds, 1);
+    let end = step(&state, settle(Outcome::Rejected(setback())), TICK, &policy).expect("legal").state;
+    assert_eq!((end.status, end.workflow.reason), (Status::Failed, Some(Reason::NotGreen)));
+}
+
+#[test]
+fn the_same_test_or_the_same_broken_build_again_ends_the_task() {
+    let no = Outcome::Rejected(Setback { fingerprint: Some(digest(1)), ..setback() });
+    for phase in [Phase::E2eTestGeneration, Phase::StagingDeployment] {
+        let once = onward(go(&at(phase), settle(no.clone())).state, phase);
+        assert_eq!(go(&once, settle(no.clone())).state.status, Status::Failed, "{phase}");
+    }
+}
+
+#[test]
 fn the_same_change_again_after_a_no_ends_the_task() {
     for no in [Phase::GuardianReview, Phase::E2eValidation] {
         let state = rejected(&at(no));
@@ -139,6 +204,7 @@ fn the_same_change_again_after_a_no_ends_the_task() {
             diff: have.diff.clone().expect("kept to compare with"),
             test_sha256: have.test_sha256.clone().expect("frozen"),
             code_pr_id: "local-x".into(),
+            restored: false,
         };
         let end = go(&state, settle(Outcome::Passed { output })).state;
         assert_eq!((end.status, end.workflow.reason), (Status::Failed, Some(Reason::NoChange)), "{no}");

@@ -109,7 +109,7 @@ fn remarks_are_possible_only_where_somebody_could_make_them() {
     told.insert(1, Entry { kind: EntryKind::CancelRequested, ..acceptance() });
     assert!(why(&told).contains("while the task is queued"));
     told[1] = Entry { kind: EntryKind::Rescued { reason: Some(Reason::Poisoned) }, ..acceptance() };
-    assert!(why(&told).contains("not possible while the task is queued"));
+    assert!(why(&told).contains("not possible: the task is queued"));
 }
 
 #[test]

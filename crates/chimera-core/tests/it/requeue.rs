@@ -31,6 +31,7 @@ fn a_retry_starts_its_counts_anew_but_numbers_attempts_and_adds_costs_on() {
     ended.workflow.usage.input_tokens = 7;
     (ended.workflow.iteration, ended.workflow.review_rounds, ended.workflow.validation_rounds) = (10, 3, 3);
     (ended.workflow.failures, ended.workflow.crashes) = (3, 4);
+    (ended.workflow.test_rounds, ended.workflow.unchanged) = (2, 1);
     let before = ended.workflow.clone();
     let workflow = requeued(&ended, Phase::E2eTestGeneration).workflow;
     let expected = Workflow {
@@ -75,7 +76,7 @@ fn a_task_that_ended_at_the_limit_of_executions_can_be_retried_from_the_phase_th
 }
 
 #[test]
-fn the_last_no_is_told_to_a_coder_that_starts_again_and_to_nobody_else() {
+fn the_last_no_is_told_to_the_author_who_starts_again_and_to_nobody_else() {
     let policy = Policy { max_review_rounds: 0, ..Policy::default() };
     let no = settle(Outcome::Rejected(setback()));
     let ended = step(&at(Phase::GuardianReview), no, TICK, &policy).expect("legal").state;
@@ -83,6 +84,11 @@ fn the_last_no_is_told_to_a_coder_that_starts_again_and_to_nobody_else() {
     assert_eq!(told(Phase::CodeImplementation).map(|no| no.from), Some(Phase::GuardianReview));
     assert_eq!(told(Phase::GuardianReview), None);
     assert_eq!(told(Phase::E2eTestGeneration), None);
+    let policy = Policy { max_test_rounds: 0, ..Policy::default() };
+    let no = settle(Outcome::Rejected(setback()));
+    let refused = step(&at(Phase::E2eTestGeneration), no, TICK, &policy).expect("legal").state;
+    let told = requeued(&refused, Phase::E2eTestGeneration).workflow.feedback;
+    assert_eq!(told.map(|no| no.from), Some(Phase::E2eTestGeneration), "the author answers its own");
 }
 
 #[test]
@@ -114,7 +120,13 @@ fn a_retry_from_the_coder_may_make_the_change_again_that_was_rejected() {
         panic!("the coder's product")
     };
     let diff = diff.expect("there was a change");
-    let output = chimera_core::PhaseOutput::CodeImplementation { commit, diff, test_sha256, code_pr_id };
+    let output = chimera_core::PhaseOutput::CodeImplementation {
+        commit,
+        diff,
+        test_sha256,
+        code_pr_id,
+        restored: false,
+    };
     let after = go(&running, settle(Outcome::Passed { output })).state;
     assert_eq!((after.status, after.workflow.phase), (Status::Running, Phase::GuardianReview));
 }

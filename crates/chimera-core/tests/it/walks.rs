@@ -1,9 +1,9 @@
 //! Random deliveries: whatever happens, in whatever order, the promises hold.
 
-use crate::fixture::{NOW, acceptance, accepted, digest, green, product, red, setback};
+use crate::fixture::{NOW, acceptance, accepted, digest, green, product, red, setback, unavailable};
 use chimera_core::{
     Digest, EntryKind, Event, Next, Outcome, Phase, PhaseOutput, Policy, RetryPolicy, Setback, State, Status,
-    Tick, Transition, Usage, Workflow, replay, step,
+    Tick, Transition, Usage, Workflow, limits, replay, step,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -20,6 +20,7 @@ enum Choice {
     Fail,
     Transient,
     Unknown,
+    Unavailable,
     Interrupt,
     Rescue,
     Cancel,
@@ -36,6 +37,7 @@ fn choice() -> impl Strategy<Value = Choice> {
         1 => Just(Choice::Fail),
         3 => Just(Choice::Transient),
         2 => Just(Choice::Unknown),
+        1 => Just(Choice::Unavailable),
         2 => Just(Choice::Interrupt),
         3 => Just(Choice::Rescue),
         1 => Just(Choice::Cancel),
@@ -44,10 +46,11 @@ fn choice() -> impl Strategy<Value = Choice> {
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
-    (0_u32..4, 0_u32..15, 0_u32..5, 0_u32..5, 0_u32..5).prop_map(
-        |(retries, iterations, review, validation, crashes)| Policy {
+    (0_u32..4, 0_u32..15, 0_u32..5, 0_u32..5, 0_u32..5, 0_u32..5).prop_map(
+        |(retries, iterations, test, review, validation, crashes)| Policy {
             retry: RetryPolicy { max_retries: retries, ..RetryPolicy::default() },
             max_iterations: iterations,
+            max_test_rounds: test,
             max_review_rounds: review,
             max_validation_rounds: validation,
             max_crashes: crashes,
@@ -73,7 +76,7 @@ fn flawed(workflow: &Workflow) -> PhaseOutput {
             }
         }
         PhaseOutput::CodeImplementation { commit, diff, code_pr_id, .. } => {
-            PhaseOutput::CodeImplementation { commit, diff, test_sha256: bad, code_pr_id }
+            PhaseOutput::CodeImplementation { commit, diff, test_sha256: bad, code_pr_id, restored: false }
         }
         PhaseOutput::GuardianReview { .. } => PhaseOutput::GuardianReview { commit: bad },
         PhaseOutput::StagingDeployment { url, .. } => PhaseOutput::StagingDeployment { url, revision: bad },
@@ -111,6 +114,7 @@ fn event(state: &State, choice: Choice, turn: u32) -> Event {
         Choice::Fail => Outcome::Failed(setback()),
         Choice::Transient => Outcome::Transient { setback: setback(), retry_after: None },
         Choice::Unknown => Outcome::Unknown(setback()),
+        Choice::Unavailable => unavailable(),
         Choice::Interrupt => Outcome::Interrupted,
     };
     Event::Settled { outcome, usage: Usage { input_tokens: 1, output_tokens: 1, cost_usd: 0.25 } }
@@ -148,6 +152,8 @@ fn within_limits(workflow: &Workflow, policy: &Policy) {
     assert!(workflow.iteration <= policy.max_iterations, "{workflow:?}");
     // The no that is once too often is counted, and ends the task.
     let ended = u32::from(workflow.phase == Phase::Failed);
+    assert!(workflow.test_rounds <= policy.max_test_rounds + ended, "{workflow:?}");
+    assert!(workflow.unchanged <= limits::UNCHANGED + ended, "{workflow:?}");
     assert!(workflow.review_rounds <= policy.max_review_rounds + ended, "{workflow:?}");
     assert!(workflow.validation_rounds <= policy.max_validation_rounds + ended, "{workflow:?}");
     assert!(workflow.failures <= policy.retry.max_retries + ended, "{workflow:?}");
@@ -167,8 +173,8 @@ fn coherent(after: &Transition) {
     if status == Status::Failed {
         assert!(workflow.error.is_some(), "a failed task says why");
     }
-    let for_coder = workflow.phase == Phase::CodeImplementation || status.is_end();
-    assert!(workflow.feedback.is_none() || for_coder, "{workflow:?}");
+    let told = workflow.feedback.as_ref().map(|no| no.from.sends_back_to());
+    assert!(told.is_none_or(|told| told == workflow.phase || status.is_end()), "{workflow:?}");
 }
 
 /// A phase that runs or waits finds what it needs; a completed task shows its proof.
@@ -210,7 +216,7 @@ fn equipped(state: &State) {
 /// Most events until a task ends that nobody interrupts or retries: each execution of a phase may be
 /// settled once per retry, and each settling be preceded by crashes, all with a claim before them.
 fn longest(policy: &Policy) -> u32 {
-    let executions = 5 + policy.max_iterations;
+    let executions = 5 + policy.max_test_rounds + policy.max_iterations;
     let settles = executions * (policy.retry.max_retries + 1);
     settles * 2 * policy.max_crashes.max(1)
 }
@@ -226,11 +232,14 @@ proptest! {
         let mut turn = 0;
         for choice in choices.iter().copied().cycle() {
             let choice = match choice {
-                Choice::Interrupt if interruptions >= 20 => Choice::Pass,
+                Choice::Interrupt | Choice::Unavailable if interruptions >= 20 => Choice::Pass,
                 choice => choice,
             };
             let event = event(&state, choice, turn);
-            let interrupted = matches!(event, Event::Settled { outcome: Outcome::Interrupted, .. });
+            let interrupted = matches!(
+                event,
+                Event::Settled { outcome: Outcome::Interrupted | Outcome::Unavailable { .. }, .. }
+            );
             interruptions += u32::from(interrupted);
             state = checked(&state, &event, turn, &policy).expect("the model makes legal events only").state;
             turn += 1;
@@ -272,13 +281,18 @@ fn the_longest_delivery_takes_exactly_its_bound_of_phase_executions() {
     let policy = Policy {
         max_validation_rounds: 100,
         max_review_rounds: 100,
+        max_test_rounds: 7,
         max_iterations: 11,
         ..Policy::default()
     };
     let mut state = accepted();
     let mut executions = 0;
     for turn in 0.. {
-        let no = state.workflow.phase == Phase::E2eValidation;
+        let workflow = &state.workflow;
+        let no = match workflow.phase {
+            Phase::E2eTestGeneration => workflow.test_rounds < policy.max_test_rounds,
+            phase => phase == Phase::E2eValidation,
+        };
         let choice = if no { Choice::Reject { fingerprint: None } } else { Choice::Pass };
         let event = event(&state, choice, turn);
         executions += u32::from(matches!(event, Event::Settled { .. }));
@@ -287,5 +301,5 @@ fn the_longest_delivery_takes_exactly_its_bound_of_phase_executions() {
             break;
         }
     }
-    assert_eq!(executions, 5 + policy.max_iterations);
+    assert_eq!(executions, 5 + policy.max_test_rounds + policy.max_iterations);
 }

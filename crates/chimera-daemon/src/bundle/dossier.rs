@@ -106,7 +106,7 @@ pub(super) struct Stretch {
     pub(super) began: UnixMillis,
     /// How long it ran, in milliseconds.
     pub(super) duration_ms: u64,
-    /// What came of it: `passed`, `rejected`, `failed`, `transient`, `unknown`, `interrupted`, `rescued` or `cancelled`.
+    /// What came of it: `passed`, `rejected`, `failed`, `transient`, `unknown`, `unavailable`, `interrupted`, `rescued` or `cancelled`.
     pub(super) outcome: String,
     /// What the agents say they used.
     pub(super) usage: Usage,
@@ -219,7 +219,7 @@ pub(super) fn stretches(journal: &[Entry]) -> Vec<Stretch> {
             usage,
         });
         let runs_on = matches!(&entry.kind, EntryKind::Settled { result, reason: None, retry_at: None, handed_back: false, .. }
-            if !matches!(result, Outcome::Interrupted) && !entry.to.is_end());
+            if !matches!(result, Outcome::Interrupted | Outcome::Unavailable { .. }) && !entry.to.is_end());
         began = runs_on.then_some(entry.at);
     }
     stretches
@@ -232,6 +232,7 @@ fn outcome(outcome: &Outcome) -> &'static str {
         Outcome::Failed(_) => "failed",
         Outcome::Transient { .. } => "transient",
         Outcome::Unknown(_) => "unknown",
+        Outcome::Unavailable { .. } => "unavailable",
         Outcome::Interrupted => "interrupted",
     }
 }

@@ -53,6 +53,7 @@ fn product(phase: Phase) -> PhaseOutput {
             diff: sha256(PATCH),
             test_sha256,
             code_pr_id: "local-it".into(),
+            restored: false,
         },
         Phase::GuardianReview => PhaseOutput::GuardianReview { commit: digest(3) },
         Phase::StagingDeployment => {

@@ -40,7 +40,7 @@ pub(super) fn gates(client: &Client, json: bool) -> Result<End> {
         print_json(&all)?;
         return Ok(End::Done);
     }
-    section("paused", &pauses, &["id", "since", "reason"]);
+    section("paused", &pauses, &["id", "since", "until", "reason"]);
     section("failing", &breakers, &["id", "state", "failures", "until", "error"]);
     section("daemons", &daemons, &["owner", "workers", "seen_at", "throttled", "missing_tools"]);
     Ok(End::Done)

@@ -32,7 +32,7 @@ impl Timeline {
         let retries = event["retry_at"].is_string();
         let goes_on = match text(event, "event") {
             "claimed" => true,
-            "settled" => !retries && outcome(event) != "interrupted" && !ended(to),
+            "settled" => !retries && !matches!(outcome(event), "interrupted" | "unavailable") && !ended(to),
             "priority_changed" | "cancel_requested" => return vec![aside(event)],
             _ => false,
         };

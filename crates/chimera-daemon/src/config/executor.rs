@@ -97,6 +97,7 @@ pub(super) fn policy(file: &file::Executor) -> Policy {
             cap: file.retry_cap.map_or(default.retry.cap, |span| span.0),
         },
         max_iterations: file.max_iterations.unwrap_or(default.max_iterations),
+        max_test_rounds: file.max_test_rounds.unwrap_or(default.max_test_rounds),
         max_review_rounds: file.max_review_rounds.unwrap_or(default.max_review_rounds),
         max_validation_rounds: file.max_validation_rounds.unwrap_or(default.max_validation_rounds),
         max_crashes: file.max_crashes.unwrap_or(default.max_crashes).max(1),

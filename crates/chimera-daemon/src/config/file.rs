@@ -58,6 +58,7 @@ pub(super) struct Executor {
     pub(super) retry_base: Option<Span>,
     pub(super) retry_cap: Option<Span>,
     pub(super) max_iterations: Option<u32>,
+    pub(super) max_test_rounds: Option<u32>,
     pub(super) max_review_rounds: Option<u32>,
     pub(super) max_validation_rounds: Option<u32>,
     pub(super) max_crashes: Option<u32>,

@@ -43,6 +43,7 @@ fn said(kind: &EntryKind) -> (Option<&'static str>, Option<&str>) {
         Outcome::Failed(setback) => ("failed", Some(setback)),
         Outcome::Unknown(setback) => ("unknown", Some(setback)),
         Outcome::Transient { setback, .. } => ("transient", Some(setback)),
+        Outcome::Unavailable { setback, .. } => ("unavailable", Some(setback)),
     };
     (Some(word), setback.map(|setback| setback.summary.as_str()))
 }

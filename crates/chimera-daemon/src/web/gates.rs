@@ -43,6 +43,10 @@ pub(super) struct PauseView {
     /// Since when.
     #[schema(format = DateTime)]
     since: String,
+    /// When it ends by itself; without it, a person ends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    until: Option<String>,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -118,7 +122,8 @@ pub(super) struct Daemons {
 
 impl PauseView {
     fn of(pause: Pause) -> Self {
-        Self { id: pause.scope.to_string(), since: rfc3339(pause.since), reason: pause.reason }
+        let Pause { scope, since, until, reason } = pause;
+        Self { id: scope.to_string(), since: rfc3339(since), until: until.map(rfc3339), reason }
     }
 }
 
@@ -156,7 +161,9 @@ impl DaemonView {
 ))]
 pub(super) async fn pauses(State(app): State<App>) -> Result<Json<Pauses>, Problem> {
     let pauses = app.store.read(hold::pauses).await.map_err(Problem::store)?;
-    Ok(Json(Pauses { items: pauses.into_iter().map(PauseView::of).collect() }))
+    let now = app.now();
+    let lasting = pauses.into_iter().filter(|pause| pause.until.is_none_or(|until| now < until));
+    Ok(Json(Pauses { items: lasting.map(PauseView::of).collect() }))
 }
 
 /// Pause the queue, a project, a role or an agent: what runs goes on to the end of its phase, nothing new begins.

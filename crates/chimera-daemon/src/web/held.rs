@@ -19,9 +19,11 @@ fn told(obstacle: Obstacle) -> WaitingFor {
     match obstacle {
         Obstacle::Paused(pause) => {
             let why = pause.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+            let until = pause.until.map(rfc3339);
+            let end = until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
             let detail =
-                format!("{} has been paused since {}{why}", what(&pause.scope), rfc3339(pause.since));
-            WaitingFor { kind: WaitingKind::Paused, until: None, detail }
+                format!("{} has been paused since {}{end}{why}", what(&pause.scope), rfc3339(pause.since));
+            WaitingFor { kind: WaitingKind::Paused, until, detail }
         }
         Obstacle::Breaker { scope, until, probe, error } => {
             let until = until.map(rfc3339);

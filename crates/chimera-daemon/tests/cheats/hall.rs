@@ -18,6 +18,7 @@ const CONFIG: &str = r#"[executor]
 max_workers = WORKERS
 max_retries = 1
 retry_base = "10ms"
+max_test_rounds = 0
 max_review_rounds = 1
 max_validation_rounds = 0
 breaker_failures = 0

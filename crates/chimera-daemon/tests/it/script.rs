@@ -236,6 +236,7 @@ pub(crate) fn pass(attempt: &Attempt) -> Report {
             diff: digest('e'),
             test_sha256: digest('a'),
             code_pr_id: "local-x".to_owned(),
+            restored: false,
         },
         Phase::GuardianReview => PhaseOutput::GuardianReview { commit: digest('d') },
         Phase::StagingDeployment => {

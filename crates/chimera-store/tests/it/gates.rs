@@ -1,8 +1,11 @@
 //! What holds tasks back, through the real store.
 
-use crate::fixture::{House, LEASE, NOW, conformance, epoch, id, later, new_task, numbers, settled};
+use crate::fixture::{House, LEASE, NOW, conformance, epoch, id, later, new_task, numbers};
 use chimera_core::gates::{Board, BreakerPolicy, DaemonState, Deployer, Obstacle};
-use chimera_core::{Gates, Lane, Outcome, Phase, Reason, Role, Scope, Setback, Status, Task, UnixMillis};
+use chimera_core::{
+    Event, Gates, Lane, Outcome, Phase, Policy, Reason, RetryPolicy, Role, Scope, Setback, State, Status,
+    Task, Tick, Transition, UnixMillis, Usage, step,
+};
 use chimera_store::queue::{self, Claim};
 use chimera_store::settle::{self, Onward, Settlement};
 use chimera_store::submit::{NewTask, submit};
@@ -12,6 +15,8 @@ use std::time::Duration;
 
 conformance! {
     a_pause_holds_back_what_it_is_about_until_it_is_lifted,
+    an_agent_that_nobody_can_work_with_is_paused_in_the_transaction_that_hands_its_task_back,
+    a_pause_that_names_its_end_ends_by_itself_and_the_longer_one_stands,
     a_limit_of_a_project_counts_every_daemon,
     one_task_at_a_time_is_at_a_shared_place_of_staging,
     a_breaker_opens_lets_exactly_one_try_and_closes_with_its_success,
@@ -31,7 +36,7 @@ fn of(number: u64, project: &str) -> NewTask {
 }
 
 fn trouble() -> Outcome {
-    Outcome::Failed(Setback::new(Reason::AgentError, "no answer"))
+    Outcome::Unknown(Setback::new(Reason::AgentError, "no answer"))
 }
 
 async fn pause(house: &House, scope: Scope) {
@@ -54,13 +59,22 @@ async fn stand_in(house: &House, number: u64, phase: Phase) {
     house.store.write(set).await.expect("moved");
 }
 
+/// What follows if the attempt ends so, where a trouble ends the task.
+fn without_retries(task: &Task, outcome: Outcome, now: UnixMillis) -> Transition {
+    let state = State { status: task.status, workflow: task.workflow.clone() };
+    let policy =
+        Policy { retry: RetryPolicy { max_retries: 0, ..RetryPolicy::default() }, ..Policy::default() };
+    let event = Event::Settled { outcome, usage: Usage::default() };
+    step(&state, event, Tick { now, jitter: 0.0 }, &policy).expect("a running task settles")
+}
+
 /// Records a trouble of the agent `clever`, or what else came of an attempt.
 async fn end(house: &House, gates: &Gates, task: &Task, outcome: Outcome, now: UnixMillis) -> Onward {
     let failing = !matches!(outcome, Outcome::Passed { .. } | Outcome::Interrupted);
     let settlement = Settlement {
         agent: failing.then(|| "clever".to_owned()),
         gates: Arc::new(gates.clone()),
-        ..Settlement::new(task, epoch(task), settled(task, outcome, now), now)
+        ..Settlement::new(task, epoch(task), without_retries(task, outcome, now), now)
     };
     settle::record(&house.store, settlement).await.expect("the lease holds")
 }
@@ -183,7 +197,7 @@ async fn a_breaker_opens_lets_exactly_one_try_and_closes_with_its_success(house:
     let no = Outcome::Failed(Setback::new(Reason::AlreadyGreen, "nothing to do"));
     let settlement = Settlement {
         gates: Arc::new(guarded()),
-        ..Settlement::new(&probe[0], epoch(&probe[0]), settled(&probe[0], no, later(123)), later(123))
+        ..Settlement::new(&probe[0], epoch(&probe[0]), without_retries(&probe[0], no, later(123)), later(123))
     };
     settle::record(&house.store, settlement).await.expect("the lease holds");
     assert_eq!(house.store.read(hold::breakers).await.expect("readable"), []);
@@ -203,7 +217,7 @@ async fn a_running_task_is_handed_back_before_a_paused_phase_and_loses_nothing(h
     let gates = Gates::default();
     let task = house.running(1, "one").await;
     pause(&house, Scope::Role(Role::Coder)).await;
-    let mut after = settled(&task, failure_that_goes_on(), NOW);
+    let mut after = without_retries(&task, failure_that_goes_on(), NOW);
     // As if it had passed: what proves it is of no concern to the store.
     after.next = chimera_core::Next::Run;
     (after.state.status, after.state.workflow.phase) = (Status::Running, Phase::CodeImplementation);
@@ -291,7 +305,7 @@ async fn drain(store: Store, owner: &'static str) -> u64 {
         for task in taken {
             let settlement = Settlement {
                 gates: Arc::new(gates.clone()),
-                ..Settlement::new(&task, epoch(&task), settled(&task, trouble(), NOW), NOW)
+                ..Settlement::new(&task, epoch(&task), without_retries(&task, trouble(), NOW), NOW)
             };
             settle::record(&store, settlement).await.expect("the lease holds");
             done += 1;
@@ -319,4 +333,59 @@ async fn a_claim_among_closed_gates_walks_indexes_only() {
     }
     let lane = plan(lanes::LANE).await.expect("a plan").join("\n");
     assert!(!lane.contains("B-TREE"), "no sorting: {lane}");
+}
+
+fn unavailable(retry_after: Option<u64>) -> Outcome {
+    let setback = Setback::new(Reason::AgentError, "401");
+    let retry_after = retry_after.map(Duration::from_secs);
+    Outcome::Unavailable { agent: "clever".to_owned(), setback, retry_after }
+}
+
+/// The agent `clever` writes the tests.
+fn written_by_clever() -> Gates {
+    Gates { cast: [(Role::E2eTester, vec!["clever".to_owned()])].into(), ..Gates::default() }
+}
+
+async fn an_agent_that_nobody_can_work_with_is_paused_in_the_transaction_that_hands_its_task_back(
+    house: House,
+) {
+    let gates = written_by_clever();
+    for number in 1..=5 {
+        house.submit(of(number, "shop")).await;
+    }
+    let first = house.claim_at(&gates, "one", NOW, 1).await;
+    end(&house, &gates, &first[0], unavailable(None), NOW).await;
+    assert_eq!(house.claim_at(&gates, "one", later(3600), 9).await, [], "nobody asks it again");
+    let task = house.task(1).await;
+    assert_eq!((task.status, task.workflow.failures, task.workflow.attempt), (Status::Queued, 0, 1));
+    assert_eq!(task.workflow.error.as_deref(), Some("401"));
+    let paused = house.store.read(hold::pauses).await.expect("readable");
+    assert_eq!((&paused[0].scope, paused[0].until), (&Scope::Agent("clever".into()), None));
+    assert_eq!(paused[0].reason.as_deref(), Some("401"));
+    assert!(resume(&house, Scope::Agent("clever".into())).await);
+    assert_eq!(house.claim_at(&gates, "one", later(3600), 9).await.len(), 5);
+}
+
+async fn a_pause_that_names_its_end_ends_by_itself_and_the_longer_one_stands(house: House) {
+    let gates = written_by_clever();
+    house.submit(of(1, "shop")).await;
+    let tried = async |wait, at| {
+        let task = house.claim_at(&gates, "one", at, 1).await;
+        end(&house, &gates, &task[0], unavailable(wait), at).await;
+    };
+    tried(Some(60), NOW).await;
+    assert_eq!(house.claim_at(&gates, "one", later(59), 9).await, []);
+    let next = house.store.read(move |tx| queue::next_event_at(tx, later(59))).await.expect("readable");
+    assert_eq!(next, Some(later(60)), "a daemon looks again then");
+    // One that has ended makes room for the next, and a person's for good stands.
+    tried(Some(60), later(60)).await;
+    assert_eq!(house.claim_at(&gates, "one", later(119), 9).await, []);
+    pause(&house, Scope::Agent("clever".into())).await;
+    assert_eq!(house.claim_at(&gates, "one", later(3600), 9).await, []);
+    house.store.write(move |tx| hold::forget(tx, later(3600))).await.expect("forgotten");
+    assert_eq!(house.store.read(hold::pauses).await.expect("readable").len(), 1);
+    assert!(resume(&house, Scope::Agent("clever".into())).await);
+    tried(Some(60), later(3600)).await;
+    house.store.write(move |tx| hold::forget(tx, later(3660))).await.expect("forgotten");
+    assert_eq!(house.store.read(hold::pauses).await.expect("readable"), []);
 }

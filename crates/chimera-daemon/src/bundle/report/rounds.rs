@@ -13,7 +13,7 @@ pub(super) fn write(page: &mut Page, subject: &Subject<'_>) {
         let EntryKind::Settled { result, .. } = &entry.kind else { continue };
         let told = match (result, entry.phase) {
             (Outcome::Passed { .. }, Phase::GuardianReview) => None,
-            (Outcome::Passed { .. } | Outcome::Interrupted, _) => continue,
+            (Outcome::Passed { .. } | Outcome::Interrupted | Outcome::Unavailable { .. }, _) => continue,
             (Outcome::Rejected(setback) | Outcome::Failed(setback) | Outcome::Unknown(setback), _)
             | (Outcome::Transient { setback, .. }, _) => Some(setback),
         };

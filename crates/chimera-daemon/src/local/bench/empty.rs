@@ -80,6 +80,7 @@ pub(crate) fn nothing(phase: Phase) -> Option<PhaseOutput> {
             diff: digest("e")?,
             test_sha256: digest("a")?,
             code_pr_id: "local-empty".to_owned(),
+            restored: false,
         },
         Phase::GuardianReview => PhaseOutput::GuardianReview { commit: digest("d")? },
         Phase::StagingDeployment => {

@@ -71,10 +71,10 @@ fn a_pause_of_anything_that_the_task_needs_is_named() {
         (Scope::Role(Role::Coder), "the role coder-agent"),
         (Scope::Agent("my-coder".to_owned()), "the agent my-coder"),
     ] {
-        let pause = Pause { scope, since: NOW, reason: Some("holidays".to_owned()) };
+        let pause = Pause { scope, since: NOW, until: None, reason: Some("holidays".to_owned()) };
         waits(&gates(), Facts { pauses: vec![pause], ..facts() }, WaitingKind::Paused, words);
     }
-    let pause = Pause { scope: Scope::Agent("other".to_owned()), since: NOW, reason: None };
+    let pause = Pause { scope: Scope::Agent("other".to_owned()), since: NOW, until: None, reason: None };
     let others = Facts { pauses: vec![pause], ..facts() };
     assert_eq!(told(Phase::CodeImplementation, &gates(), others), None, "that one is not needed");
 }
