@@ -3,6 +3,7 @@
 use super::agents::ask;
 use super::bench::Bench;
 use super::halt::Halt;
+use super::missed::Missed;
 use super::told::About;
 use super::trial::{self, Frozen, Stage};
 use super::{deploy, place, site, target};
@@ -245,7 +246,9 @@ async fn red(
         }
         NotRed::NotProvable(_) => {
             let why = format!("{not_red} (see red-report.json and the reports of the controls)");
+            let missed = Missed::red(base_run.clone());
             refused(bench, Some(frozen), Setback::new(Reason::RedNotProvable, why))
+                .explained(|setback| missed.explain(bench, setback))
         }
     })?;
     Ok((proof.at_origin(&origin), target_run))

@@ -23,6 +23,11 @@ pub(super) struct Missed {
 }
 
 impl Missed {
+    /// The run before the change, of a test that will not do.
+    pub(super) fn red(report: TestReport) -> Self {
+        Self { label: "red".to_owned(), report, refused: Vec::new(), server_log: String::new() }
+    }
+
     /// Adds to a setback what the next round is shown of this run.
     pub(super) fn explain(&self, bench: &Bench<'_>, setback: &mut Setback) -> Result<(), Halt> {
         let label = &self.label;
@@ -38,7 +43,9 @@ impl Missed {
         let (dash, dot) = (format!("{label}-"), format!("{label}."));
         let shown =
             |name: &str| (name.starts_with(&dash) || name.starts_with(&dot)) && !name.ends_with(".webm");
-        setback.files = keep(bench, &failure, shown)?;
+        let files = keep(bench, &failure, shown)?;
+        let others = files.into_iter().filter(|file| !setback.files.contains(file)).collect::<Vec<_>>();
+        setback.files.extend(others);
         Ok(())
     }
 }

@@ -193,3 +193,40 @@ async fn an_agent_hears_why_its_last_attempt_did_not_count() {
         "{second}"
     );
 }
+
+/// A test that says nothing about the application goes back to its author, with what it did there.
+#[tokio::test]
+async fn a_test_author_is_shown_what_its_refused_test_did() {
+    let seen = tempfile::tempdir().expect("a directory");
+    let test = |line: &str| {
+        format!(
+            "mkdir -p tests/e2e; printf 'from playwright.sync_api import Page, expect\\n\\n\\ndef test_hours(page: Page):\\n    \
+             page.goto(\"/\")\\n    {line}\\n' > tests/e2e/test_hours.py"
+        )
+    };
+    // The first one passes on a blank page.
+    let first = test("expect(page).to_have_title(\"\")");
+    let later = test("expect(page.get_by_text(\"Open daily\")).to_be_visible()");
+    let script = coder(seen.path(), &first, &later).replace(
+        "{\"outcome\":\"passed\"}",
+        "{\"outcome\":\"passed\",\"test_path\":\"tests/e2e/test_hours.py\"}",
+    );
+    let author = agent("author", &["sh", "-c", &script]);
+    let change = "sed -i 's|</main>|<p>Open daily</p></main>|' index.html; echo '{\"outcome\":\"passed\"}' > $CHIMERA_OUTCOME";
+    let cast = [(Role::E2eTester, author), (Role::Coder, agent("coder", &["sh", "-c", change]))];
+    let bench = Bench::with(|dir| vec![shop(dir, static_site(), &[PAGE])], cast);
+    let Ended { task, .. } = bench.deliver("shop", "Visitors see the hours", &[]).await;
+    assert_eq!(task.status, Status::Completed, "{:?}", task.workflow);
+    let second = read(&seen, "round-2/prompt");
+    for told in [
+        "On the application as it is now the end-to-end test `test_hours` failed",
+        "passes on a blank page: it says nothing about the application",
+        "- heading \"Shop\" [level=1]",
+        "red-report.json",
+    ] {
+        assert!(second.contains(told), "{told} is not in {second}");
+    }
+    for file in ["failure.json", "red.png", "test.py"] {
+        assert!(seen.path().join("round-2/evidence").join(file).is_file(), "{file} is shown");
+    }
+}
