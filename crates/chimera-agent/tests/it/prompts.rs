@@ -149,8 +149,8 @@ fn a_coder_after_a_failing_assertion() {
 #[test]
 fn a_coder_after_a_failing_action_on_a_page_with_trouble() {
     let mut test = failed(
-        8,
-        &[1],
+        10,
+        &[2],
         "page.get_by_label(\"Username\", exact=True).fill(\"ada\")",
         "TimeoutError: Locator.fill: the element is not there, and nothing on the page can bring it.\nCall log:\n  - waiting for get_by_label(\"Username\", exact=True)",
     );

@@ -121,6 +121,13 @@ fn said(prompt: &mut Prompt, assignment: &Assignment<'_>, failure: &Failure) {
 fn failed_test(prompt: &mut Prompt, assignment: &Assignment<'_>, test: &FailedTest, when: &str) {
     let at = &test.at;
     prompt.say(format!("{when} the end-to-end test `{}` failed{}.", inline(&test.id), place(assignment, at)));
+    if fails_there_without_the_change(assignment, test) {
+        prompt.say(
+            "It fails at the same line without your change. Either your change does not reach that step yet, or the step itself \
+             does not fit the application (a label with another name, a login that does not work). If no sensible change makes it \
+             fit, answer \"disputed\" and say why.",
+        );
+    }
     let mut seen = String::new();
     if let Some(statement) = &at.statement {
         seen += &format!("the failing line: {statement}\n\n");
@@ -144,6 +151,14 @@ fn failed_test(prompt: &mut Prompt, assignment: &Assignment<'_>, test: &FailedTe
     }
 }
 
+/// Whether the red run failed at the very line at which the change fails.
+fn fails_there_without_the_change(assignment: &Assignment<'_>, test: &FailedTest) -> bool {
+    let Some(red) = assignment.red else { return false };
+    let mut steps = red.test_ids().iter().zip(red.reach());
+    let before = steps.find(|(id, _)| **id == test.id).and_then(|(_, reach)| reach.failed.as_ref()?.line);
+    before.is_some() && before == test.at.line
+}
+
 /// Line and criterion of a failure.
 fn place(assignment: &Assignment<'_>, at: &FailedAt) -> String {
     let mut text = String::new();
@@ -158,7 +173,8 @@ fn place(assignment: &Assignment<'_>, at: &FailedAt) -> String {
         text += &format!(", at criterion {}{all}", numbers(&at.criteria));
     }
     if !at.shown.is_empty() {
-        text += &format!("; before it, criteria {} passed", numbers(&at.shown));
+        let what = if at.shown.len() == 1 { "criterion" } else { "criteria" };
+        text += &format!("; before it, {what} {} passed", numbers(&at.shown));
     }
     text
 }
