@@ -4,7 +4,7 @@ use super::args::{Global, Listen, Start};
 use super::log_writer::LogWriter;
 use super::style::{bold, dim};
 use super::{End, configure, print};
-use crate::config::{Config, ConfigError, Flags};
+use crate::config::{Config, ConfigError, Flags, nearest};
 use crate::first_process;
 use crate::local;
 use crate::wiring::{self, Parts, Shutdown};
@@ -88,9 +88,8 @@ pub(super) fn log(to: LogWriter, coloured: bool) -> Result<()> {
     let set = |name: &'static str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let wanted = ["CHIMERA_LOG", "RUST_LOG"].into_iter().find_map(|name| Some((name, set(name)?)));
     let (name, wanted) = wanted.unwrap_or(("CHIMERA_LOG", LOG_LEVEL.to_owned()));
-    let filter = EnvFilter::try_new(&wanted).map_err(|_| {
-        let detail =
-            format!("`{wanted}` is not a log filter: write `info`, `debug` or `chimera_daemon=debug`");
+    let filter = filter(&wanted).map_err(|hint| {
+        let detail = format!("`{wanted}` is not a log filter: {hint}");
         ConfigError::value(name, detail)
     })?;
     // A line that cannot be formatted or written is nobody's end.
@@ -108,6 +107,20 @@ pub(super) fn log(to: LogWriter, coloured: bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Reads a filter. A word alone is a level or the name of a part of the program; a level with a typing error would be
+/// taken for a name, and silence everything.
+fn filter(wanted: &str) -> Result<EnvFilter, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    for word in wanted.split(',').map(str::trim).filter(|word| !word.contains(['=', '['])) {
+        let is_level = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+        if let (false, Some(level)) = (is_level, nearest(word, LEVELS.into_iter())) {
+            return Err(format!("did you mean `{level}`?"));
+        }
+    }
+    let expected = |_| "write `info`, `debug` or `chimera_daemon=debug`".to_owned();
+    EnvFilter::try_new(wanted).map_err(expected)
 }
 
 /// What the terminal shows once the daemon is ready.

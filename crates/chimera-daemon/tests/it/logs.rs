@@ -65,7 +65,9 @@ fn a_request_is_logged_with_its_number_and_a_full_daemon_is_no_error() {
 #[test]
 fn a_wrong_filter_is_a_wrong_command_line_said_once() {
     let site = Site::new("");
-    for (name, value) in [("CHIMERA_LOG", "chimera=loud=yes"), ("CHIMERA_LOG_FORMAT", "xml")] {
+    for (name, value) in
+        [("CHIMERA_LOG", "chimera=loud=yes"), ("CHIMERA_LOG", "inof"), ("CHIMERA_LOG_FORMAT", "xml")]
+    {
         let output = site.command().env(name, value).args(["api", "--port", "0"]).output().expect("it runs");
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{told}");
