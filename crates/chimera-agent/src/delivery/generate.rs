@@ -23,6 +23,7 @@ const LARGEST_TEST: usize = 256 * 1024;
 pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     let project = bench.project()?;
     trial::can_be_judged(&project, "target_url", &bench.task().request.target_url)?;
+    target::must_be_allowed(bench, &project)?;
     site::make_scratch(bench, &project).await?;
     let base = bench.workspaces().prepare(&project).await?;
     let worktree = bench.checked_out(&project, &base).await?;

@@ -27,11 +27,19 @@ pub(super) fn of_base(bench: &Bench<'_>, project: &Project) -> Result<String, Ha
     Err(Halt::failed(Reason::Config, why))
 }
 
+/// Halts if the project can only be judged at the target, and may not be: before anybody is asked to write a test.
+pub(super) fn must_be_allowed(bench: &Bench<'_>, project: &Project) -> Result<(), Halt> {
+    match project.staging {
+        Staging::Agent { .. } => of_base(bench, project).map(drop),
+        Staging::Static { .. } | Staging::Start(_) => Ok(()),
+    }
+}
+
 /// Looks at the running application; what comes of it is recorded in a word, and decides nothing.
 pub(super) async fn look(bench: &Bench<'_>, project: &Project, frozen: &Frozen) -> Result<String, Halt> {
     let target = Url::parse(&bench.task().request.target_url).ok();
     let claimed = target.filter(|target| project.claims(target).is_some());
-    let (Some(target), Staging::Static { .. } | Staging::Start { .. }) = (claimed, &project.staging) else {
+    let (Some(target), Staging::Static { .. } | Staging::Start(_)) = (claimed, &project.staging) else {
         return Ok("not_visited".to_owned());
     };
     if !staging::answers(&target).await {

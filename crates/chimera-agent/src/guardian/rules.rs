@@ -170,7 +170,7 @@ fn links(own: &[&File]) -> Vec<Finding> {
         (target.starts_with('/') || up > depth)
             .then(|| (file, "a link that leads out of the repository".to_owned()))
     });
-    odd.map(|(file, what)| error(Some(&file.path), None, format!("{what} is not let through"))).collect()
+    odd.map(|(file, what)| error(Some(&file.path), None, format!("{what} is not allowed"))).collect()
 }
 
 fn conflicts(own: &[&File]) -> Vec<Finding> {

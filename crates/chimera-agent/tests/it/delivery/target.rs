@@ -104,7 +104,8 @@ async fn where_an_agent_deploys_the_test_runs_only_at_an_address_that_the_projec
     let origin = production.open().await;
     let staging = || HowToStage::Agent { agent: "deployer".to_owned(), revision: None, shared: true };
     let claimed = Project { staging: staging(), test_target: true, ..claiming(&origin) };
-    let (word, _) = written(&format!("{origin}/intern/"), Some(claimed)).await;
+    let (word, evidence) = written(&format!("{origin}/intern/"), Some(claimed)).await;
+    assert_eq!(evidence, [""; 0], "nobody has written a test");
     assert!(word.is_err_and(|why| why.contains("is not below one of the project's `urls`")));
     let unasked = Project { staging: staging(), ..claiming(&origin) };
     let (word, _) = written(&format!("{origin}/shop/"), Some(unasked)).await;
