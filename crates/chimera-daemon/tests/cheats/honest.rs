@@ -24,6 +24,8 @@ macro_rules! page {
 fn pages() -> Vec<Case> {
     vec![
         Case::fair("plain", "a sentence on a static page"),
+        Case::fair("formatter", "the coder's formatter touches the frozen test, too")
+            .coder("add 'Open on Sundays'\nprintf '\\n' >> \"$TEST\"\npassed\n"),
         Case::fair("animation", "the sentence fades in")
             .coder(page!("<style>@keyframes in { from { opacity: 0; visibility: hidden } to { opacity: 1 } } .new { animation: in 0.6s }</style><p class=\"new\">Open on Sundays</p>")),
         Case::fair("late", "a script writes the sentence after a second")

@@ -208,3 +208,40 @@ fn an_agent_that_passes_and_fails_at_once_has_not_passed() {
     let command = r#"["sh", "-c", "echo '{\"outcome\": \"passed\"}' > $CHIMERA_OUTCOME; exit 3"]"#;
     failed_for(&coded_by(command, ""), "agent_error", "exit code 3");
 }
+
+#[test]
+fn a_dead_key_pauses_its_agent_and_fails_no_task() {
+    let site = Site::new("");
+    let asked = site.path().join("asked");
+    let script = format!(
+        r#"echo >> {}; echo '{{"outcome": "unavailable", "summary": "401: the key has expired"}}' > $CHIMERA_OUTCOME"#,
+        asked.display()
+    );
+    let config = format!(
+        "[executor]\nmax_workers = 1\n[agent.dead]\nprotocol = \"command\"\ncommand = [\"sh\", \"-c\", {script:?}]\n[roles]\ne2e-tester-agent = \"dead\"\n"
+    );
+    std::fs::write(site.path().join("chimera.toml"), config).expect("a configuration");
+    let daemon = site.start();
+    let request = json!({"feature": "Visitors read this", "target_url": "http://127.0.0.1:1/"});
+    let tasks: Vec<String> = (0..5).map(|_| daemon.submit(&request)).collect();
+    let unavailable = |event: &Value| event["result"]["outcome"] == "unavailable";
+    assert!(daemon.follow(&tasks[0], unavailable), "it says so");
+    for task in &tasks {
+        let task = daemon.get(&format!("/api/tasks/{task}"));
+        assert_eq!(
+            (task["status"].as_str(), task["waiting_for"]["kind"].as_str()),
+            (Some("queued"), Some("paused"))
+        );
+        let told = task["waiting_for"]["detail"].as_str().unwrap_or_default();
+        assert!(told.contains("the agent dead") && told.contains("401: the key has expired"), "{told}");
+    }
+    let times = || std::fs::read_to_string(&asked).expect("it was asked").lines().count();
+    assert_eq!(times(), 1, "nobody asks it again");
+    assert_eq!(daemon.call("DELETE", "/api/pauses/agent:dead", &[], b"").status, 204);
+    let mut seen = 0;
+    daemon.follow(&tasks[0], |event| {
+        seen += u32::from(unavailable(event));
+        seen == 2
+    });
+    assert_eq!((seen, times()), (2, 2), "once it is resumed, one task tries");
+}
