@@ -80,14 +80,15 @@ impl Places {
         Err(io::Error::other(format!("all {PLACES} places for {task} are in use")))
     }
 
-    /// Takes a place of a task that has a record and that nobody holds, if there is one.
+    /// Takes the newest place of a task that has a record and that nobody holds, if there is one.
     pub(super) fn recorded(&self, task: &TaskId) -> Option<(Place, Record)> {
         let _looking = self.look();
-        let mut there = self.all().into_iter().filter(|(owner, _)| owner == task);
-        there.find_map(|(_, path)| {
+        let there = self.all().into_iter().filter(|(owner, _)| owner == task);
+        let recorded = there.filter_map(|(_, path)| {
             let place = take(&path).ok().flatten()?;
             place.record().map(|record| (place, record))
-        })
+        });
+        recorded.max_by_key(|(_, record)| record.expires_at)
     }
 
     /// Takes this place if nobody holds it and its record, or that it has none, asks for it.

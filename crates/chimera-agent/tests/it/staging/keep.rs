@@ -66,9 +66,34 @@ async fn what_another_daemon_serves_stays_and_this_one_serves_beside_it() {
         house.deploy_by(&other, &site(), &digest('b'), &[("index.html", "second")]).await.expect("up");
     assert!(fetch(&first.url, "/").await.ends_with("first"));
     assert!(fetch(&second.url, "/").await.ends_with("second"));
-    other.withdraw(&id(1)).await;
-    assert_eq!(fetch(&second.url, "/").await, "");
-    assert!(fetch(&first.url, "/").await.ends_with("first"));
+    let third = Staging::new(house.dir.path());
+    assert!(!third.has(&id(1), &digest('a')) && !third.has(&id(1), &digest('b')), "both are served");
+    for staging in [&house.staging, &other] {
+        staging.shutdown(&CancellationToken::new()).await;
+    }
+    assert!(third.has(&id(1), &digest('a')) || third.has(&id(1), &digest('b')), "they are free");
+    third.withdraw(&id(1)).await;
+    assert_eq!(third.tasks(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_several_deployments_of_a_task_the_newest_is_served_again() {
+    let house = House::new();
+    let other = Staging::new(house.dir.path());
+    for (staging, revision, later) in
+        [(&other, digest('b'), TTL), (&house.staging, digest('a'), Duration::ZERO)]
+    {
+        let (source, log, task, how) = (house.source(&[("index.html", "x")]), house.log(), id(1), site());
+        let deploy = Deploy { now: NOW.plus(later), ..deploy(&task, &revision, &source, &how, &log) };
+        staging.deploy(deploy, &CancellationToken::new()).await.expect("up");
+    }
+    for staging in [&house.staging, &other] {
+        staging.shutdown(&CancellationToken::new()).await;
+    }
+    let next = Staging::new(house.dir.path());
+    assert!(next.has(&id(1), &digest('b')) && !next.has(&id(1), &digest('a')));
+    let again = next.ensure(&id(1), &CancellationToken::new()).await.expect("up");
+    assert_eq!(again.revision, digest('b'));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
