@@ -77,7 +77,7 @@ pub async fn ask(
             }
         }
     };
-    // Nothing of the agent is left now that could still write the answer.
+    // The agent has ended now with all that it started and did not hide: nobody writes the answer by mistake.
     match ended {
         Ok(Exit::Stopped) if done.is_cancelled() && !stop.is_cancelled() => answer::read(&outcome),
         Err(err) => Err(not_started(err.io(), err.to_string())),

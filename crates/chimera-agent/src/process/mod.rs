@@ -138,7 +138,8 @@ pub fn is_passing(err: &std::io::Error) -> bool {
     )
 }
 
-/// Runs a process to its end, or ends it; afterwards nothing that it started is left.
+/// Runs a process to its end, or ends it, with everything that it started: its process group, and whatever carries
+/// the mark in its environment. A process that left the group and emptied its environment goes on.
 ///
 /// # Errors
 /// [`SpawnError`] if it could not be started.
