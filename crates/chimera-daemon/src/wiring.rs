@@ -105,7 +105,7 @@ pub async fn serve(
         None
     };
     let app = web::App::new(store.clone(), &config, clock, dice).ending_with(shutdown.asked.clone());
-    let app = app.named(&Home::of(&config.data_dir, config.home_patience)?.name);
+    let app = app.with_engine(parts.engine).named(&Home::of(&config.data_dir, config.home_patience)?.name);
     let api =
         listener.map(|listener| tokio::spawn(web::serve(listener, web::router(app), shutdown.asked.clone())));
     ready(address);

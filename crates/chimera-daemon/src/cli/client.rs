@@ -19,6 +19,9 @@ const SILENCE: Duration = Duration::from_secs(45);
 /// Largest answer that is read into memory.
 const ANSWER_BYTES: u64 = 64 * 1024 * 1024;
 
+/// The last event of a stream.
+const ENDED: &[u8] = b"event: end\ndata: {}\n\n";
+
 /// Nobody answers at the address.
 #[derive(Debug, thiserror::Error)]
 #[error("{told}")]
@@ -164,7 +167,9 @@ impl Client {
     pub(super) fn stream(&self, path: &str, after: i64) -> Result<impl BufRead + use<>> {
         let request = self.streams.get(self.url(path)).header("Accept", "text/event-stream");
         let response = self.accepted(request.header("Last-Event-ID", after.to_string()).call())?;
-        Ok(BufReader::new(response.into_body().into_reader()))
+        // The daemon's shortest way to say that the task has ended and nothing is new.
+        let end: &[u8] = if response.status() == StatusCode::NO_CONTENT { ENDED } else { &[] };
+        Ok(BufReader::new(end.chain(response.into_body().into_reader())))
     }
 
     fn url(&self, path: &str) -> String {

@@ -1,12 +1,13 @@
 //! Checks requests before they are accepted.
 //!
 //! [`read`] turns the raw body of a submission into a checked [`Request`] and the project it is about, or says
-//! everything that is wrong with it at once; [`read_batch`] does so with many. Map: `fields` checks one field each,
+//! everything that is wrong with it at once; [`read_batch`] does so with many. Map: `json` reads the text, `fields` checks one field each,
 //! `times` and `after` what depends on the clock and on other tasks, `project` decides on the project. The criteria are only read here; the test is made of them later.
 
 mod after;
 mod batch;
 mod fields;
+mod json;
 mod project;
 mod times;
 
@@ -140,7 +141,7 @@ fn one(
 /// # Errors
 /// [`Refusal::Json`] with the position, or [`Refusal::Fields`] naming `body` if it is something else.
 pub fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
-    match serde_json::from_slice(body)? {
+    match json::parse(body)? {
         Value::Object(object) => Ok(object),
         other => {
             let detail = format!(

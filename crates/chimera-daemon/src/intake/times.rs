@@ -38,9 +38,9 @@ pub(super) fn read(reader: &mut Reader<'_>, now: UnixMillis) -> Times {
 
 fn time(field: &str, value: &Value) -> Result<UnixMillis, FieldError> {
     let text = text(field, value)?.trim();
-    match text.parse::<jiff::Timestamp>() {
-        Ok(time) => Ok(UnixMillis(time.as_millisecond())),
-        Err(_) => Err(FieldError::new(
+    match crate::web::from_rfc3339(text) {
+        Some(time) => Ok(time),
+        None => Err(FieldError::new(
             field,
             format!(
                 "`{}` is not a valid time: write it in RFC 3339, such as 2030-01-31T06:00:00Z",

@@ -8,7 +8,7 @@ use super::time::rfc3339;
 use super::{App, Problem};
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event as Frame, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use chimera_core::{Status, TaskId, UnixMillis};
@@ -26,6 +26,8 @@ use utoipa::ToSchema;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Frames prepared for a reader ahead of its reading.
 const BUFFER: usize = 64;
+/// The header in which a stream's reader says how far it has come.
+const LAST_EVENT_ID: &str = "last-event-id";
 /// The parameters of the journal.
 const PARAMS: [&str; 2] = ["after", "limit"];
 
@@ -59,6 +61,7 @@ struct Place {
     responses(
         (status = 200, description = "A page, or a stream", content(
             (EventPage = "application/json"), (String = "text/event-stream"))),
+        (status = 204, description = "The task has ended, and `Last-Event-ID` is its last entry"),
         (status = 404, description = "There is no such task", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -110,7 +113,13 @@ async fn answer(
         let place = Place { task, after: after.unwrap_or(0) };
         return page(&app, place, limit.unwrap_or(PAGE)).await.map(|page| Json(page).into_response());
     }
-    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.trim().parse().ok());
+    let last = last_event_id(headers)?;
+    if let (Some(last), Some(task)) = (last, &task)
+        && has_ended(&app, task, last).await?
+    {
+        // What makes a browser's EventSource stop connecting again.
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let after = match (last.or(after), &task) {
         (Some(after), _) => after,
         (None, Some(_)) => 0,
@@ -121,7 +130,28 @@ async fn answer(
 
 fn wants_stream(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("text/event-stream"))
+    accepted.flat_map(|value| value.split(',')).any(|kind| {
+        let mut parts = kind.split(';').map(str::trim);
+        let wanted = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("text/event-stream"));
+        // A weight of 0 says: anything but this.
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        wanted && weight.is_none_or(|weight| weight.trim().parse() != Ok(0.0))
+    })
+}
+
+/// The entry that a reader has seen last; 400 if it is none.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    let Some(value) = headers.get(LAST_EVENT_ID) else { return Ok(None) };
+    let id = value.to_str().ok().and_then(|text| text.trim().parse().ok()).filter(|id| *id >= 0);
+    id.map(Some).ok_or_else(|| Problem::header(LAST_EVENT_ID, "must be the whole number of an event's `id`"))
+}
+
+/// Whether the task has ended, and its reader has seen everything.
+async fn has_ended(app: &App, task: &TaskId, last: i64) -> Result<bool, Problem> {
+    let task = task.clone();
+    let (events, end) =
+        app.store.read(move |tx| look(tx, Some(&task), last)).await.map_err(Problem::store)?;
+    Ok(events.is_empty() && end.is_some())
 }
 
 async fn page(app: &App, place: Place, limit: u32) -> Result<EventPage, Problem> {

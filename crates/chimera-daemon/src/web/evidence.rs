@@ -3,11 +3,11 @@
 //! Evidence comes from agents and from pages: it is hostile. It is only ever offered for download, never shown
 //! by a browser as a page of this origin.
 
-use super::input::Id;
+use super::input::{Id, Segments};
 use super::{App, Problem};
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use chimera_core::{Evidence, TaskId};
@@ -103,7 +103,7 @@ async fn index(app: &App, id: TaskId) -> Result<Vec<Evidence>, Problem> {
 pub(super) async fn download(
     State(app): State<App>,
     Id(id): Id,
-    Path((_, sha256)): Path<(String, String)>,
+    Segments((_, sha256)): Segments<(String, String)>,
 ) -> Result<Response, Problem> {
     let index = index(&app, id.clone()).await?;
     let Some(evidence) = index.into_iter().find(|evidence| evidence.sha256.as_str() == sha256) else {

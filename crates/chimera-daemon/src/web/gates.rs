@@ -1,12 +1,12 @@
 //! What holds tasks back, seen and changed by people: pauses, circuit breakers, the daemons that live.
 
-use super::input::JsonBody;
+use super::input::{JsonBody, Segments};
 use super::time::rfc3339;
 use super::{App, Problem};
 use crate::config::nearest;
 use crate::intake;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use chimera_core::gates::{BUILTIN, Breaker, Daemon, Pause};
 use chimera_core::{Role, Scope, limits};
@@ -191,7 +191,10 @@ pub(super) async fn pause(
         (status = 404, description = "It is not paused", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn resume(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub(super) async fn resume(
+    State(app): State<App>,
+    Segments(id): Segments<String>,
+) -> Result<StatusCode, Problem> {
     let scope = Scope::parse(&id).map_err(|err| Problem::not_found(err.to_string()))?;
     let resumed = app.store.write(move |tx| hold::resume(tx, &scope)).await.map_err(Problem::store)?;
     gone(resumed, || format!("{id} is not paused"))
@@ -215,7 +218,10 @@ pub(super) async fn breakers(State(app): State<App>) -> Result<Json<Breakers>, P
         (status = 404, description = "Nothing failed there", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn close(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub(super) async fn close(
+    State(app): State<App>,
+    Segments(id): Segments<String>,
+) -> Result<StatusCode, Problem> {
     let scope = Scope::parse(&id).map_err(|err| Problem::not_found(err.to_string()))?;
     let closed = app.store.write(move |tx| hold::close(tx, &scope)).await.map_err(Problem::store)?;
     gone(closed, || format!("{id} has no failures to forget"))

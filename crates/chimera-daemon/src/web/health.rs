@@ -3,7 +3,7 @@
 use super::{App, Problem};
 use axum::Json;
 use axum::extract::State;
-use chimera_store::read;
+use chimera_store::{read, roster};
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The health of the daemon.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Health {
-    /// `healthy`.
+    /// `healthy`, or `no_engine` if no daemon takes tasks: what is submitted waits.
     #[schema(example = "healthy")]
     status: &'static str,
     /// Seconds since the start of this process.
@@ -45,8 +45,11 @@ pub(super) struct Ready {
 ))]
 pub(super) async fn health(State(app): State<App>) -> Result<Json<Health>, Problem> {
     let counts = counts(&app).await?;
+    let now = app.now();
+    let manned = app.engine
+        || app.store.read(move |tx| roster::daemons(tx, now)).await.is_ok_and(|daemons| !daemons.is_empty());
     Ok(Json(Health {
-        status: "healthy",
+        status: if manned { "healthy" } else { "no_engine" },
         uptime: app.now().since(app.started_at).as_secs(),
         tasks_queued: counts.queued,
         tasks_running: counts.running,
@@ -77,9 +80,6 @@ pub(super) async fn livez() -> &'static str {
 pub(super) async fn readyz(State(app): State<App>) -> Result<Json<Ready>, Problem> {
     if app.ending.is_cancelled() {
         return Err(Problem::unavailable("the daemon is shutting down"));
-    }
-    if let Some(why) = app.readiness.borrow().clone() {
-        return Err(Problem::unavailable(why));
     }
     counts(&app).await?;
     Ok(Json(Ready { status: "ready" }))

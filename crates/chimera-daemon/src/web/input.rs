@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use chimera_core::TaskId;
+use serde::de::DeserializeOwned;
 use std::time::Duration;
 use tokio_stream::StreamExt;
 
@@ -33,6 +34,20 @@ impl FromRequestParts<App> for Id {
         match TaskId::parse(&text.unwrap_or_default()) {
             Ok(id) => Ok(Self(id)),
             Err(err) => Err(Problem::not_found(err.to_string())),
+        }
+    }
+}
+
+/// Words of the path that are no task ids.
+pub(super) struct Segments<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for Segments<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        match Path::<T>::from_request_parts(parts, app).await {
+            Ok(Path(words)) => Ok(Self(words)),
+            Err(_) => Err(Problem::not_found(format!("{} is not a path in UTF-8", parts.uri.path()))),
         }
     }
 }
@@ -132,6 +147,11 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     let sent = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("something else"));
     let essence = sent.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
+        return Ok(());
+    }
+    // What `curl -d` sends if nobody tells it a type. A web page may send it, too, and then its browser adds its origin.
+    let from_page = headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site");
+    if !from_page && matches!(essence.as_str(), "" | "application/x-www-form-urlencoded") {
         return Ok(());
     }
     let sent = sent.map_or_else(|| "it is missing".to_owned(), |sent| format!("it is `{sent}`"));

@@ -1,11 +1,11 @@
 //! What the processes of a task printed.
 
 use super::evidence::HOSTILE;
-use super::input::{Id, Params};
+use super::input::{Id, Params, Segments};
 use super::{App, Problem};
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use chimera_core::TaskId;
@@ -126,7 +126,7 @@ async fn files(app: &App, id: &TaskId) -> Result<Vec<(String, u64)>, Problem> {
 pub(super) async fn read(
     State(app): State<App>,
     Id(id): Id,
-    Path((_, name)): Path<(String, String)>,
+    Segments((_, name)): Segments<(String, String)>,
     params: Params,
 ) -> Result<Response, Problem> {
     let params = params.only(&["tail", "from"])?;

@@ -29,7 +29,7 @@ pub mod waiting;
 pub use guard::{DATA_DIRECTORY, INSTANCE};
 pub use listen::serve;
 pub use problem::Problem;
-pub use time::rfc3339;
+pub use time::{from_rfc3339, rfc3339};
 
 use crate::config::Config;
 use crate::seams::{Clock, Dice};
@@ -44,7 +44,7 @@ use chimera_store::Store;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -88,8 +88,9 @@ pub struct Shared {
     dice: Dice,
     started_at: UnixMillis,
     vault: Option<Vault>,
-    readiness: watch::Sender<Option<String>>,
     ending: CancellationToken,
+    /// Whether an engine runs in this process.
+    engine: bool,
     streams: Arc<Semaphore>,
     bundles: Arc<Semaphore>,
     /// Headers that say which daemon answers.
@@ -124,8 +125,8 @@ impl App {
             clock,
             dice,
             vault: vault.ok(),
-            readiness: watch::Sender::new(None),
             ending: CancellationToken::new(),
+            engine: false,
             // Half of the seats at most: somebody has to be able to ask and to submit.
             streams: Arc::new(Semaphore::new(STREAMS.min(listen::seats() / 2))),
             bundles: Arc::new(Semaphore::new(BUNDLES)),
@@ -149,9 +150,11 @@ impl App {
         self
     }
 
-    /// Says that the daemon is ready (`None`), or why it is not; `/readyz` shows it.
-    pub fn set_readiness(&self, why_not: Option<String>) {
-        self.readiness.send_replace(why_not);
+    /// Says that an engine runs in this process, so that `/health` need not wait for its first sign of life.
+    #[must_use]
+    pub fn with_engine(mut self, engine: bool) -> Self {
+        Arc::make_mut(&mut self.0).engine = engine;
+        self
     }
 
     fn now(&self) -> UnixMillis {

@@ -117,6 +117,12 @@ impl Problem {
         Self::fields(vec![FieldError { field: field.into(), detail: detail.into() }])
     }
 
+    /// 400: a header cannot be read.
+    pub fn header(name: &str, detail: &str) -> Self {
+        let title = "A header cannot be read";
+        Self::new(StatusCode::BAD_REQUEST, "header", title, format!("{name} {detail}"))
+    }
+
     /// 422: fields or parameters have wrong values.
     pub fn fields(errors: Vec<FieldError>) -> Self {
         let detail: Vec<String> =

@@ -185,7 +185,7 @@ fn a_waiting_task_can_be_cancelled_retried_and_reprioritised() {
 fn other_hosts_and_other_sites_are_refused() {
     let site = Site::new("[api]\nallowed_hosts = [\"chimera.example\"]\n");
     let daemon = api(&site);
-    let host = |name: &str| daemon.call("GET", "/livez", &[("host", name)], b"");
+    let host = |name: &str| daemon.call("GET", "/health", &[("host", name)], b"");
     assert_eq!(host("localhost:1").status, 200);
     assert_eq!(host("chimera.example").status, 200);
     problem(&host("evil.example"), 421, &["allowed_hosts"]);

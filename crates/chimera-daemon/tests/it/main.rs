@@ -12,6 +12,7 @@ mod engine;
 mod fence;
 mod gates;
 mod held;
+mod http;
 mod logs;
 mod notebook;
 mod playwright_test;
