@@ -40,14 +40,7 @@ pub(super) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Global {
     /// The configuration file [env: CHIMERA_CONFIG, default: chimera.toml if there is one]
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "CHIMERA_CONFIG",
-        hide_env = true,
-        help_heading = "Global options"
-    )]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub(super) config: Option<PathBuf>,
     /// Where everything is kept [default: chimera-data]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]

@@ -31,7 +31,7 @@ pub(super) struct Stranger {
 
 /// The daemon that commands talk to; on this machine it may just be starting.
 pub(super) fn connect(global: &Global) -> Result<Client> {
-    if let Some(server) = &global.server {
+    if let Some(server) = global.server.as_deref().filter(|server| !server.is_empty()) {
         let client = Client::new(Server::parse(server)?);
         if client.is_local() {
             greeted(&client)?;

@@ -137,7 +137,7 @@ fn run(Cli { global, command }: Cli) -> Result<End> {
 /// The configuration under the global flags and these.
 fn configure(global: &Global, more: Flags) -> Result<Config> {
     let flags = Flags {
-        config: global.config.clone(),
+        config: global.config.clone().filter(|path| !path.as_os_str().is_empty()),
         data_dir: global.data_dir.clone(),
         tools_dir: global.tools_dir.clone(),
         ..more
@@ -150,6 +150,8 @@ fn configure(global: &Global, more: Flags) -> Result<Config> {
 fn environment() -> BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        // A variable that compose files and scripts leave empty is not set.
+        .filter(|(name, value)| !(name.starts_with("CHIMERA_") && value.is_empty()))
         .collect()
 }
 

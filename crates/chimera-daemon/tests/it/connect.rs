@@ -84,6 +84,23 @@ fn a_frozen_daemon_is_told_from_one_that_is_not_there() {
     assert!(complaint(&done).contains("does not answer"), "{}", complaint(&done));
 }
 
+#[test]
+fn a_variable_that_is_empty_is_not_set() {
+    let (site, _) = at_a_port();
+    let names = [
+        "CHIMERA_CONFIG",
+        "CHIMERA_SERVER",
+        "CHIMERA_API_PORT",
+        "CHIMERA_API_HOST",
+        "CHIMERA_DATA_DIR",
+        "CHIMERA_DB_PATH",
+    ];
+    let empty = names.map(|name| (name, ""));
+    let _daemon = site.start_as(&["api"], &empty);
+    let done = list(&site, &[], &empty);
+    assert!(done.status.success(), "{}", complaint(&done));
+}
+
 /// Answers every request as the API answers `list`, over HTTPS.
 const HTTPS: &str = r#"
 import http.server, ssl
