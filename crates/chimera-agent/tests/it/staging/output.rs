@@ -23,9 +23,12 @@ async fn a_server_that_talks_a_lot_lives_on_and_its_log_keeps_both_ends() {
     let mark = house.staging.log_mark(&id(1));
     fetch(&made.url, "/busy").await;
     // tidy: polls: the log is written by the daemon as it reads a pipe, and nothing tells when it has caught up
-    while !house.staging.log_since(&id(1), &mark, 100).ends_with("the last line\n") {
-        tokio::task::yield_now().await;
-    }
+    let caught_up = async {
+        while !house.staging.log_since(&id(1), &mark, 100).ends_with("the last line\n") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(TTL, caught_up).await.expect("the server lives on and its log grows");
     assert!(fetch(&made.url, "/").await.contains("200"), "it is still there");
     let log = std::fs::read(house.log()).expect("a log");
     assert!(log.len() < 20 << 20, "{}", log.len());
