@@ -36,7 +36,7 @@ pub(super) struct Cli {
     pub(super) command: Command,
 }
 
-/// Options that every command knows.
+/// Options of most commands; `usage` says which command uses which.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Global {
     /// The configuration file [env: CHIMERA_CONFIG, default: chimera.toml if there is one]
@@ -66,11 +66,11 @@ pub(super) struct Global {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run the engine: deliver what is queued
-    Start(Start),
+    Start(Work),
     /// Run the HTTP interface: accept and show
     Api(Listen),
     /// Run engine and HTTP interface in one process
-    StartAll(Start),
+    StartAll(StartAll),
     /// Submit a feature request
     Submit(Submit),
     /// Show a task
@@ -225,18 +225,24 @@ pub(super) struct Listen {
     /// Port of the HTTP interface; 0 takes a free one [default: 8000]
     #[arg(long)]
     pub(super) port: Option<u16>,
-    /// Most tasks that run side by side [default: 5]
-    #[arg(long, value_name = "N")]
-    pub(super) workers: Option<u32>,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Start {
-    #[command(flatten)]
-    pub(super) listen: Listen,
+pub(super) struct Work {
+    /// Most tasks that run side by side [default: 5]
+    #[arg(long, value_name = "N")]
+    pub(super) workers: Option<u32>,
     /// Pause the whole queue before the first task is taken: accept and show, but begin nothing
     #[arg(long)]
     pub(super) start_paused: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StartAll {
+    #[command(flatten)]
+    pub(super) listen: Listen,
+    #[command(flatten)]
+    pub(super) work: Work,
 }
 
 #[derive(Debug, Args)]

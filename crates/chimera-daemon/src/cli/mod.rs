@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! Map: `args` is what can be typed, `serve` runs the daemon, `machine` and `demo` work on this machine;
+//! Map: `args` is what can be typed, `usage` reads it, `serve` runs the daemon, `machine` and `demo` work on this machine;
 //! `verify` needs nothing but a file; everything else talks to a running daemon through `client`: `submit` and
 //! `steer`, `dead` change things, `show`, `logs`, `watch` and `evidence` look at them, `validate` does both. `style` and `timeline` say how it looks.
 
@@ -23,6 +23,7 @@ mod submit;
 mod timeline;
 mod torture;
 mod transfer;
+mod usage;
 mod validate;
 mod verify;
 mod watch;
@@ -30,8 +31,7 @@ mod watch;
 use crate::config::{self, Config, ConfigError, Flags};
 use crate::local::{Hand, Incarnation, Plan, Torture};
 use anyhow::{Context, Result};
-use args::{Cli, Command, Global};
-use clap::{CommandFactory, Parser};
+use args::{Cli, Command, Global, StartAll};
 use client::Unreachable;
 use connect::{Stranger, connect};
 use serde::Serialize;
@@ -70,7 +70,10 @@ impl From<End> for ExitCode {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match usage::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     let json = cli.global.json;
     match run(cli) {
         Ok(end) => end.into(),
@@ -83,9 +86,9 @@ pub fn main() -> ExitCode {
 
 fn run(Cli { global, command }: Cli) -> Result<End> {
     match command {
-        Command::Start(listen) => serve::start(&global, &listen),
+        Command::Start(work) => serve::start(&global, &work),
         Command::Api(listen) => serve::api(&global, &listen),
-        Command::StartAll(listen) => serve::start_all(&global, &listen),
+        Command::StartAll(StartAll { listen, work }) => serve::start_all(&global, &listen, &work),
         Command::Submit(args) => submit::submit(&connect(&global)?, args, global.json),
         Command::Status(args) => show::status(&connect(&global)?, &args.task, global.json),
         Command::List(args) => show::list(&connect(&global)?, &args, global.json),
@@ -127,7 +130,7 @@ fn run(Cli { global, command }: Cli) -> Result<End> {
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "chimera-daemon", &mut script);
+            clap_complete::generate(shell, &mut usage::command(), "chimera-daemon", &mut script);
             print(String::from_utf8_lossy(&script));
             Ok(End::Done)
         }
@@ -183,10 +186,14 @@ fn answer(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) -> 
 }
 
 fn complain(error: &anyhow::Error, json: bool) {
+    tell(&told(error), refusal(error), json);
+}
+
+/// Tells an error; `status` is that of the daemon's answer, if there was one.
+fn tell(text: &str, status: Option<u16>, json: bool) {
     let mut out = anstream::stderr();
-    let text = told(error);
     let _ = if json {
-        writeln!(out, "{}", json!({"error": text, "status": refusal(error)}))
+        writeln!(out, "{}", json!({"error": text, "status": status}))
     } else {
         writeln!(out, "{} {text}", style::bad("error:"))
     };

@@ -1,6 +1,6 @@
 //! `start`, `api`, `start-all`: the daemon itself.
 
-use super::args::{Global, Listen, Start};
+use super::args::{Global, Listen, Work};
 use super::log_writer::LogWriter;
 use super::style::{bold, dim};
 use super::{End, configure, print};
@@ -17,25 +17,30 @@ use tracing_subscriber::EnvFilter;
 /// What is logged unless `CHIMERA_LOG` says otherwise.
 const LOG_LEVEL: &str = "info";
 
-pub(super) fn start(global: &Global, start: &Start) -> Result<End> {
-    run(global, &start.listen, start.start_paused, Parts { engine: true, api: false })
+pub(super) fn start(global: &Global, work: &Work) -> Result<End> {
+    run(global, working(work), Parts { engine: true, api: false })
 }
 
 pub(super) fn api(global: &Global, listen: &Listen) -> Result<End> {
-    run(global, listen, false, Parts { engine: false, api: true })
+    run(global, listening(listen, Flags::default()), Parts { engine: false, api: true })
 }
 
-pub(super) fn start_all(global: &Global, start: &Start) -> Result<End> {
-    run(global, &start.listen, start.start_paused, Parts { engine: true, api: true })
+pub(super) fn start_all(global: &Global, listen: &Listen, work: &Work) -> Result<End> {
+    run(global, listening(listen, working(work)), Parts { engine: true, api: true })
 }
 
-fn run(global: &Global, listen: &Listen, start_paused: bool, parts: Parts) -> Result<End> {
+fn working(work: &Work) -> Flags {
+    Flags { workers: work.workers, start_paused: work.start_paused, ..Flags::default() }
+}
+
+fn listening(listen: &Listen, flags: Flags) -> Flags {
+    Flags { host: listen.host.clone(), port: listen.port, ..flags }
+}
+
+fn run(global: &Global, flags: Flags, parts: Parts) -> Result<End> {
     if let Some(code) = first_process::serve()? {
         return Ok(End::Code(code));
     }
-    let Listen { host, port, workers } = listen;
-    let flags =
-        Flags { host: host.clone(), port: *port, workers: *workers, start_paused, ..Flags::default() };
     let config = configure(global, flags)?;
     let written = LogWriter::new(std::io::stderr());
     log(written.clone(), std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())?;

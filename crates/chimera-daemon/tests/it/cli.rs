@@ -105,6 +105,28 @@ fn refusals_are_told_and_exit_codes_say_which_kind() {
 }
 
 #[test]
+fn usage_errors_are_json_where_json_is_asked_for() {
+    let site = Site::new("");
+    for args in [
+        &["start", "--json"][..],
+        &["start-all", "--json", "--port", "0"],
+        &["start", "--port", "0", "--json"],
+        &["api", "--workers", "3", "--json"],
+        &["submit", "x", "--json"],
+        &["lst", "--json"],
+        &["logs", "chimera-1", "--follow", "--json"],
+    ] {
+        let refused = site.command().args(args).output().expect("it runs");
+        assert_eq!(refused.status.code(), Some(2), "{args:?}");
+        let told: Value = serde_json::from_slice(&refused.stderr).expect("JSON");
+        assert!(told["error"].is_string() && told["status"].is_null(), "{args:?}: {told}");
+    }
+    let help = site.command().args(["list", "--help"]).output().expect("it runs");
+    let text = said(&help);
+    assert!(text.contains("--server") && !text.contains("--tools-dir"), "{text}");
+}
+
+#[test]
 fn text_of_requests_does_not_steer_the_terminal() {
     let site = Site::new("");
     let daemon = api(&site);
