@@ -70,15 +70,13 @@ fn starting(config: &Config, parts: Parts) {
     let (data_dir, database) = (config.data_dir.display(), &config.database);
     let workers = parts.engine.then_some(config.executor.max_workers);
     tracing::info!(version, pid, %data_dir, %database, workers, api = parts.api, "starting");
-    if parts.engine {
-        warn(config);
-    }
+    warn(if parts.engine { local::quick(config) } else { local::variables(config) });
 }
 
 /// Says what `doctor` would say, as far as that costs nothing. None of it keeps the daemon from starting: a program,
 /// a tool or a variable that is missing now may be there when a task needs it.
-fn warn(config: &Config) {
-    for check in local::quick(config) {
+fn warn(checks: Vec<local::Check>) {
+    for check in checks {
         let (name, detail, remedy) = (check.name, check.detail, check.remedy);
         tracing::warn!("{name}: {detail}; {remedy}");
     }

@@ -15,9 +15,11 @@ mod shape;
 mod size;
 mod staging;
 mod template;
+mod variables;
 
 pub use retention::{Retention, span};
 pub use template::TEMPLATE;
+pub use variables::unread;
 
 use crate::engine::Throttle;
 use chimera_agent::spec::{Agent, Project, Recordings, Staging};

@@ -13,7 +13,7 @@ mod transfer;
 pub use backup::{Copied, backup};
 pub use bench::{Figure, Hand, Plan, bench, run_hand};
 pub use demo::{Stage, stage};
-pub use doctor::{Check, Status, doctor, quick};
+pub use doctor::{Check, Status, doctor, quick, variables};
 pub use init::init;
 pub(crate) use prune::places;
 pub use prune::prune;

@@ -54,6 +54,20 @@ fn a_port_in_use_is_told_with_the_way_out() {
 }
 
 #[test]
+fn a_variable_that_nobody_reads_is_told_once_with_what_may_be_meant() {
+    for command in ["api", "start-all"] {
+        let site = Site::new("");
+        let daemon =
+            site.start_as(&[command, "--port", "0"], &[("CHIMERA_API_PROT", "1"), ("CHIMERA_LOG", "info")]);
+        daemon.terminate();
+        let log = site.log();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains("CHIMERA_")).collect();
+        assert_eq!(lines.len(), 1, "{command}: {log}");
+        assert!(lines[0].contains("WARN") && lines[0].contains("did you mean CHIMERA_API_PORT?"), "{log}");
+    }
+}
+
+#[test]
 fn a_data_directory_that_cannot_be_made_is_told() {
     let site = Site::new("");
     std::fs::write(site.path().join("file"), "").expect("written");

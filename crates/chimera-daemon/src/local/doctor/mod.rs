@@ -3,11 +3,12 @@
 //! Looks only: nothing is created, migrated or changed. [`doctor`] looks at everything and takes its time; [`quick`]
 //! is the part that costs nothing, which the daemon repeats in its log when it starts, in the same words. Map:
 //! `agents` is about programs and roles, `host` about directories, disks and the clock, `projects` about
-//! repositories.
+//! repositories, `variables` about the environment.
 
 mod agents;
 mod host;
 mod projects;
+mod variables;
 
 use crate::config::Config;
 use crate::wiring;
@@ -65,6 +66,7 @@ impl Check {
 pub async fn doctor(config: &Config) -> Vec<Check> {
     let mut checks: Vec<Check> =
         toolchain::inspect(&wiring::tools(config)).await.into_iter().map(tool).collect();
+    checks.extend(variables::checks(config));
     checks.extend(host::checks(config));
     checks.extend(host::database(config).await);
     checks.extend(agents::checks(config));
@@ -79,7 +81,12 @@ pub fn quick(config: &Config) -> Vec<Check> {
         Check::missing(missing.name, format!("looked for {}", missing.looked_for), missing.remedy)
     });
     let others = host::checks(config).into_iter().chain(agents::checks(config));
-    tools.chain(others).filter(|check| check.status != Status::Ok).collect()
+    tools.chain(others).chain(variables(config)).filter(|check| check.status != Status::Ok).collect()
+}
+
+/// The part of it that is about every process of the daemon, not only about one that delivers.
+pub fn variables(config: &Config) -> Vec<Check> {
+    variables::checks(config)
 }
 
 fn tool(check: toolchain::Check) -> Check {
