@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod care;
 pub mod cli;
 pub mod config;
+mod data_dir;
 pub mod engine;
 mod first_process;
 pub mod intake;

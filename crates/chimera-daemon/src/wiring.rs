@@ -2,6 +2,7 @@
 
 use crate::care;
 use crate::config::{self, Config};
+use crate::data_dir;
 use crate::engine::{self, Engine, Home};
 use crate::local;
 use crate::seams::{Clock, Dice, Machine};
@@ -127,16 +128,14 @@ pub async fn serve(
 /// # Errors
 /// What stands in the way, with the remedy.
 pub fn open(config: &Config) -> Result<Store> {
-    let dir = config.data_dir.display();
-    let closed = surroundings::private_dir(&config.data_dir)
-        .and_then(|()| surroundings::close(&config.data_dir))
-        .with_context(|| format!("cannot create the data directory {dir}: give another with --data-dir"))?;
-    if closed {
-        tracing::warn!(%dir, "others could read the data directory; it is closed for them now");
-    }
+    data_dir::prepare(config)?;
     if let Database::Sqlite(path) = &config.database {
-        surroundings::reserve(path)
-            .with_context(|| format!("cannot write the database {}", path.display()))?;
+        surroundings::reserve(path).with_context(|| {
+            format!(
+                "cannot write the database {}: let this user write there, or name another in `database.url`",
+                path.display()
+            )
+        })?;
     }
     let options = Options { readers: config.database_readers, ..Options::default() };
     Store::open(&config.database, &options).map_err(|err| match err {

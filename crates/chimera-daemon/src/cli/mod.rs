@@ -146,7 +146,16 @@ fn configure(global: &Global, more: Flags) -> Result<Config> {
         ..more
     };
     let cwd = std::env::current_dir().context("the working directory is gone")?;
+    if let Some(name) = unreadable_variable() {
+        return Err(ConfigError::value(name, "the value is not UTF-8: give one that is").into());
+    }
     Ok(config::load(&flags, environment(), &cwd)?)
+}
+
+/// A variable of ours whose value is no text: it would be left out in silence.
+fn unreadable_variable() -> Option<String> {
+    let ours = std::env::vars_os().filter(|(_, value)| value.to_str().is_none());
+    ours.filter_map(|(name, _)| name.into_string().ok()).find(|name| name.starts_with("CHIMERA_"))
 }
 
 /// This process' environment; names and values that are no text are left out.

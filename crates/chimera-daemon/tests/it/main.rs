@@ -6,6 +6,7 @@ mod bundle;
 mod cli;
 mod connect;
 mod crash;
+mod data_dir;
 mod dead;
 mod doctor;
 mod engine;

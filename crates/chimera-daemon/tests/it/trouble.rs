@@ -68,14 +68,6 @@ fn a_variable_that_nobody_reads_is_told_once_with_what_may_be_meant() {
 }
 
 #[test]
-fn a_data_directory_that_cannot_be_made_is_told() {
-    let site = Site::new("");
-    std::fs::write(site.path().join("file"), "").expect("written");
-    let said = complaint(&site, &["start-all", "--port", "0", "--data-dir", "file/data"]);
-    assert!(said.contains("file/data") && said.contains("--data-dir"), "{said}");
-}
-
-#[test]
 fn a_database_that_is_none_is_told_and_kept() {
     let site = Site::new("");
     let path = site.path().join("chimera-data/tasks.db");

@@ -2,6 +2,7 @@
 
 use super::Check;
 use crate::config::Config;
+use crate::data_dir;
 use crate::seams::Clock;
 use crate::web::rfc3339;
 use chimera_core::UnixMillis;
@@ -27,7 +28,7 @@ pub(super) fn checks(config: &Config) -> Vec<Check> {
     let temporary = config.environment.get("TMPDIR").filter(|dir| !dir.is_empty());
     let temporary = temporary.map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
     let mut checks = vec![
-        directory("data directory", &config.data_dir, "give another with --data-dir or `data_dir`"),
+        data_directory(&config.data_dir),
         directory("temporary directory", &temporary, "give another with the variable TMPDIR"),
         clock(Clock::system().now()),
     ];
@@ -35,6 +36,14 @@ pub(super) fn checks(config: &Config) -> Vec<Check> {
         checks.push(shared(remote));
     }
     checks
+}
+
+fn data_directory(dir: &Path) -> Check {
+    let name = "data directory";
+    data_dir::unfit_name(dir).map_or_else(
+        || directory(name, dir, data_dir::ANOTHER),
+        |why| Check::missing(name, why, data_dir::ANOTHER),
+    )
 }
 
 /// Whether files can be made there and programs started from there, and how many more fit in.
