@@ -28,12 +28,20 @@ const BUGS: [&str; 7] = [
     "repeated-result",
 ];
 
+/// The binary, in an environment in which nothing of the developer's leads it elsewhere: no `CHIMERA_*`, no proxy.
+fn binary() -> Command {
+    /// What a coverage tool hands on begins so.
+    const MEASURING: &str = "LLVM_";
+    let kept =
+        |name: &str| matches!(name, "PATH" | "HOME" | "TMPDIR" | "LANG") || name.starts_with(MEASURING);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chimera-daemon"));
+    command.env_clear().envs(std::env::vars().filter(|(name, _)| kept(name)));
+    command
+}
+
 fn torture(more: &[&str]) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_chimera-daemon"))
-        .args(["torture", "--json", "--seconds", SECONDS])
-        .args(more)
-        .output()
-        .expect("it runs");
+    let output =
+        binary().args(["torture", "--json", "--seconds", SECONDS]).args(more).output().expect("it runs");
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|err| panic!("{more:?}: {err}: {}", String::from_utf8_lossy(&output.stderr)))
 }

@@ -12,7 +12,7 @@ use chimera_store::{Database, Options, Store, read};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 /// The lease of the daemons that `torture` starts.
@@ -61,7 +61,7 @@ impl Hall {
     }
 
     fn daemon(&self, seed: &str) -> Daemon {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chimera-daemon"));
+        let mut command = crate::binary();
         command.args(["torture-daemon", "--ahead=0", "--database", &self.url, "--seed", seed]);
         let quiet = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         Daemon(quiet.spawn().expect("a daemon"))
