@@ -24,6 +24,8 @@ const IN_DATA_DIR: &str = "t-";
 const AMONG_OTHERS: &str = "chimera-";
 /// The file in a root that its process has locked. A directory without it is nobody's root.
 const LOCK: &str = ".chimera-scratch";
+/// Its name before it is locked.
+const UNNAMED: &str = ".chimera-scratch-new";
 /// Random letters of each name: few, because the path has to be short.
 const RANDOM: usize = 4;
 
@@ -119,8 +121,11 @@ impl Root {
     fn make(parent: &Path, prefix: &str) -> io::Result<Self> {
         fs::create_dir_all(parent)?;
         let path = make(parent, prefix)?;
-        let lock = File::create_new(path.join(LOCK))?;
+        // It gets its name once it is locked: another daemon that looks in between finds nobody's root.
+        let unnamed = path.join(UNNAMED);
+        let lock = File::create_new(&unnamed)?;
         lock.lock()?;
+        fs::rename(unnamed, path.join(LOCK))?;
         Ok(Self { path, _lock: lock })
     }
 }

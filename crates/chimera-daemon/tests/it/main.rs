@@ -32,4 +32,5 @@ mod times;
 mod tools;
 mod transfer;
 mod trouble;
+mod two_daemons;
 mod watch;
