@@ -137,7 +137,10 @@ impl Vault {
             let parent = place.parent().unwrap_or(&self.dir);
             std::fs::create_dir_all(parent)?;
             draft.persist(&place).map_err(|err| err.error)?;
-            File::open(parent)?.sync_all()?;
+            // The directory may be new: then its own name has to reach the disk, too.
+            for dir in [parent, &self.dir] {
+                File::open(dir)?.sync_all()?;
+            }
         }
         let mut name: String = label.name.replace(['/', '\\', '\0'], "_");
         chimera_core::limits::truncate(&mut name, NAME_BYTES);
