@@ -6,9 +6,10 @@
 //! the agents, [`criteria`] their language, [`judge`] decides red and green, [`staging`] serves commits,
 //! [`workspace`] keeps git, [`process`] supervises every subprocess, [`vault`] keeps evidence,
 //! [`toolchain`] finds and installs the browser and Python, [`scratch`] makes temporary directories, [`remove`] removes
-//! what others have left.
+//! what others have left, `blocking` keeps long work of the file system from holding up the rest.
 
 pub mod author;
+mod blocking;
 pub mod coder;
 pub mod command;
 pub mod criteria;

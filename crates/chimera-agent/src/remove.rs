@@ -1,5 +1,6 @@
 //! Removes what programs have left, whatever they did to its permissions.
 
+use crate::blocking::blocking;
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,6 +15,10 @@ const TRIES: u32 = 5;
 /// # Errors
 /// The system's, if something cannot be removed.
 pub fn tree(dir: &Path) -> io::Result<()> {
+    blocking(|| try_hard(dir))
+}
+
+fn try_hard(dir: &Path) -> io::Result<()> {
     let mut tries = 0;
     loop {
         tries += 1;

@@ -3,6 +3,7 @@
 //! A file lies at `ab/abcdef...` under its SHA-256. It is written beside its place, synced and moved there, so
 //! that it is whole or not there. What agents leave is hostile: links and oversized files are refused.
 
+use crate::blocking::blocking;
 use chimera_core::{Digest, Evidence, EvidenceKind, Phase, UnixMillis};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -129,6 +130,10 @@ impl Vault {
     }
 
     fn keep(&self, label: Label<'_>, source: &mut dyn Read) -> Result<Evidence, VaultError> {
+        blocking(|| self.copy_in(label, source))
+    }
+
+    fn copy_in(&self, label: Label<'_>, source: &mut dyn Read) -> Result<Evidence, VaultError> {
         let mut draft = tempfile::NamedTempFile::new_in(&self.dir)?;
         let (sha256, size) = copy(source, draft.as_file_mut())?;
         let place = self.path(&sha256);

@@ -1,5 +1,6 @@
 //! A reviewer's copy of a commit: read-only, and compared afterwards.
 
+use crate::blocking::blocking;
 use crate::vault::sha256;
 use chimera_core::Digest;
 use std::collections::BTreeMap;
@@ -21,14 +22,14 @@ impl Snapshot {
     /// Takes note of every file and takes the right to write from all of them. Whoever owns them can give it to
     /// himself again; that is what [`Snapshot::changed`] is for.
     pub(super) fn lock(dir: &Path) -> io::Result<Self> {
-        let files = contents(dir)?;
-        modes(dir, &|mode| mode & !WRITE)?;
+        let files = blocking(|| contents(dir))?;
+        blocking(|| modes(dir, &|mode| mode & !WRITE))?;
         Ok(Self { dir: dir.to_owned(), files })
     }
 
     /// The first file that is not as it was, or was not there.
     pub(super) fn changed(&self) -> io::Result<Option<String>> {
-        let now = contents(&self.dir)?;
+        let now = blocking(|| contents(&self.dir))?;
         let gone = self.files.iter().find(|(path, sha256)| now.get(*path) != Some(sha256));
         let new = now.keys().find(|path| !self.files.contains_key(*path));
         let path = gone.map(|(path, _)| path).or(new);
@@ -37,7 +38,7 @@ impl Snapshot {
 
     /// Gives its owner the right to write, so that it can be removed.
     pub(super) fn unlock(self) -> io::Result<()> {
-        modes(&self.dir, &|mode| mode | 0o200)
+        blocking(|| modes(&self.dir, &|mode| mode | 0o200))
     }
 }
 
