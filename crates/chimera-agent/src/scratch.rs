@@ -83,6 +83,10 @@ impl Scratch {
     /// The system's, if it cannot be made.
     pub fn dir(&self) -> io::Result<ScratchDir> {
         let mut root = self.0.root.lock().unwrap_or_else(PoisonError::into_inner);
+        if root.as_ref().is_some_and(|root| !root.path.is_dir()) {
+            // Something that tidies up temporary files took it away; the next one is as good.
+            *root = None;
+        }
         let root = match &mut *root {
             Some(root) => root,
             none => none.insert(Root::make(&self.0.parent, self.0.prefix)?),

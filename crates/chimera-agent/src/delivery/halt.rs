@@ -2,7 +2,7 @@
 
 use crate::guardian::ReviewError;
 use crate::judge::JudgeError;
-use crate::process::is_passing;
+use crate::process::{SpawnError, is_passing};
 use crate::staging::StagingError;
 use crate::vault::VaultError;
 use crate::workspace::WorkspaceError;
@@ -66,6 +66,15 @@ impl Halt {
     pub(super) fn no_room(why: impl Into<String>) -> Self {
         let setback = Setback::new(Reason::Resources, why);
         Self(Box::new(Outcome::Transient { setback, retry_after: Some(FULL) }))
+    }
+
+    /// A command of the project could not be started.
+    pub(super) fn not_started(err: &SpawnError) -> Self {
+        if is_passing(err.io()) {
+            Self::no_room(err.to_string())
+        } else {
+            Self::failed(Reason::Config, err.to_string())
+        }
     }
 
     /// A file or process could not be had.
@@ -138,8 +147,8 @@ impl From<ReviewError> for Halt {
     fn from(err: ReviewError) -> Self {
         match &err {
             ReviewError::Stopped => Self::interrupted(),
-            ReviewError::Spawn(spawn) if is_passing(spawn.io()) => Self::no_room(err.to_string()),
-            ReviewError::Spawn(_) => Self::failed(Reason::Config, err.to_string()),
+            ReviewError::Spawn(spawn) => Self::not_started(spawn),
+            ReviewError::Killed(..) => Self::transient(Reason::AgentError, err.to_string()),
         }
     }
 }

@@ -81,11 +81,14 @@ async fn run(
         grace: GRACE,
         output_cap: OUTPUT_CAP,
     };
-    let exit = process::run_to_the_end(&spec, &bench.stop)
-        .await
-        .map_err(|err| Halt::failed(Reason::Config, err.to_string()))?;
+    let exit = process::run_to_the_end(&spec, &bench.stop).await.map_err(|err| Halt::not_started(&err))?;
     if exit == Exit::Stopped {
         return Err(Halt::interrupted());
+    }
+    if exit.is_from_outside() {
+        let why =
+            format!("the suite was ended from outside, by {exit}: short of memory, or by somebody's hand");
+        return Err(Halt::transient(Reason::AgentError, why));
     }
     bench.keep_file(EvidenceKind::Log, &format!("{label}.log"), &log);
     let mut ran = match &suite.report {

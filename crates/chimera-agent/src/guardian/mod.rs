@@ -73,6 +73,9 @@ pub enum ReviewError {
     /// A check of the project could not be started.
     #[error(transparent)]
     Spawn(#[from] SpawnError),
+    /// A check of the project was ended by something else.
+    #[error("check `{0}` was ended from outside, by {1}: short of memory, or by somebody's hand")]
+    Killed(String, Exit),
 }
 
 /// Reviews a change.
@@ -121,6 +124,7 @@ async fn check(
     let ended = match process::run_to_the_end(&spec, stop).await? {
         Exit::Code(0) => return Ok(None),
         Exit::Stopped => return Err(ReviewError::Stopped),
+        exit if exit.is_from_outside() => return Err(ReviewError::Killed(command.to_owned(), exit)),
         Exit::Code(code) => format!("ended with exit code {code}"),
         Exit::Signal(signal) => format!("was ended by signal {signal}"),
         Exit::TimedOut => format!("was not done within {:?}", review.timeout),

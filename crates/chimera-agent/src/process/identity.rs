@@ -1,6 +1,8 @@
 //! Who a process is: an id that the system may hand out again, made unique by when and where it began.
 
 use std::fmt;
+use std::io::{self, ErrorKind};
+use std::sync::OnceLock;
 
 /// A process, named so that no other one is ever taken for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +24,12 @@ impl Identity {
 
     /// The process that has this id now; start time 0 if there is none.
     pub fn of(pid: u32) -> Self {
-        Self { pid, start_time: start_time(pid).unwrap_or(0), boot: boot(), namespace: namespace() }
+        Self {
+            pid,
+            start_time: start_time(pid).ok().flatten().unwrap_or(0),
+            boot: boot(),
+            namespace: namespace(),
+        }
     }
 
     /// Reads the text form.
@@ -38,14 +45,19 @@ impl Identity {
         self.pid
     }
 
-    /// Whether this very process runs.
+    /// Whether this very process runs, as far as can be seen.
     pub fn is_alive(&self) -> bool {
-        self.is_here() && self.start_time != 0 && start_time(self.pid) == Some(self.start_time)
+        self.is_here() && !self.has_ended()
     }
 
-    /// Whether this process is known to have ended. Of processes of another boot or namespace nothing is known.
+    /// Whether this process is known to have ended. Of processes of another boot or namespace nothing is known, nor while
+    /// the system has no descriptor left to look.
     pub fn is_gone(&self) -> bool {
-        self.is_here() && !self.is_alive()
+        self.is_here() && self.has_ended()
+    }
+
+    fn has_ended(&self) -> bool {
+        self.start_time == 0 || start_time(self.pid).is_ok_and(|now| now != Some(self.start_time))
     }
 
     fn is_here(&self) -> bool {
@@ -59,9 +71,25 @@ impl fmt::Display for Identity {
     }
 }
 
-/// `None` if there is no such process, or only its remains.
-fn start_time(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// `None` if there is no such process, or only its remains; an error if that cannot be found out.
+fn start_time(pid: u32) -> io::Result<Option<u64>> {
+    seen(std::fs::read_to_string(format!("/proc/{pid}/stat")))
+}
+
+fn seen(stat: io::Result<String>) -> io::Result<Option<u64>> {
+    match stat {
+        Ok(stat) => Ok(started(&stat)),
+        Err(err) if err.kind() == ErrorKind::NotFound || is_no_process(&err) => Ok(None),
+        Err(err) => Err(err),
+    }
+}
+
+/// A process that ends while its file is read.
+fn is_no_process(err: &io::Error) -> bool {
+    err.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
+}
+
+fn started(stat: &str) -> Option<u64> {
     // The name, in parentheses, may hold anything, parentheses and spaces too.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
@@ -71,12 +99,40 @@ fn start_time(pid: u32) -> Option<u64> {
     fields.nth(18)?.parse().ok()
 }
 
+/// Read once: neither changes while this process lives, and later there may be no descriptor left to read it with.
 fn boot() -> String {
-    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    id.chars().take(8).collect()
+    static BOOT: OnceLock<String> = OnceLock::new();
+    let read = || {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        id.chars().take(8).collect()
+    };
+    BOOT.get_or_init(read).clone()
 }
 
 fn namespace() -> String {
-    let link = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    link.to_string_lossy().chars().filter(char::is_ascii_digit).collect()
+    static NAMESPACE: OnceLock<String> = OnceLock::new();
+    let read = || {
+        let link = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+        link.to_string_lossy().chars().filter(char::is_ascii_digit).collect()
+    };
+    NAMESPACE.get_or_init(read).clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seen;
+    use rustix::io::Errno;
+
+    #[test]
+    fn that_a_process_cannot_be_looked_at_does_not_mean_that_it_has_ended() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::ACCESS] {
+            assert!(seen(Err(errno.into())).is_err(), "{errno}");
+        }
+        for errno in [Errno::NOENT, Errno::SRCH] {
+            assert_eq!(seen(Err(errno.into())).expect("an answer"), None, "{errno}");
+        }
+        let fields = "1 ".repeat(18);
+        assert_eq!(seen(Ok(format!("7 (a) b) S {fields}42 0"))).expect("an answer"), Some(42));
+        assert_eq!(seen(Ok(format!("7 (a) Z {fields}42 0"))).expect("an answer"), None, "only its remains");
+    }
 }

@@ -68,6 +68,17 @@ pub enum Exit {
     Stopped,
 }
 
+/// Signals by which systems and people end programs: HUP, INT, KILL (the kernel, when memory runs short) and TERM. The others
+/// tell of the program itself.
+const FROM_OUTSIDE: [i32; 4] = [1, 2, 9, 15];
+
+impl Exit {
+    /// Whether something outside ended the program, so that its end says nothing about what it was working on.
+    pub fn is_from_outside(&self) -> bool {
+        matches!(self, Self::Signal(signal) if FROM_OUTSIDE.contains(signal))
+    }
+}
+
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

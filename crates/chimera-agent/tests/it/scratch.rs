@@ -43,6 +43,15 @@ fn where_the_path_of_the_data_directory_is_too_long_the_systems_place_is_taken()
 }
 
 #[test]
+fn where_a_tidy_up_took_the_root_away_the_next_directory_gets_another_one() {
+    let data = tempfile::tempdir().unwrap();
+    let scratch = Scratch::of(data.path());
+    let first = scratch.dir().unwrap();
+    fs::remove_dir_all(first.path().parent().unwrap()).unwrap();
+    assert!(scratch.dir().unwrap().path().is_dir());
+}
+
+#[test]
 fn what_a_killed_process_left_is_removed_and_nothing_else() {
     let data = tempfile::tempdir().unwrap();
     let private = data.path().join("private");

@@ -84,6 +84,6 @@ fn a_coding_tool_that_changes_nothing_has_not_passed() {
         "acceptance": ["open \"/\"", "see text \"3 notes\""]
     }));
     let ended = daemon.ended(&task);
-    assert_eq!((&ended["status"], &ended["reason"]), (&json!("failed"), &json!("agent_error")), "{ended:#}");
-    assert!(ended["error"].as_str().expect("told").contains("without changing a file"), "{ended:#}");
+    assert_eq!((&ended["status"], &ended["reason"]), (&json!("failed"), &json!("no_change")), "{ended:#}");
+    assert!(ended["error"].as_str().expect("told").contains("changed 0 files"), "{ended:#}");
 }

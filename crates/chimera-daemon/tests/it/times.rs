@@ -84,7 +84,10 @@ async fn an_attempt_that_ignores_its_limit_is_given_up_and_tried_again(house: Ho
     // Long enough for the second try, which does nothing, however busy the machine is.
     let short = Duration::from_secs(1);
     let timeouts = [(Phase::E2eTestGeneration, short)].into();
-    let running = house.start(script, Settings { timeouts, patience: short, max_workers: 1, ..settings() });
+    let mut settings = Settings { timeouts, patience: short, max_workers: 1, ..settings() };
+    // Long enough for the wait to be seen, however busy the machine is.
+    (settings.policy.retry.base, settings.policy.retry.cap) = (short, short);
+    let running = house.start(script, settings);
     let id = house.submit(1).await;
     let waiting = house.until(&id, |task| task.workflow.failures == 1 || task.status.is_end()).await;
     assert!(waiting.workflow.error.expect("it is told").contains("did not end itself"));

@@ -42,6 +42,16 @@ async fn a_build_that_fails_says_how_with_the_end_of_its_log() {
 }
 
 #[tokio::test]
+async fn a_build_or_server_that_something_outside_ended_is_not_the_commits_fault() {
+    let house = House::new();
+    for how in [built(".", "kill -9 $$"), How::Start(Server::new("kill -9 $$"))] {
+        let ended = house.deploy(&how, &digest('a'), &[]).await;
+        let Err(StagingError::Passing(why)) = ended else { panic!("{ended:?}") };
+        assert!(why.contains("was ended from outside, by signal 9"), "{why}");
+    }
+}
+
+#[tokio::test]
 async fn a_build_has_to_leave_the_directory_and_it_has_to_lie_in_the_commit() {
     for (how, expected) in [
         (built("dist", "true"), "the build left no directory `dist`"),
