@@ -69,11 +69,11 @@ fn nothing_is_left_of_three_killed_daemons_and_of_a_cancelled_task() {
             daemon.submit(&json!({"feature": "Visitors are greeted", "target_url": "http://127.0.0.1:1/"}))
         });
         killed.push(run_begun(&site, &killed));
+        // Before the kill: afterwards any daemon that starts on the machine may end what is left behind.
         assert_eq!(servers(site.path()).len(), 1, "the base is served, and by nobody else");
         daemon.kill();
     }
     let task = task.expect("a task");
-    assert_eq!(servers(site.path()).len(), 1, "a killed daemon cannot end it");
     crash::hold(site.path(), "CODE_IMPLEMENTATION");
     let daemon = start(&site);
     crash::wait_until_inside(site.path(), &daemon, &task, "CODE_IMPLEMENTATION");
