@@ -22,11 +22,13 @@ pub enum Plant {
     DoubleClaim,
     /// Now and then the answer to a commit is lost, and a result may be recorded twice.
     RepeatedResult,
+    /// A result counts although somebody was told that the task will be cancelled.
+    ForgottenCancel,
 }
 
 impl Plant {
     /// Every planted bug.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::NoFence,
         Self::DoubleClaim,
         Self::RescueAlive,
@@ -34,6 +36,7 @@ impl Plant {
         Self::LostJournal,
         Self::LostCommit,
         Self::RepeatedResult,
+        Self::ForgottenCancel,
     ];
 
     /// Its name on the command line.
@@ -46,6 +49,7 @@ impl Plant {
             Self::LostJournal => "lost-journal",
             Self::LostCommit => "lost-commit",
             Self::RepeatedResult => "repeated-result",
+            Self::ForgottenCancel => "forgotten-cancel",
         }
     }
 
@@ -81,6 +85,7 @@ impl Plant {
             Self::RepeatedResult => {
                 &[("tasks.attempt = given.column5 AND", ""), ("tasks.attempt = given.column9 AND", "")]
             }
+            Self::ForgottenCancel => &[(" AND tasks.cancel_requested = 0", "")],
             Self::LostJournal | Self::LostCommit => &[],
         }
     }

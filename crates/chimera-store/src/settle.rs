@@ -5,11 +5,12 @@
 
 use crate::change::{Change, Statement};
 use crate::hold::{self, breaker_of};
-use crate::{Store, StoreError, Tx, after, journal};
+use crate::queue::decide;
+use crate::{Store, StoreError, Tx, after, journal, read};
 use chimera_core::gates::{Board, Breaker, Failure, Gates, Health, Pause};
 use chimera_core::{
-    EntryKind, Evidence, Lane, Next, Outcome, Scope, State, Status, Task, TaskId, Transition, UnixMillis,
-    limits,
+    Entry, EntryKind, Event, Evidence, Lane, Next, Outcome, Policy, Scope, State, Status, Task, TaskId,
+    Transition, UnixMillis, limits,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,8 @@ const GOING_ON: &str =
 const ON: &[&str] = &["TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "TEXT"];
 macro_rules! going_on {
     () => {
-        "lease_epoch = given.column4 AND tasks.attempt = given.column5 AND status = 'running'"
+        "lease_epoch = given.column4 AND tasks.attempt = given.column5 AND status = 'running' \
+         AND tasks.cancel_requested = 0"
     };
 }
 /// Settles without giving the lease back: touches no index. Finds no row if anything is held back.
@@ -39,14 +41,18 @@ macro_rules! setting {
         "lease_epoch = given.column8 AND tasks.attempt = given.column9 AND status = 'running'"
     };
 }
-static SETTLE: Statement = Statement::update(SETTING, SET, setting!());
+/// Ends a task whose cancellation was asked for.
+static CANCEL: Statement = Statement::update(SETTING, SET, setting!());
+/// Finds no row if the task is to be cancelled: that was promised to a person, whatever the attempt came to.
+static SETTLE: Statement =
+    Statement::update(SETTING, SET, concat!(setting!(), " AND tasks.cancel_requested = 0"));
 /// Finds no row if there is more to be done.
 pub(crate) static SETTLE_ONLY: Statement = Statement::update(
     SETTING,
     SET,
     concat!(
         setting!(),
-        " AND (awaited = 0 OR given.column1 <> 'completed') AND NOT EXISTS (SELECT 1 FROM breakers)"
+        " AND tasks.cancel_requested = 0 AND (awaited = 0 OR given.column1 <> 'completed') AND NOT EXISTS (SELECT 1 FROM breakers)"
     ),
 );
 
@@ -78,9 +84,12 @@ pub enum Onward {
     AsDecided,
     /// Back into the queue: something holds the next phase back. See [`Transition::handed_back`].
     HandedBack,
+    /// Nowhere: somebody had asked to cancel it, and so it ended.
+    Cancelled,
 }
 
-/// Records what came of an attempt, once, as long as the lease of that epoch holds.
+/// Records what came of an attempt, once, as long as the lease of that epoch holds. A task whose cancellation was asked
+/// for ends as cancelled instead: the wish was acknowledged, so nothing may outrun it.
 ///
 /// # Errors
 /// [`StoreError::LeaseLost`] if it does not, or the attempt's result is on record already; nothing is
@@ -94,8 +103,7 @@ pub fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Onward, StoreE
         }
         // First: an attempt that tries a breaker is known as such while it runs. Undone if the lease is lost.
         record_health(tx, settlement)?;
-        settlement.write(tx, &SETTLE, transition)?;
-        return Ok(Onward::AsDecided);
+        return settlement.write(tx, &SETTLE, transition, Onward::AsDecided);
     }
     if !settlement.must_queue() {
         if tx.change(settlement.change(&ADVANCE, transition)?)? {
@@ -107,14 +115,12 @@ pub fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Onward, StoreE
         let held = hold::held(tx, settlement.now)?;
         let lane = Lane::new(&settlement.project, transition.entry.to);
         if Board::over_all(&settlement.gates, held).lets_pass(&lane) {
-            settlement.write(tx, &ADVANCE_ALL_THE_SAME, transition)?;
-            return Ok(Onward::AsDecided);
+            return settlement.write(tx, &ADVANCE_ALL_THE_SAME, transition, Onward::AsDecided);
         }
     } else {
         record_health(tx, settlement)?;
     }
-    settlement.write(tx, &SETTLE, &transition.clone().handed_back())?;
-    Ok(Onward::HandedBack)
+    settlement.write(tx, &SETTLE, &transition.clone().handed_back(), Onward::HandedBack)
 }
 
 /// As [`settle`], together with what others settle at the same time.
@@ -133,7 +139,11 @@ pub async fn record(store: &Store, settlement: Settlement) -> Result<Onward, Sto
     if alone {
         return store.write(move |tx| settle(tx, &settlement)).await;
     }
-    let statement = if runs_on { &ADVANCE } else { &SETTLE_ONLY };
+    let statement = match transition.state.status {
+        Status::Cancelled => &CANCEL,
+        _ if runs_on => &ADVANCE,
+        _ => &SETTLE_ONLY,
+    };
     let change = settlement.change(statement, &transition)?;
     store.change(change, Onward::AsDecided, move |tx| settle(tx, &settlement)).await
 }
@@ -179,15 +189,33 @@ impl Settlement {
         tx: &mut Tx<'_>,
         statement: &'static Statement,
         transition: &Transition,
-    ) -> Result<(), StoreError> {
+        onward: Onward,
+    ) -> Result<Onward, StoreError> {
+        let cancels = transition.state.status == Status::Cancelled;
+        let statement = if cancels { &CANCEL } else { statement };
         if !tx.change(self.change(statement, transition)?)? {
-            return Err(StoreError::LeaseLost { id: self.id.clone() });
+            return self.cancelled(tx);
         }
         journal::index(tx, &self.id, &self.evidence)?;
         if transition.state.status == Status::Completed {
             after::release(tx, &self.id, self.now)?;
         }
-        Ok(())
+        Ok(onward)
+    }
+
+    /// Ends the task as cancelled if that is why no row was found; otherwise the lease is lost.
+    fn cancelled(&self, tx: &mut Tx<'_>) -> Result<Onward, StoreError> {
+        let task = read::task_to_change(tx, &self.id)?.filter(|task| task.cancel_requested);
+        let lost = || StoreError::LeaseLost { id: self.id.clone() };
+        let task = task.ok_or_else(lost)?;
+        let transition = decide(&task, Event::Cancelled, self.now, &Policy::default())?;
+        // The attempt and the epoch are those of the result: only its own worker ends the task.
+        let entry = Entry { attempt: self.transition.entry.attempt, ..transition.entry };
+        if !tx.change(self.change(&CANCEL, &Transition { entry, ..transition })?)? {
+            return Err(lost());
+        }
+        journal::index(tx, &self.id, &self.evidence)?;
+        Ok(Onward::Cancelled)
     }
 
     fn change(&self, statement: &'static Statement, transition: &Transition) -> Result<Change, StoreError> {

@@ -18,18 +18,23 @@ use tokio_util::sync::CancellationToken;
 /// Pause between tries to settle while the store refuses for a passing reason (busy, disk full).
 const SETTLE_RETRY: Duration = Duration::from_millis(250);
 
-/// Why a task is stopped from outside.
+/// Why a task is stopped from outside; a later one counts more than those before it. A person who asked to cancel a task
+/// was told that it will stop, which neither its deadline nor a shutdown may turn into anything else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Stop {
-    /// Somebody asked to cancel it.
-    Cancelled = 1,
+    /// The daemon shuts down.
+    Shutdown = 1,
     /// Its deadline has passed.
     Deadline = 2,
-    /// The daemon shuts down.
-    Shutdown = 3,
+    /// Somebody asked to cancel it.
+    Cancelled = 3,
     /// The lease is gone: nothing may be written any more.
     LeaseLost = 4,
+}
+
+impl Stop {
+    const ALL: [Self; 4] = [Self::Shutdown, Self::Deadline, Self::Cancelled, Self::LeaseLost];
 }
 
 /// The way to stop a worker: a reason and a signal.
@@ -40,7 +45,7 @@ pub(super) struct Brake {
 }
 
 impl Brake {
-    /// Stops the worker; a graver reason replaces a lighter one.
+    /// Stops the worker; a reason that counts more replaces one that counts less.
     pub(super) fn pull(&self, why: Stop) {
         self.reason.fetch_max(why as u8, Ordering::SeqCst);
         self.signal.cancel();
@@ -51,13 +56,8 @@ impl Brake {
     }
 
     fn reason(&self) -> Option<Stop> {
-        match self.reason.load(Ordering::SeqCst) {
-            1 => Some(Stop::Cancelled),
-            2 => Some(Stop::Deadline),
-            3 => Some(Stop::Shutdown),
-            4 => Some(Stop::LeaseLost),
-            _ => None,
-        }
+        let reason = self.reason.load(Ordering::SeqCst);
+        Stop::ALL.into_iter().find(|stop| *stop as u8 == reason)
     }
 }
 
@@ -76,6 +76,10 @@ pub(super) async fn work(context: Arc<Context>, mut task: Task, brake: Brake, dr
         let transition = match settle(&context, &task, &transition, report, &brake).await {
             Some(Onward::AsDecided) => Arc::unwrap_or_clone(transition),
             Some(Onward::HandedBack) => Arc::unwrap_or_clone(transition).handed_back(),
+            Some(Onward::Cancelled) => match decide(&context, &task, Event::Cancelled) {
+                Ok(cancelled) => cancelled,
+                Err(_) => return lost(&task),
+            },
             None => return lost(&task),
         };
         told::settled(&task, &transition, context.clock.now().since(began));

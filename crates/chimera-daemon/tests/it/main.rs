@@ -3,6 +3,7 @@
 mod api;
 mod batch;
 mod bundle;
+mod cancel;
 mod cli;
 mod connect;
 mod crash;

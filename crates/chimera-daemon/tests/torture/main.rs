@@ -18,7 +18,7 @@ static TURN: Mutex<()> = Mutex::const_new(());
 const SECONDS: &str = "6";
 /// Runs that a planted bug has to show itself in: its moment may not come in one.
 const TRIES: usize = 6;
-const BUGS: [&str; 7] = [
+const BUGS: [&str; 8] = [
     "no-fence",
     "double-claim",
     "rescue-alive",
@@ -26,6 +26,7 @@ const BUGS: [&str; 7] = [
     "lost-journal",
     "lost-commit",
     "repeated-result",
+    "forgotten-cancel",
 ];
 
 /// The binary, in an environment in which nothing of the developer's leads it elsewhere: no `CHIMERA_*`, no proxy.

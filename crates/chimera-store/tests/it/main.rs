@@ -2,6 +2,7 @@
 
 mod after;
 mod batch;
+mod cancel;
 mod claim;
 mod dead;
 mod fixture;

@@ -16,6 +16,10 @@ use tokio::time::Instant;
 const CREW: usize = 3;
 /// Longest pause between two strikes, in milliseconds.
 const PAUSE: u64 = 400;
+/// Cancelled are tasks among so many that were accepted last: those that wait, and those that were begun.
+const RECENT: usize = super::BACKLOG as usize * 3 / 2;
+/// One round in so many cancels a task.
+const WHIMS: u32 = 3;
 /// How far clocks are set wrong, in milliseconds, where a server's clock puts them right.
 const AHEAD: i64 = 3_600_000;
 /// The share of the torture after which it is late.
@@ -83,14 +87,16 @@ impl Crew {
         self.url.starts_with("postgres")
     }
 
-    /// A task to cancel, now and then.
+    /// A task to cancel, now and then: one that waits, or runs, or has just ended.
     pub(super) fn whim(&mut self, accepted: &[TaskId]) -> Option<TaskId> {
-        let recent = &accepted[accepted.len().saturating_sub(50)..];
-        if self.rng.u32(..8) > 0 || recent.is_empty() {
+        let recent = &accepted[accepted.len().saturating_sub(RECENT)..];
+        if self.rng.u32(..WHIMS) > 0 || recent.is_empty() {
             return None;
         }
         *self.harmed.done.entry("cancellations").or_default() += 1;
-        recent.get(self.rng.usize(..recent.len())).cloned()
+        // Rather an older one: it is more likely to run.
+        let chosen = self.rng.usize(..recent.len()).min(self.rng.usize(..recent.len()));
+        recent.get(chosen).cloned()
     }
 
     /// Does something to somebody, if it is time to.

@@ -95,6 +95,8 @@ struct Replay {
     worker: Option<String>,
     passed: Vec<Phase>,
     ended: bool,
+    /// A person was promised that it will be cancelled.
+    cancelling: bool,
 }
 
 fn replay(task: &Task, journal: &[read::Event], excused: &Excuse<'_>) -> Result<(), String> {
@@ -111,6 +113,9 @@ fn replay(task: &Task, journal: &[read::Event], excused: &Excuse<'_>) -> Result<
     match task.status {
         Status::Completed if at.passed != Phase::WORKING => Err(format!("completed after {:?}", at.passed)),
         Status::Failed => Err("it failed, although nothing in it can".to_owned()),
+        status if at.cancelling && status != Status::Cancelled => {
+            Err(format!("it is {status}, although its cancellation was acknowledged"))
+        }
         status if status.is_end() != at.ended => Err(format!("it is {status}, its journal says otherwise")),
         _ => Ok(()),
     }
@@ -129,6 +134,9 @@ impl Replay {
                 }
                 if *epoch <= self.epoch {
                     return Err(format!("epoch {epoch} after epoch {}", self.epoch));
+                }
+                if self.cancelling {
+                    return Err("claimed, although its cancellation was acknowledged".to_owned());
                 }
                 (self.worker, self.epoch, self.attempt) = (Some(worker.clone()), *epoch, entry.attempt);
             }
@@ -154,12 +162,12 @@ impl Replay {
             EntryKind::Cancelled | EntryKind::Overdue | EntryKind::Expired => {
                 (self.worker, self.ended) = (None, true);
             }
+            EntryKind::CancelRequested => self.cancelling = true,
             EntryKind::Requeued => {
-                self.ended = false;
+                (self.ended, self.cancelling) = (false, false);
                 self.passed.retain(|phase| *phase < entry.to);
             }
             EntryKind::Accepted
-            | EntryKind::CancelRequested
             | EntryKind::Released
             | EntryKind::Discarded
             | EntryKind::PriorityChanged { .. } => {}
