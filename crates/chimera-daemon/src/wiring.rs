@@ -92,6 +92,7 @@ pub async fn serve(
     let store = open(&config)?;
     let listener = if parts.api { Some(bind(&config.api).await?) } else { None };
     let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    end_without_database(&store, &shutdown);
     let (clock, dice) = (Clock::system(), Dice::system());
     if let Some(time) = store.server_time().await? {
         clock.set(time);
@@ -119,8 +120,20 @@ pub async fn serve(
     {
         api.abort();
     }
+    let sound = store.sound();
     store.close().await;
-    Ok(())
+    Ok(sound?)
+}
+
+/// Begins to shut down, without grace, once nothing that is done can be recorded any more.
+fn end_without_database(store: &Store, shutdown: &Shutdown) {
+    let (failure, shutdown) = (store.failure(), shutdown.clone());
+    tokio::spawn(async move {
+        let error = failure.await;
+        tracing::error!(%error, "ending");
+        shutdown.asked.cancel();
+        shutdown.now.cancel();
+    });
 }
 
 /// Opens the database, creating it and the data directory if need be.

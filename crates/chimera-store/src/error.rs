@@ -103,8 +103,8 @@ pub enum StoreError {
         /// What the system said.
         detail: String,
     },
-    /// The database is damaged or its files vanished; the daemon must be restarted.
-    #[error("the database is damaged or its files are gone: {0}")]
+    /// The database is damaged or its files are gone. The store answers nothing more; the daemon ends.
+    #[error("the database cannot be used any more: {0}")]
     Fatal(String),
     /// The server cannot be reached now; the same again may work. If the connection broke during a commit, that
     /// may have happened or not.

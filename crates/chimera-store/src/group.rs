@@ -231,8 +231,8 @@ impl<'a> Group<'a> {
             && keep
     }
 
-    /// Commits, calls `committed` if that worked, and answers everybody.
-    pub(crate) fn commit(mut self, committed: impl FnOnce()) {
+    /// Commits, calls `committed` if that worked, and answers everybody: that it is durable, if `committed` agrees.
+    pub(crate) fn commit(mut self, committed: impl FnOnce() -> Result<(), StoreError>) {
         self.make_changes();
         let session = self.session;
         let result = if session.in_transaction() {
@@ -240,10 +240,13 @@ impl<'a> Group<'a> {
         } else {
             Err(rolled_back())
         };
-        match result {
+        let result = match result {
             Ok(()) => committed(),
-            Err(_) => roll_back(session),
-        }
+            Err(err) => {
+                roll_back(session);
+                Err(err)
+            }
+        };
         for answer in self.answers {
             answer(result.clone());
         }

@@ -32,6 +32,9 @@ pub fn look(database: &Database) -> Result<Option<Looked>, StoreError> {
 }
 
 fn look_here(database: &Database) -> Result<Option<Looked>, StoreError> {
+    if let Database::Sqlite(path) = database {
+        sqlite::fit(path)?;
+    }
     let session = match database {
         Database::Sqlite(path) if !path.exists() => return Ok(None),
         Database::Sqlite(path) => sqlite::reading(path.clone())().map_err(|err| opening(database, err))?,

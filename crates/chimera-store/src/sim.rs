@@ -96,6 +96,7 @@ impl World {
             let (committed, mut commits) = watch::channel(0);
             let mut writer = Writer {
                 session: connect(),
+                files: None,
                 connect: Arc::new(move || Ok(connect())),
                 committed,
                 changes: watch::channel(0).0,

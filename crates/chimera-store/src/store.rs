@@ -8,6 +8,7 @@ use crate::writer::Writer;
 use crate::{Database, Plant, ReadTx, StoreError, Tx, group, migrate, postgres, reader, sqlite};
 use chimera_core::UnixMillis;
 use std::any::Any;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -46,6 +47,8 @@ struct Inner {
     writes: mpsc::Sender<group::Job>,
     reads: mpsc::Sender<reader::Job>,
     changes: watch::Sender<u64>,
+    /// Why nothing is answered any more.
+    failed: watch::Sender<Option<StoreError>>,
     /// Whether the database has a clock of its own.
     has_clock: bool,
     /// Transactions asked for so far.
@@ -77,7 +80,8 @@ impl Store {
         let (reads, read_queue) = mpsc::channel(READ_QUEUE);
         let ended = std::sync::Mutex::new(None);
         let (asked, has_clock) = (AtomicU64::default(), false);
-        let inner = Inner { writes, reads, changes, has_clock, asked, _watcher: None, ended };
+        let failed = watch::channel(None).0;
+        let inner = Inner { writes, reads, changes, failed, has_clock, asked, _watcher: None, ended };
         (Self { inner: Arc::new(inner) }, write_queue, read_queue)
     }
 
@@ -96,20 +100,26 @@ impl Store {
         };
         reader::start(&connect, options.readers.max(1), read_queue)?;
         let (committed, _) = watch::channel(0);
-        let watcher = match database {
-            Database::Sqlite(path) => sqlite::watch(path, changes.clone()),
-            Database::Postgres(server) => postgres::watch(server, &committed, changes.clone()),
+        let (failed, _) = watch::channel(None);
+        let (files, watcher) = match database {
+            Database::Sqlite(path) => {
+                let files = Arc::new(sqlite::Files::of(path)?);
+                let tell = sqlite::Tell { changes: changes.clone(), failed: failed.clone() };
+                (Some(files.clone()), sqlite::watch(path, files, tell))
+            }
+            Database::Postgres(server) => (None, postgres::watch(server, &committed, changes.clone())),
         };
         if let Err(err) = &watcher {
             tracing::warn!(error = %err, "commits of other processes are noticed by polling only");
         }
-        Writer { session, connect: connect_writer, committed, changes: changes.clone() }
+        Writer { session, files, connect: connect_writer, committed, changes: changes.clone() }
             .start(write_queue, ended_tx)?;
         let ended = std::sync::Mutex::new(Some(ended));
         let inner = Inner {
             writes,
             reads,
             changes,
+            failed,
             has_clock,
             asked: AtomicU64::default(),
             _watcher: watcher.ok(),
@@ -148,9 +158,10 @@ impl Store {
         &self,
         (job, answer): (group::Job, oneshot::Receiver<Result<T, StoreError>>),
     ) -> Result<T, StoreError> {
+        self.inner.sound()?;
         self.inner.asked.fetch_add(1, Ordering::Relaxed);
         self.inner.writes.send(job).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        self.inner.told(answer.await.map_err(|_| StoreError::Closed)?)
     }
 
     /// Runs a closure on a snapshot.
@@ -163,9 +174,10 @@ impl Store {
         T: Send + 'static,
     {
         let (job, answer) = reader::job(f);
+        self.inner.sound()?;
         self.inner.asked.fetch_add(1, Ordering::Relaxed);
         self.inner.reads.send(job).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        self.inner.told(answer.await.map_err(|_| StoreError::Closed)?)
     }
 
     /// The time of the database server; nothing if the database is on this machine anyway.
@@ -197,8 +209,32 @@ impl Store {
         self.inner.changes.subscribe()
     }
 
+    /// Waits until the database cannot be used any more ([`StoreError::Fatal`]) and tells why; from then on nothing
+    /// else is answered. Does not keep the store open; never answers once that is closed.
+    pub fn failure(&self) -> impl Future<Output = StoreError> + Send + use<> {
+        let mut failed = self.inner.failed.subscribe();
+        async move {
+            match failed.wait_for(Option::is_some).await.map(|failed| failed.clone()) {
+                Ok(Some(err)) => err,
+                _ => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Whether the database can still be used.
+    ///
+    /// # Errors
+    /// [`StoreError::Fatal`] if it cannot.
+    pub fn sound(&self) -> Result<(), StoreError> {
+        self.inner.sound()
+    }
+
     /// Lets go of the database and, if this was the last clone, waits until everything is written.
     pub async fn close(self) {
+        if self.inner.sound().is_err() {
+            // The last connection of SQLite would tidy up, by name, files that may not be its own any more.
+            return std::mem::forget(self);
+        }
         let ended = self.inner.ended.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if Arc::strong_count(&self.inner) > 1 {
             return;
@@ -207,6 +243,20 @@ impl Store {
         if let Some(ended) = ended {
             let _ = ended.await;
         }
+    }
+}
+
+impl Inner {
+    fn sound(&self) -> Result<(), StoreError> {
+        self.failed.borrow().clone().map_or(Ok(()), Err)
+    }
+
+    /// The answer, unless the database was found unusable meanwhile.
+    fn told<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(err @ StoreError::Fatal(_)) = &answer {
+            self.failed.send_if_modified(|failed| failed.is_none() && failed.replace(err.clone()).is_none());
+        }
+        self.sound().and(answer)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::group::{Group, Job};
 use crate::session::{Connect, Session};
+use crate::sqlite::Files;
 use crate::{StoreError, thread};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ const GATHER: Duration = Duration::from_micros(50);
 /// The writer thread's belongings.
 pub(crate) struct Writer {
     pub(crate) session: Box<dyn Session>,
+    /// The files that it writes, where it is not a server that does.
+    pub(crate) files: Option<Arc<Files>>,
     pub(crate) connect: Arc<Connect>,
     /// Told after every commit of this writer that changed something.
     pub(crate) committed: watch::Sender<u64>,
@@ -94,10 +97,13 @@ impl Writer {
         }
         let number = group.size();
         group.commit(|| {
+            // What is in files that nobody finds again is not accepted.
+            self.files.as_ref().map_or(Ok(()), |files| files.check(session))?;
             if session.written() != before {
                 self.changes.send_modify(|version| *version += 1);
                 self.committed.send_modify(|version| *version += 1);
             }
+            Ok(())
         });
         number
     }

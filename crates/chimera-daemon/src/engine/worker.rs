@@ -169,7 +169,8 @@ async fn settle(
     loop {
         match settle::record(&context.store, settlement.clone()).await {
             Ok(onward) => return Some(onward),
-            Err(StoreError::LeaseLost { .. }) => return None,
+            // Without a database there is nobody to tell; the daemon ends.
+            Err(StoreError::LeaseLost { .. } | StoreError::Fatal(_)) => return None,
             Err(err) => {
                 tracing::error!(task = %task.id, error = %err, "cannot record a result; trying again");
             }

@@ -188,6 +188,7 @@ impl Problem {
             }
             StoreError::Busy
             | StoreError::Closed
+            | StoreError::Fatal(_)
             | StoreError::Moved
             | StoreError::Unreachable(_)
             | StoreError::Open { .. } => Self::unavailable(detail),

@@ -251,3 +251,21 @@ fn a_dead_key_pauses_its_agent_and_fails_no_task() {
     });
     assert_eq!((seen, times()), (2, 2), "once it is resumed, one task tries");
 }
+
+#[test]
+fn a_database_whose_files_go_ends_the_daemon_and_is_told() {
+    let put = json!({"feature": "Visitors read this", "target_url": "http://127.0.0.1:1/", "not_before": "2031-01-01T00:00:00Z"});
+    for (suffix, kept) in [("-wal", true), ("-shm", true), ("", false)] {
+        let site = Site::new("");
+        let daemon = site.start();
+        let task = daemon.submit(&put);
+        let file = site.path().join(format!("chimera-data/tasks.db{suffix}"));
+        std::fs::remove_file(&file).expect("removed");
+        assert_eq!(daemon.exit_code(), Some(1), "{}", site.log());
+        let told = format!("cannot be used any more: {} was deleted", file.display());
+        assert!(site.log().contains(&told), "{}", site.log());
+        if kept {
+            assert_eq!(site.start().get(&format!("/api/tasks/{task}"))["status"], "queued", "{}", site.log());
+        }
+    }
+}

@@ -219,7 +219,8 @@ fn classify(err: &postgres::Error) -> StoreError {
         Some(code) if passing.contains(code) => StoreError::Busy,
         Some(code) if *code == SqlState::DISK_FULL => StoreError::Full,
         Some(code) if *code == SqlState::DATA_CORRUPTED || *code == SqlState::INDEX_CORRUPTED => {
-            StoreError::Fatal(describe(err))
+            // A page of many: what does not need it goes on.
+            StoreError::Corrupt(describe(err))
         }
         Some(_) => StoreError::Database(describe(err)),
         None => StoreError::Unreachable(describe(err)),

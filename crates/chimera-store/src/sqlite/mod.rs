@@ -1,6 +1,11 @@
 //! The SQLite backend: connections with the settings that durability rests on, and a watcher for other processes.
 
+mod file_system;
+mod files;
 mod watch;
+
+pub(crate) use files::Files;
+pub(crate) use watch::Tell;
 
 use crate::session::{Connect, Dialect, Session};
 use crate::store::Watcher;
@@ -11,7 +16,6 @@ use rusqlite::{CachedStatement, Connection, OpenFlags, ToSql};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch as signal;
 
 /// How long a statement waits for another process before it counts as busy.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -71,9 +75,9 @@ pub(crate) fn is_writable(path: &Path) -> bool {
     [path, dir].into_iter().all(|place| rustix::fs::access(place, rustix::fs::Access::WRITE_OK).is_ok())
 }
 
-/// Notices commits of other processes; ours are theirs to notice in the same way.
-pub(crate) fn watch(path: &Path, changes: signal::Sender<u64>) -> Result<Watcher, StoreError> {
-    Ok(Box::new(watch::Watcher::start(path, changes)?))
+/// Notices commits of other processes, ours are theirs to notice in the same way, and files that go.
+pub(crate) fn watch(path: &Path, files: Arc<Files>, tell: Tell) -> Result<Watcher, StoreError> {
+    Ok(Box::new(watch::Watcher::start(path, files, tell)?))
 }
 
 /// Copies a database that is in use, as one snapshot, and looks whether the copy is sound. Nobody is held up,
@@ -95,6 +99,7 @@ pub fn copy_file(database: &Database, to: &Path) -> Result<(), StoreError> {
 }
 
 fn for_writing(path: &Path, max_pages: Option<u32>) -> Result<Connection, StoreError> {
+    fit(path)?;
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -128,10 +133,18 @@ pub(crate) fn in_memory() -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Refuses a place where SQLite loses data.
+pub(crate) fn fit(path: &Path) -> Result<(), StoreError> {
+    file_system::unfit(path)
+        .map_or(Ok(()), |detail| Err(StoreError::Open { place: path.display().to_string(), detail }))
+}
+
 fn for_reading(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "query_only", true)?;
+    // Opens the log of changes now: one that is opened after the other was deleted would be a new one.
+    connection.query_row("SELECT COUNT(*) FROM sqlite_master", [], |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }

@@ -5,6 +5,7 @@ mod batch;
 mod cancel;
 mod claim;
 mod dead;
+mod files;
 mod fixture;
 mod gates;
 mod home;
