@@ -231,12 +231,19 @@ impl<'a> Group<'a> {
             && keep
     }
 
-    /// Commits, calls `committed` if that worked, and answers everybody: that it is durable, if `committed` agrees.
-    pub(crate) fn commit(mut self, committed: impl FnOnce() -> Result<(), StoreError>) {
+    /// Commits, calls `committed` if that worked, and answers everybody: that it is durable, if `committed` agrees. What is
+    /// to be run `besides` does not wait for anybody.
+    pub(crate) fn commit(
+        mut self,
+        besides: Option<&str>,
+        committed: impl FnOnce() -> Result<(), StoreError>,
+    ) {
         self.make_changes();
         let session = self.session;
         let result = if session.in_transaction() {
-            journal::write(session, &self.journal).and_then(|()| session.batch("COMMIT"))
+            // Before the journal, whose lock others wait for.
+            let ready = besides.map_or(Ok(()), |sql| session.later(sql, &[]));
+            ready.and_then(|()| journal::write(session, &self.journal)).and_then(|()| session.batch("COMMIT"))
         } else {
             Err(rolled_back())
         };

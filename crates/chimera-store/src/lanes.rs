@@ -41,15 +41,15 @@ pub const EARLIEST: &str = concat!(
 /// The projects that have ready tasks in a phase, each with the rank of its first: a seek per project, not a scan.
 /// Public for plans and measurements.
 pub const PROJECTS: &str = "WITH RECURSIVE lanes (project) AS ( \
-    SELECT MIN(project) FROM tasks WHERE parked = 0 AND phase = $1 UNION ALL \
-    SELECT (SELECT MIN(project) FROM tasks WHERE parked = 0 AND phase = $1 AND project > lanes.project) \
+    SELECT MIN(project) FROM tasks WHERE parked = 0 AND lane = $1 UNION ALL \
+    SELECT (SELECT MIN(project) FROM tasks WHERE parked = 0 AND lane = $1 AND project > lanes.project) \
     FROM lanes WHERE lanes.project IS NOT NULL) \
-    SELECT project, (SELECT MIN(rank) FROM tasks WHERE parked = 0 AND phase = $1 AND project = lanes.project) \
+    SELECT project, (SELECT MIN(rank) FROM tasks WHERE parked = 0 AND lane = $1 AND project = lanes.project) \
     FROM lanes WHERE project IS NOT NULL";
 /// The ready tasks of a lane behind a place in it, without those that wait for a place of staging: parameter 7 is 1 where
 /// places are shared, 8 the one of tasks that name none. Public for plans and measurements.
 pub const LANE: &str = concat!(
-    "SELECT task_id, rank, staging_url FROM tasks WHERE parked = 0 AND phase = $1 AND project = $2 \
+    "SELECT task_id, rank, staging_url FROM tasks WHERE parked = 0 AND lane = $1 AND project = $2 \
      AND (rank, task_id) > ($3, $4)",
     at_home!("$6"),
     " AND (CAST($7 AS BIGINT) = 0 OR phase <> 'STAGING_DEPLOYMENT' OR NOT EXISTS (SELECT 1 FROM stagings JOIN tasks AS other \

@@ -7,13 +7,14 @@
 //! holds them back, [`roster`] which daemons live, [`lease`] tells whether a lease holds, [`home`] keeps tasks where
 //! their branch is, [`steer`] is what people do to them, [`times`] ends those whose time is up, [`after`] makes them wait
 //! for each other, [`dead`] is about those that failed, [`prune`] removes what ended long ago, [`moved`] and [`transfer`]
-//! take a queue to another database, [`read`] answers questions; `group` is one transaction of the writer, `change` what
+//! take a queue to another database, [`read`] answers questions, [`counts`] the one how many there are; `group` is one transaction of the writer, `change` what
 //! many callers change by one statement, [`sim`] a database for simulations, `session` is
 //! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam, `thread` what its threads are called. [`look`] changes nothing.
 
 pub mod after;
 pub mod batch;
 mod change;
+pub mod counts;
 mod database;
 pub mod dead;
 mod error;

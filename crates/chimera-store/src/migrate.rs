@@ -1,7 +1,7 @@
 //! The history of the schema: forward only, checksummed.
 
 use crate::StoreError;
-use crate::session::Session;
+use crate::session::{Dialect, Session};
 use sha2::{Digest as _, Sha256};
 
 /// Every migration, in order; the first one has version 1. What is released here never changes.
@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_homes.sql"),
     include_str!("migrations/0005_gates.sql"),
     include_str!("migrations/0006_pause_end.sql"),
+    include_str!("migrations/0007_counts.sql"),
 ];
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, sha256 TEXT NOT NULL)";
@@ -20,6 +21,9 @@ const CHECKSUM: &str = "SELECT sha256 FROM schema_migrations WHERE version = $1"
 const RECORD: &str = "INSERT INTO schema_migrations (version, sha256) VALUES ($1, $2)";
 /// What the migrations call the type of a row number that the database gives.
 const ROW_NUMBER: &str = "INTEGER PRIMARY KEY";
+/// Where a migration has what each database says in its own words.
+const COUNTING: &str = "-- How the database counts.";
+const LANES: &str = "-- The lane of a waiting task.";
 
 /// The schema of this version.
 pub(crate) fn newest() -> i64 {
@@ -75,7 +79,7 @@ fn bring_up(session: &dyn Session, place: &str, migrate: bool) -> Result<(), Sto
             Some(applied) if applied == sum => {}
             Some(_) => return Err(StoreError::Checksum { place: place.to_owned(), version }),
             None => {
-                session.batch(&sql.replace(ROW_NUMBER, session.dialect().row_number))?;
+                session.batch(&in_dialect(sql, session.dialect()))?;
                 session.execute(RECORD, &[version.into(), sum.into()])?;
             }
         }
@@ -84,6 +88,12 @@ fn bring_up(session: &dyn Session, place: &str, migrate: bool) -> Result<(), Sto
         session.dialect().tuning.iter().try_for_each(|sql| session.batch(sql))?;
     }
     session.batch("COMMIT")
+}
+
+/// A migration in the words of a database.
+fn in_dialect(sql: &str, dialect: &Dialect) -> String {
+    let parts = [(ROW_NUMBER, dialect.row_number), (COUNTING, dialect.counting), (LANES, dialect.lanes)];
+    parts.iter().fold(sql.to_owned(), |sql, (part, words)| sql.replace(part, words))
 }
 
 fn checksum(sql: &str) -> String {

@@ -24,11 +24,13 @@ pub enum Plant {
     RepeatedResult,
     /// A result counts although somebody was told that the task will be cancelled.
     ForgottenCancel,
+    /// Now and then a change of status is counted twice.
+    Miscount,
 }
 
 impl Plant {
     /// Every planted bug.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NoFence,
         Self::DoubleClaim,
         Self::RescueAlive,
@@ -37,6 +39,7 @@ impl Plant {
         Self::LostCommit,
         Self::RepeatedResult,
         Self::ForgottenCancel,
+        Self::Miscount,
     ];
 
     /// Its name on the command line.
@@ -50,6 +53,7 @@ impl Plant {
             Self::LostCommit => "lost-commit",
             Self::RepeatedResult => "repeated-result",
             Self::ForgottenCancel => "forgotten-cancel",
+            Self::Miscount => "miscount",
         }
     }
 
@@ -86,11 +90,13 @@ impl Plant {
                 &[("tasks.attempt = given.column5 AND", ""), ("tasks.attempt = given.column9 AND", "")]
             }
             Self::ForgottenCancel => &[(" AND tasks.cancel_requested = 0", "")],
-            Self::LostJournal | Self::LostCommit => &[],
+            Self::LostJournal | Self::LostCommit | Self::Miscount => &[],
         }
     }
 }
 
+const MISCOUNT: &str =
+    "INSERT INTO task_counts (queued, running, completed, failed, cancelled) VALUES (-1, 1, 0, 0, 0)";
 /// One in so many commits or journal rows is affected.
 const RARE: u32 = 11;
 
@@ -141,6 +147,9 @@ impl Session for Planted {
         let commit = sql == "COMMIT";
         if self.plant == Plant::LostCommit && commit && self.now_and_then() {
             return self.session.batch("ROLLBACK");
+        }
+        if self.plant == Plant::Miscount && commit && self.now_and_then() {
+            self.session.execute(MISCOUNT, &[])?;
         }
         self.session.batch(sql)?;
         if self.plant == Plant::RepeatedResult && commit && self.now_and_then() {

@@ -7,13 +7,12 @@
 //! costs the same whatever waits for later. Those that something holds back (see `lanes`) stay in it.
 
 use crate::change::{Change, Statement};
-use crate::ready::{ANY, Ready};
+use crate::ready::{self, ANY, Ready};
 use crate::task_row::{self, columns, task as read_task};
 use crate::{Row, StoreError, Tx, Value, hold, journal, lanes, read, times};
 use chimera_core::{Event, Gates, Lease, Policy, State, Task, TaskId, Tick, Transition, UnixMillis, step};
 use std::time::Duration;
 
-const UNPARK: &str = "UPDATE tasks SET parked = 0 WHERE parked = 1 AND ready_at <= $1";
 pub(crate) static TAKE: Statement = Statement::update(
     "status = 'running', parked = NULL, lease_owner = given.column1, lease_epoch = lease_epoch + 1, \
         lease_expires_at = given.column2, started_at = COALESCE(started_at, given.column3), workflow_state = given.column4, \
@@ -78,7 +77,7 @@ pub(crate) fn claim_from(
     ready: &Ready,
     home: Option<&str>,
 ) -> Result<Vec<Task>, StoreError> {
-    tx.later(UNPARK, &[claim.now.0.into()])?;
+    ready::unpark(tx, claim.now)?;
     let params = [Some(i64::from(claim.limit).into()), home.map(Value::from)];
     let params: Vec<Value> = params.into_iter().flatten().collect();
     if !claim.gates.are_limits() {
@@ -86,6 +85,10 @@ pub(crate) fn claim_from(
         if !rows.is_empty() || !hold::is_anything_held(tx)? {
             return take_all(tx, &rows, claim);
         }
+    }
+    // A turn is kept until the commit, and every daemon of the database waits for it: none takes one for nothing.
+    if claim.gates.are_global() && !ready::is_any(tx)? {
+        return Ok(Vec::new());
     }
     if let Some(board) = lanes::board(tx, claim)? {
         return lanes::claim(tx, claim, home.unwrap_or_default(), board);

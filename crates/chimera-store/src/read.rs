@@ -4,6 +4,8 @@ use crate::task_row::{self, columns, task as read_task};
 use crate::{StoreError, Value};
 use chimera_core::{Entry, Evidence, Phase, Reason, Status, Task, TaskId, UnixMillis};
 
+pub use crate::counts::{Counts, counts};
+
 /// A transaction to read from; writing ones can be read from as well.
 pub type Reading<'a> = crate::ReadTx<'a>;
 
@@ -13,7 +15,6 @@ pub const PAGE: u32 = 200;
 pub const AHEAD: u32 = 1000;
 
 const TASK: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE task_id = $1");
-const COUNTS: &str = "SELECT status, COUNT(*) FROM tasks GROUP BY status";
 const EVENTS_OF: &str =
     "SELECT id, task_id, seq, entry FROM journal WHERE task_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 const EVENTS: &str = "SELECT id, task_id, seq, entry FROM journal WHERE id > $1 ORDER BY id LIMIT $2";
@@ -52,21 +53,6 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next part begins, if there is one.
     pub next: Option<String>,
-}
-
-/// How many tasks there are in each status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Waiting.
-    pub queued: u64,
-    /// Running.
-    pub running: u64,
-    /// Delivered.
-    pub completed: u64,
-    /// Ended without proof.
-    pub failed: u64,
-    /// Stopped.
-    pub cancelled: u64,
 }
 
 /// A journal entry with its place.
@@ -169,26 +155,6 @@ fn parse_cursor(cursor: &str) -> Result<(UnixMillis, TaskId), StoreError> {
     let (at, id) = cursor.split_once('.').ok_or(StoreError::BadCursor)?;
     let at = at.parse().map_err(|_| StoreError::BadCursor)?;
     Ok((UnixMillis(at), TaskId::parse(id).map_err(|_| StoreError::BadCursor)?))
-}
-
-/// How many tasks there are in each status; an index alone answers it.
-///
-/// # Errors
-/// The database's.
-pub fn counts(tx: &Reading<'_>) -> Result<Counts, StoreError> {
-    let mut counts = Counts::default();
-    for row in tx.query(COUNTS, &[])? {
-        let number = u64::try_from(row.int(1)?).unwrap_or(0);
-        match Status::parse(row.text(0)?) {
-            Some(Status::Queued) => counts.queued = number,
-            Some(Status::Running) => counts.running = number,
-            Some(Status::Completed) => counts.completed = number,
-            Some(Status::Failed) => counts.failed = number,
-            Some(Status::Cancelled) => counts.cancelled = number,
-            None => {}
-        }
-    }
-    Ok(counts)
 }
 
 /// Events after one, in the order of the commits; of one task, or of all.

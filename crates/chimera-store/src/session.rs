@@ -65,7 +65,7 @@ pub(crate) struct Dialect {
     pub(crate) disconnect: Option<&'static str>,
     /// Leave the database no room to grow, and all of it again, where it is a file.
     pub(crate) room: Option<[&'static str; 2]>,
-    /// Names of tables and columns, and the column's place in the primary key, or 0.
+    /// Names of tables and columns that others cannot be told from, and the column's place in the primary key, or 0.
     pub(crate) tables: &'static str,
     /// Run before a queue is closed, so that nobody is in the middle of a change.
     pub(crate) lock_tasks: Option<&'static str>,
@@ -79,6 +79,12 @@ pub(crate) struct Dialect {
     pub(crate) go_on_numbering: Option<&'static str>,
     /// The type of a row number that the database gives.
     pub(crate) row_number: &'static str,
+    /// Triggers that keep the counts of `task_counts`.
+    pub(crate) counting: &'static str,
+    /// Folds rows of `task_counts` that were committed, where every change appends one.
+    pub(crate) fold: Option<&'static str>,
+    /// The column `lane` of tasks: the phase of a task that waits, whatever daemon wrote it.
+    pub(crate) lanes: &'static str,
     /// Run after the migrations; may be repeated.
     pub(crate) tuning: &'static [&'static str],
 }

@@ -100,6 +100,7 @@ impl World {
                 connect: Arc::new(move || Ok(connect())),
                 committed,
                 changes: watch::channel(0).0,
+                unfolded: 0,
             };
             loop {
                 let (write, read) = tokio::select! {

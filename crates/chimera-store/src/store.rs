@@ -112,7 +112,7 @@ impl Store {
         if let Err(err) = &watcher {
             tracing::warn!(error = %err, "commits of other processes are noticed by polling only");
         }
-        Writer { session, files, connect: connect_writer, committed, changes: changes.clone() }
+        Writer { session, files, connect: connect_writer, committed, changes: changes.clone(), unfolded: 0 }
             .start(write_queue, ended_tx)?;
         let ended = std::sync::Mutex::new(Some(ended));
         let inner = Inner {
@@ -178,6 +178,15 @@ impl Store {
         self.inner.asked.fetch_add(1, Ordering::Relaxed);
         self.inner.reads.send(job).await.map_err(|_| StoreError::Closed)?;
         self.inner.told(answer.await.map_err(|_| StoreError::Closed)?)
+    }
+
+    /// Whether the database takes changes at the moment, as far as one that changes nothing can tell: a transaction of the
+    /// writer begins and commits. Costs the same however much there is.
+    ///
+    /// # Errors
+    /// Why it takes none.
+    pub async fn takes_changes(&self) -> Result<(), StoreError> {
+        self.write(|tx| tx.is_writable()).await
     }
 
     /// The time of the database server; nothing if the database is on this machine anyway.

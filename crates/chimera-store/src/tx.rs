@@ -86,6 +86,17 @@ impl<'a> Tx<'a> {
         self.read.session.batch(sql)
     }
 
+    /// Fails if the server takes no changes, as a standby does.
+    pub(crate) fn is_writable(&self) -> Result<(), StoreError> {
+        let Some(sql) = self.read.session.dialect().read_only else { return Ok(()) };
+        match self.first(sql, &[])? {
+            Some(row) if row.int(0)? == 0 => Ok(()),
+            _ => Err(StoreError::Unreachable(
+                "the database takes no changes: it is a standby, or read-only".to_owned(),
+            )),
+        }
+    }
+
     /// The rows of a `SELECT`, kept from being changed by others until the commit; those that another
     /// transaction is changing are left out.
     pub(crate) fn take_free(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {

@@ -3,7 +3,7 @@
 use crate::group::{Group, Job};
 use crate::session::{Connect, Session};
 use crate::sqlite::Files;
-use crate::{StoreError, thread};
+use crate::{StoreError, counts, thread};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -27,6 +27,8 @@ pub(crate) struct Writer {
     pub(crate) committed: watch::Sender<u64>,
     /// The same signal, which commits of other processes share.
     pub(crate) changes: watch::Sender<u64>,
+    /// Jobs committed since it folded the counts last.
+    pub(crate) unfolded: usize,
 }
 
 /// Jobs for one commit: those that wait already, and as many as the last commit had.
@@ -96,7 +98,9 @@ impl Writer {
             next = gathering.next(&group);
         }
         let number = group.size();
-        group.commit(|| {
+        let fold = session.dialect().fold.filter(|_| self.unfolded >= counts::FOLD_AFTER);
+        self.unfolded = if fold.is_some() { 0 } else { self.unfolded + number };
+        group.commit(fold, || {
             // What is in files that nobody finds again is not accepted.
             self.files.as_ref().map_or(Ok(()), |files| files.check(session))?;
             if session.written() != before {

@@ -3,7 +3,7 @@
 use super::{App, Problem};
 use axum::Json;
 use axum::extract::State;
-use chimera_store::{read, roster};
+use chimera_store::{StoreError, counts, roster};
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -44,7 +44,7 @@ pub(super) struct Ready {
     (status = 503, description = "The store does not answer", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn health(State(app): State<App>) -> Result<Json<Health>, Problem> {
-    let counts = counts(&app).await?;
+    let counts = in_time(app.store.read(counts::counts)).await?;
     let now = app.now();
     let manned = app.engine
         || app.store.read(move |tx| roster::daemons(tx, now)).await.is_ok_and(|daemons| !daemons.is_empty());
@@ -58,9 +58,9 @@ pub(super) async fn health(State(app): State<App>) -> Result<Json<Health>, Probl
     }))
 }
 
-async fn counts(app: &App) -> Result<read::Counts, Problem> {
-    match tokio::time::timeout(PATIENCE, app.store.read(read::counts)).await {
-        Ok(Ok(counts)) => Ok(counts),
+async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, Problem> {
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(answer)) => Ok(answer),
         Ok(Err(err)) => Err(Problem::unavailable(err.to_string())),
         Err(_) => Err(Problem::unavailable("the database does not answer in time")),
     }
@@ -72,7 +72,7 @@ pub(super) async fn livez() -> &'static str {
     "ok\n"
 }
 
-/// Whether requests are welcome.
+/// Whether requests are welcome: the database answers, and takes changes.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses(
     (status = 200, description = "They are", body = Ready),
     (status = 503, description = "Why not", body = Problem, content_type = "application/problem+json"),
@@ -81,6 +81,6 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<Json<Ready>, Proble
     if app.ending.is_cancelled() {
         return Err(Problem::unavailable("the daemon is shutting down"));
     }
-    counts(&app).await?;
+    in_time(app.store.takes_changes()).await?;
     Ok(Json(Ready { status: "ready" }))
 }

@@ -18,7 +18,7 @@ static TURN: Mutex<()> = Mutex::const_new(());
 const SECONDS: &str = "6";
 /// Runs that a planted bug has to show itself in: its moment may not come in one.
 const TRIES: usize = 6;
-const BUGS: [&str; 8] = [
+const BUGS: [&str; 9] = [
     "no-fence",
     "double-claim",
     "rescue-alive",
@@ -27,6 +27,7 @@ const BUGS: [&str; 8] = [
     "lost-commit",
     "repeated-result",
     "forgotten-cancel",
+    "miscount",
 ];
 
 /// The binary, in an environment in which nothing of the developer's leads it elsewhere: no `CHIMERA_*`, no proxy.

@@ -45,7 +45,7 @@ static DIALECT: Dialect = Dialect {
     // It is never made smaller than it is.
     room: Some(["PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1073741823"]),
     tables: "SELECT m.name, p.name, p.pk FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS p \
-        WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite!_%' ESCAPE '!' AND m.name <> 'schema_migrations' ORDER BY m.name, p.cid",
+        WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite!_%' ESCAPE '!' AND m.name NOT IN ('schema_migrations', 'task_counts') ORDER BY m.name, p.cid",
     lock_tasks: None,
     close: &[
         "CREATE TRIGGER tasks_moved_1 BEFORE INSERT ON tasks BEGIN SELECT RAISE(ABORT, 'chimera: moved'); END",
@@ -56,6 +56,9 @@ static DIALECT: Dialect = Dialect {
     reopen: &["DROP TRIGGER tasks_moved_1", "DROP TRIGGER tasks_moved_2", "DROP TRIGGER tasks_moved_3"],
     go_on_numbering: None,
     row_number: "INTEGER PRIMARY KEY",
+    counting: include_str!("../migrations/counts_sqlite.sql"),
+    fold: None,
+    lanes: include_str!("../migrations/lanes_sqlite.sql"),
     tuning: &[],
 };
 

@@ -324,8 +324,8 @@ async fn a_claim_among_closed_gates_walks_indexes_only() {
     };
     for (sql, index) in [
         (lanes::EARLIEST, "tasks_ready"),
-        (lanes::LANE, "tasks_lanes (phase=? AND project=?"),
-        (lanes::PROJECTS, "tasks_lanes (phase=? AND project=?)"),
+        (lanes::LANE, "tasks_lanes (lane=? AND project=?"),
+        (lanes::PROJECTS, "tasks_lanes (lane=? AND project=?)"),
         (hold::RUNNING, "tasks_status (status=?)"),
     ] {
         let plan = plan(sql).await.expect("a plan").join("\n");

@@ -4,6 +4,7 @@ mod after;
 mod batch;
 mod cancel;
 mod claim;
+mod counts;
 mod dead;
 mod files;
 mod fixture;

@@ -3,7 +3,7 @@
 
 use crate::fixture::{House, LEASE, NOW, failure, id, new_task};
 use chimera_core::{EntryKind, Outcome, Phase, Policy, Reason, Setback, Status, Task, UnixMillis};
-use chimera_store::{Options, StoreError, queue, read, steer};
+use chimera_store::{Options, StoreError, counts, queue, steer};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -130,7 +130,9 @@ impl World {
             }
             assert_eq!(task.lease.is_some(), task.status == Status::Running);
         }
-        let counts = self.house.store.read(read::counts).await.expect("readable");
+        let recount = self.house.store.read(counts::recount).await.expect("readable");
+        assert_eq!(recount.kept, recount.counted);
+        let counts = recount.kept;
         assert_eq!(counts.queued + counts.running + counts.failed + counts.cancelled, TASKS);
     }
 }

@@ -10,9 +10,9 @@ impl Dispatcher {
         if !self.pool.is_due() {
             return;
         }
-        let most = self.settings().max_workers;
+        let (most, now) = (self.settings().max_workers, self.context.clock.now());
         let ready = if self.pool.is_automatic() {
-            self.context.store.read(move |tx| ready::depth(tx, most)).await.unwrap_or_else(|err| {
+            self.context.store.read(move |tx| ready::depth(tx, most, now)).await.unwrap_or_else(|err| {
                 tracing::error!(error = %err, "cannot count the tasks that wait");
                 0
             })

@@ -4,6 +4,7 @@
 
 use anyhow::Result;
 use chimera_core::{EntryKind, Outcome, Phase, Status, Task, TaskId, UnixMillis};
+use chimera_store::counts::{self, Recount};
 use chimera_store::{Store, read};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -80,6 +81,11 @@ pub async fn search(store: &Store, accepted: &[TaskId], excused: &Excuse<'_>) ->
         if let Err(what) = replay(&task, journal, excused) {
             violations.push(Violation::of(id, what));
         }
+    }
+    let Recount { kept, counted } = store.read(counts::recount).await?;
+    if kept != counted {
+        let what = format!("the counts that are kept are {kept:?}, the tasks are {counted:?}");
+        violations.push(Violation { task: None, what });
     }
     let count = |wanted: Status| statuses.iter().filter(|status| **status == wanted).count();
     let (completed, cancelled) = (count(Status::Completed), count(Status::Cancelled));
