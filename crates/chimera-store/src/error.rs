@@ -124,6 +124,14 @@ pub enum StoreError {
     Closed,
 }
 
+impl StoreError {
+    /// Whether the same call may work later, without anybody having changed what is asked: the database was busy, full,
+    /// or out of reach. Everything else fails again.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Busy | Self::Full | Self::Open { .. } | Self::Unreachable(_))
+    }
+}
+
 fn tasks(number: usize) -> String {
     if number == 1 { "one task".to_owned() } else { format!("{number} tasks") }
 }

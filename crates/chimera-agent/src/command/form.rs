@@ -70,6 +70,13 @@ fn unfenced(text: &str) -> &str {
     inner.and_then(|inner| inner.split_once('\n')).map_or(text, |(_language, json)| json.trim())
 }
 
+/// An agent's words without what is not text: control characters, which databases refuse and terminals obey.
+fn legible(text: &str) -> String {
+    let unwanted = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let text = text.replace("\r\n", "\n");
+    text.chars().map(|c| if unwanted(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 fn word<'de, D: Deserializer<'de>>(from: D) -> Result<Word, D::Error> {
     let value = Value::deserialize(from)?;
     let known = value.as_str().and_then(Word::parse);
@@ -82,7 +89,7 @@ fn word<'de, D: Deserializer<'de>>(from: D) -> Result<Word, D::Error> {
 fn prose<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     Ok(match Value::deserialize(from)? {
         Value::Null => String::new(),
-        Value::String(text) => text,
+        Value::String(text) => legible(&text),
         other => other.to_string(),
     })
 }
@@ -90,7 +97,7 @@ fn prose<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
 fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     match Value::deserialize(from)? {
         Value::Null => Ok(None),
-        Value::String(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
+        Value::String(text) => Ok(Some(legible(text.trim())).filter(|text| !text.is_empty())),
         other => Err(D::Error::custom(format!("{other} stands where a text belongs"))),
     }
 }
@@ -106,11 +113,11 @@ fn remarks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Remark>, D::Error> 
 fn remark(value: Value) -> Remark {
     let plain = |message| Remark { file: None, line: None, severity: None, message };
     match value {
-        Value::String(message) => plain(message),
+        Value::String(message) => plain(legible(&message)),
         Value::Object(fields) => {
             let named = |names: &[&str]| {
                 let texts = names.iter().filter_map(|name| fields.get(*name)?.as_str());
-                texts.map(str::trim).find(|text| !text.is_empty()).map(str::to_owned)
+                texts.map(str::trim).find(|text| !text.is_empty()).map(legible)
             };
             Remark {
                 file: named(&["file", "path"]),

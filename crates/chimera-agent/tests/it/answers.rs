@@ -64,6 +64,18 @@ async fn the_word_is_taken_as_it_is_and_what_is_wrong_is_said_in_plain_words() {
     }
 }
 
+#[tokio::test]
+async fn control_characters_of_an_answer_are_replaced() {
+    let text = r#"{"outcome": "failed", "summary": "quota\u0000 reached\r\n\u001b[2J\tend", "test_path": "a\u0000b",
+        "findings": ["one\u0000", {"file": "x\u0007", "message": "two\u009b"}]}"#;
+    let answer = Place::new().answering(text.as_bytes()).await.expect("readable");
+    assert_eq!(answer.summary, "quota\u{fffd} reached\n\u{fffd}[2J\tend");
+    assert_eq!(answer.test_path.as_deref(), Some("a\u{fffd}b"));
+    let said: Vec<&str> = answer.findings.iter().map(|finding| finding.message.as_str()).collect();
+    assert_eq!(said, ["one\u{fffd}", "two\u{fffd}"]);
+    assert_eq!(answer.findings[1].file.as_deref(), Some("x\u{fffd}"));
+}
+
 #[test]
 fn the_beginning_of_an_id_names_a_commit_if_it_is_long_enough() {
     let commit = Digest::parse("ab12cd34ef56ab12cd34ef56ab12cd34ef56ab12").expect("an id");

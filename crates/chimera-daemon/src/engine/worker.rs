@@ -3,20 +3,14 @@
 //! Each round is attempt, step, settle; the last is the only write, and it is fenced by the lease's epoch.
 
 use super::limit::{self, Lost};
+use super::record::{NotRecorded, record};
 use super::{Context, fence, told};
 use chimera_agent::runner::{Attempt, Report};
-use chimera_core::{
-    Event, IllegalEvent, Next, Outcome, Reason, Setback, State, Task, Transition, Usage, step,
-};
-use chimera_store::StoreError;
-use chimera_store::settle::{self, Onward, Settlement};
+use chimera_core::{Next, Outcome, Reason, Setback, Task, Transition};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// Pause between tries to settle while the store refuses for a passing reason (busy, disk full).
-const SETTLE_RETRY: Duration = Duration::from_millis(250);
 
 /// Why a task is stopped from outside; a later one counts more than those before it. A person who asked to cancel a task
 /// was told that it will stop, which neither its deadline nor a shutdown may turn into anything else.
@@ -55,7 +49,13 @@ impl Brake {
         self.signal.is_cancelled()
     }
 
-    fn reason(&self) -> Option<Stop> {
+    /// Waits until somebody pulls it.
+    pub(super) async fn pulled(&self) {
+        self.signal.cancelled().await;
+    }
+
+    /// What counts most of why it was pulled.
+    pub(super) fn reason(&self) -> Option<Stop> {
         let reason = self.reason.load(Ordering::SeqCst);
         Stop::ALL.into_iter().find(|stop| *stop as u8 == reason)
     }
@@ -66,21 +66,11 @@ pub(super) async fn work(context: Arc<Context>, mut task: Task, brake: Brake, dr
     loop {
         let began = context.clock.now();
         let report = attempt(&context, &task, &brake, &draining).await;
-        let event = match brake.reason() {
-            Some(Stop::LeaseLost) => return lost(&task),
-            Some(Stop::Cancelled) => Event::Cancelled,
-            Some(Stop::Deadline) => overdue(report.usage),
-            _ => Event::Settled { outcome: report.outcome.clone(), usage: report.usage },
-        };
-        let Ok(transition) = decide(&context, &task, event).map(Arc::new) else { return lost(&task) };
-        let transition = match settle(&context, &task, &transition, report, &brake).await {
-            Some(Onward::AsDecided) => Arc::unwrap_or_clone(transition),
-            Some(Onward::HandedBack) => Arc::unwrap_or_clone(transition).handed_back(),
-            Some(Onward::Cancelled) => match decide(&context, &task, Event::Cancelled) {
-                Ok(cancelled) => cancelled,
-                Err(_) => return lost(&task),
-            },
-            None => return lost(&task),
+        let transition = match record(&context, &task, report, &brake).await {
+            Ok(transition) => transition,
+            Err(NotRecorded::LeaseLost) => return lost(&task),
+            // The next heartbeat finds the task without a worker.
+            Err(NotRecorded::GaveUp) => return,
         };
         told::settled(&task, &transition, context.clock.now().since(began));
         let Transition { state, next, .. } = transition;
@@ -128,59 +118,6 @@ fn hung(task: &Task, timeout: Duration, brake: &Brake) -> Report {
     }
     let why = format!("{phase} was not done within {timeout:?}, and did not end itself");
     Outcome::Transient { setback: Setback::new(Reason::AgentError, why), retry_after: None }.into()
-}
-
-/// The end of a task whose deadline passed while it ran.
-fn overdue(usage: Usage) -> Event {
-    let outcome = Outcome::Failed(Setback::new(Reason::Deadline, "its deadline passed while it ran"));
-    Event::Settled { outcome, usage }
-}
-
-/// The state machine's answer; an outcome that it refuses counts as unknown.
-fn decide(context: &Context, task: &Task, event: Event) -> Result<Transition, IllegalEvent> {
-    let state = State { status: task.status, workflow: task.workflow.clone() };
-    let tick = context.dice.tick(context.clock.now());
-    let policy = &context.settings.policy;
-    step(&state, event, tick, policy).or_else(|illegal| {
-        tracing::error!(task = %task.id, error = %illegal, "an attempt gave an outcome that does not belong here");
-        let outcome = Outcome::Unknown(Setback::new(Reason::AgentError, illegal.to_string()));
-        step(&state, Event::Settled { outcome, usage: Usage::default() }, tick, policy)
-    })
-}
-
-/// Writes the transition, as long as the lease holds. Nothing if the lease is lost.
-async fn settle(
-    context: &Context,
-    task: &Task,
-    transition: &Arc<Transition>,
-    report: Report,
-    brake: &Brake,
-) -> Option<Onward> {
-    let mut settlement = Settlement {
-        id: task.id.clone(),
-        project: task.project.clone(),
-        epoch: task.lease.as_ref().map(|lease| lease.epoch)?,
-        transition: transition.clone(),
-        evidence: report.evidence,
-        agent: report.agent,
-        gates: context.gates(),
-        now: context.clock.now(),
-    };
-    loop {
-        match settle::record(&context.store, settlement.clone()).await {
-            Ok(onward) => return Some(onward),
-            // Without a database there is nobody to tell; the daemon ends.
-            Err(StoreError::LeaseLost { .. } | StoreError::Fatal(_)) => return None,
-            Err(err) => {
-                tracing::error!(task = %task.id, error = %err, "cannot record a result; trying again");
-            }
-        }
-        tokio::time::sleep(SETTLE_RETRY).await;
-        if brake.reason() == Some(Stop::LeaseLost) {
-            return None;
-        }
-        settlement.now = context.clock.now();
-    }
 }
 
 fn lost(task: &Task) {

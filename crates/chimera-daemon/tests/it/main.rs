@@ -21,6 +21,7 @@ mod playwright_test;
 mod product;
 mod reads;
 mod real;
+mod record;
 #[path = "../../../chimera-store/tests/it/scratch.rs"]
 mod scratch;
 mod script;

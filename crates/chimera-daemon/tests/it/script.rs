@@ -111,6 +111,10 @@ impl House {
         Self { store, database, _place: place }
     }
 
+    pub(crate) fn is_sqlite(&self) -> bool {
+        matches!(self.database, Database::Sqlite(_))
+    }
+
     /// Another daemon on the same database.
     pub(crate) fn second(&self) -> Store {
         Store::open(&self.database, &Options::default()).expect("a second connection")
