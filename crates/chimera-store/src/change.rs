@@ -162,6 +162,11 @@ impl Statement {
     }
 }
 
+/// As many parameters, from that one on.
+pub(crate) fn marks(from: usize, number: usize) -> String {
+    (from..from + number).map(|mark| format!("${mark}")).collect::<Vec<_>>().join(", ")
+}
+
 /// The text of a statement of many rows, as it stands in one of a single row.
 pub(crate) fn of_one_row(sql: &str) -> String {
     sql.replace("given.column", "$")

@@ -6,14 +6,15 @@
 //! claim looks at, [`lanes`] claims while something is held back, [`settle`] records what came of them, [`hold`] is what
 //! holds them back, [`roster`] which daemons live, [`lease`] tells whether a lease holds, [`home`] keeps tasks where
 //! their branch is, [`steer`] is what people do to them, [`times`] ends those whose time is up, [`after`] makes them wait
-//! for each other, [`dead`] is about those that failed, [`prune`] removes what ended long ago, [`moved`] and [`transfer`]
+//! for each other, [`dead`] is about those that failed, [`prune`] removes what ended long ago, [`chores`] says whose turn that is, [`moved`] and [`transfer`]
 //! take a queue to another database, [`read`] answers questions, [`counts`] the one how many there are; `group` is one transaction of the writer, `change` what
-//! many callers change by one statement, [`sim`] a database for simulations, `session` is
+//! many callers change by one statement, [`sim`] a database for simulations, [`past`] makes up ended tasks, `session` is
 //! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam, `thread` what its threads are called. [`look`] changes nothing.
 
 pub mod after;
 pub mod batch;
 mod change;
+pub mod chores;
 pub mod counts;
 mod database;
 pub mod dead;
@@ -27,6 +28,7 @@ pub mod lease;
 mod look;
 mod migrate;
 pub mod moved;
+pub mod past;
 mod plant;
 mod postgres;
 pub mod prune;

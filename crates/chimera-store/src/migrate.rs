@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_gates.sql"),
     include_str!("migrations/0006_pause_end.sql"),
     include_str!("migrations/0007_counts.sql"),
+    include_str!("migrations/0008_trash_order.sql"),
 ];
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, sha256 TEXT NOT NULL)";

@@ -35,7 +35,7 @@ pub async fn prune(config: &Config, older_than: Option<Duration>, dry_run: bool)
         let tasks = store.read(move |tx| prune::count(tx, &cutoffs)).await?;
         Removed { tasks, ..Removed::default() }
     } else {
-        care::once(&store, &places(config)?, &cutoffs, now).await?
+        care::once(&store, &places(config)?, &cutoffs, &clock).await?
     };
     store.close().await;
     Ok(removed)

@@ -1,5 +1,6 @@
 //! What tables a database has, in its own words: nothing that a later migration adds can be forgotten.
 
+use crate::change::marks;
 use crate::read::Reading;
 use crate::{Row, StoreError, Value};
 
@@ -62,8 +63,4 @@ impl Table {
         let rows: Vec<String> = (0..rows).map(|row| format!("({})", marks(row * width + 1, width))).collect();
         format!("INSERT INTO {} ({}) VALUES {}", self.name, columns.join(", "), rows.join(", "))
     }
-}
-
-fn marks(from: usize, number: usize) -> String {
-    (from..from + number).map(|mark| format!("${mark}")).collect::<Vec<_>>().join(", ")
 }

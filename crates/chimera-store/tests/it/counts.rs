@@ -4,7 +4,7 @@ use crate::after::{complete, waiting};
 use crate::fixture::{House, NOW, conformance, failure, id, later, new_task};
 use chimera_core::{Gates, Phase, Policy};
 use chimera_store::counts::{self, Counts, FOLD_AFTER, Recount};
-use chimera_store::prune::{self, Cutoffs};
+use chimera_store::prune::{self, Cutoffs, Round};
 use chimera_store::{Options, StoreError, Tx, queue, ready, steer, submit};
 
 conformance! {
@@ -55,8 +55,9 @@ async fn counts_are_the_truth_after_every_kind_of_change(house: House) {
     assert_eq!(counted(&house).await, Counts { queued: 5, completed: 1, cancelled: 1, ..Counts::default() });
     let before = Some(later(100));
     let cutoffs = Cutoffs { completed: before, cancelled: before, ..Cutoffs::default() };
-    let removed = house.store.write(move |tx| prune::batch(tx, &cutoffs, later(100), 9)).await;
-    assert_eq!(removed.expect("pruned").len(), 2);
+    let round = Round::new(cutoffs);
+    let removed = house.store.write(move |tx| prune::batch(tx, round, later(100), 9)).await;
+    assert_eq!(removed.expect("pruned").0.len(), 2);
     assert_eq!(counted(&house).await, Counts { queued: 5, ..Counts::default() });
 }
 
