@@ -130,6 +130,11 @@ impl StoreError {
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Busy | Self::Full | Self::Open { .. } | Self::Unreachable(_))
     }
+
+    /// Whether it is the database that failed, not what was asked of it.
+    pub(crate) fn is_of_the_database(&self) -> bool {
+        self.is_passing() || matches!(self, Self::Database(_) | Self::Fatal(_) | Self::Moved)
+    }
 }
 
 fn tasks(number: usize) -> String {

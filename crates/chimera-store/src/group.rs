@@ -1,6 +1,7 @@
 //! One transaction of the writer: what many callers want, committed once.
 
 use crate::change::{self, Change, Statement};
+use crate::patience::Deadline;
 use crate::session::Session;
 use crate::{StoreError, Tx, Value, journal};
 use chimera_core::TaskId;
@@ -10,6 +11,7 @@ use tokio::sync::oneshot;
 
 /// What a caller wants: a closure, or a change that may do instead.
 pub(crate) struct Job {
+    deadline: Deadline,
     /// Made together with those of others. If it finds no row or fails, the closure is run.
     change: Option<Change>,
     run: Box<dyn FnOnce(Turn<'_, '_>) -> Ran + Send>,
@@ -25,9 +27,9 @@ enum Turn<'a, 't> {
     Refused(StoreError),
 }
 
-/// A job that had its turn: whether its writes are to be kept, and the way to answer it once that is known.
+/// A job that had its turn: why its writes are not to be kept, if so, and the way to answer it once that is known.
 struct Ran {
-    keep: bool,
+    failed: Option<StoreError>,
     answer: Answer,
 }
 
@@ -35,7 +37,11 @@ type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 /// Packs a closure, and gives the place where its answer will be. The change, if there is one, may be made
 /// instead; the answer is then what stands beside it.
-pub(crate) fn job<T, F>(change: Option<(Change, T)>, f: F) -> (Job, oneshot::Receiver<Result<T, StoreError>>)
+pub(crate) fn job<T, F>(
+    deadline: Deadline,
+    change: Option<(Change, T)>,
+    f: F,
+) -> (Job, oneshot::Receiver<Result<T, StoreError>>)
 where
     F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     T: Send + 'static,
@@ -51,14 +57,14 @@ where
                 catch_unwind(AssertUnwindSafe(|| f(tx))).unwrap_or(Err(StoreError::Panicked))
             }
         };
-        let keep = result.is_ok();
+        let failed = result.as_ref().err().cloned();
         // The caller may have gone; that is its business.
         let answer: Answer = Box::new(move |commit| {
             let _ = sender.send(result.and_then(|value| commit.map(|()| value)));
         });
-        Ran { keep, answer }
+        Ran { failed, answer }
     });
-    (Job { change, run }, receiver)
+    (Job { deadline, change, run }, receiver)
 }
 
 impl Job {
@@ -78,6 +84,8 @@ pub(crate) struct Group<'a> {
     answers: Vec<Answer>,
     /// Nothing has been written so far that has to be kept.
     clean: bool,
+    /// What ended the transaction, which everybody in it is told.
+    ended_by: Option<StoreError>,
 }
 
 impl<'a> Group<'a> {
@@ -90,6 +98,7 @@ impl<'a> Group<'a> {
             journal: Vec::new(),
             answers: Vec::new(),
             clean: true,
+            ended_by: None,
         }
     }
 
@@ -101,6 +110,9 @@ impl<'a> Group<'a> {
     /// Takes a job in. Closures run now, on top of all that came before them; changes wait for others where that saves
     /// something.
     pub(crate) fn add(&mut self, job: Job) {
+        if job.deadline.is_over() {
+            return; // Its caller was told so.
+        }
         if job.change.is_some() && self.statements_are_cheap() {
             return self.make(vec![job]);
         }
@@ -152,7 +164,8 @@ impl<'a> Group<'a> {
         let Some(statement) = jobs.iter().find_map(|job| job.change.as_ref()).map(|c| c.statement) else {
             return;
         };
-        let mut made = self.made(statement, &rows).unwrap_or_default();
+        let made = self.made(statement, &rows);
+        let mut made = made.inspect_err(|err| self.note(err)).unwrap_or_default();
         for mut job in jobs {
             let Some(change) = job.change.take() else { continue };
             match made.remove(change.id.as_str()) {
@@ -177,7 +190,7 @@ impl<'a> Group<'a> {
             return made;
         }
         if !self.session.in_transaction() {
-            return Err(rolled_back());
+            return Err(self.rolled_back());
         }
         let made = statement.change(self.session, rows)?;
         self.clean &= made.is_empty();
@@ -188,13 +201,36 @@ impl<'a> Group<'a> {
         if let Err(err) = self.begin() {
             return job.refuse(err);
         }
+        if let Err(err) = job.deadline.allow(self.session) {
+            return job.refuse(err);
+        }
         let mut tx = Tx::new(self.session);
         let ran = (job.run)(Turn::Run(&mut tx));
         let journal = tx.into_journal();
-        if self.end(ran.keep) {
+        // A failure that the closure did not pass on: the database makes nothing of it all the same.
+        let unnoticed = if ran.failed.is_none() { self.session.failed() } else { None };
+        if let Some(err) = ran.failed.as_ref().or(unnoticed.as_ref()) {
+            self.note(err);
+        }
+        if self.end(ran.failed.is_none() && unnoticed.is_none()) {
             self.journal.extend(journal);
         }
-        self.answers.push(ran.answer);
+        match unnoticed {
+            Some(err) => (ran.answer)(Err(err)),
+            None => self.answers.push(ran.answer),
+        }
+    }
+
+    /// Remembers the first error after which there is no transaction any more.
+    fn note(&mut self, err: &StoreError) {
+        if self.ended_by.is_none() && !self.session.in_transaction() && err.is_of_the_database() {
+            self.ended_by = Some(err.clone());
+        }
+    }
+
+    /// What those are told whose transaction is gone. Some errors (full disk, a lost connection) end all of it.
+    fn rolled_back(&self) -> StoreError {
+        self.ended_by.clone().unwrap_or(StoreError::Busy)
     }
 
     /// Begins a part that can be undone. As long as there is nothing to be kept, that needs no savepoint.
@@ -202,8 +238,7 @@ impl<'a> Group<'a> {
         match (self.session.in_transaction(), self.clean) {
             (true, true) => Ok(()),
             (true, false) => self.session.later("SAVEPOINT part", &[]),
-            // Some errors (full disk, a lost connection) end the whole transaction.
-            (false, _) => Err(rolled_back()),
+            (false, _) => Err(self.rolled_back()),
         }
     }
 
@@ -222,13 +257,12 @@ impl<'a> Group<'a> {
             (false, false) => session.batch("ROLLBACK TO part; RELEASE part"),
         };
         self.clean &= !keep;
-        ended
-            .inspect_err(|err| {
-                tracing::error!(error = %err, "cannot end a part of a transaction; rolling it back");
-                roll_back(session);
-            })
-            .is_ok()
-            && keep
+        if let Err(err) = &ended {
+            tracing::error!(error = %err, "cannot end a part of a transaction; rolling it back");
+            roll_back(session);
+            self.note(err);
+        }
+        ended.is_ok() && keep
     }
 
     /// Commits, calls `committed` if that worked, and answers everybody: that it is durable, if `committed` agrees. What is
@@ -245,15 +279,9 @@ impl<'a> Group<'a> {
             let ready = besides.map_or(Ok(()), |sql| session.later(sql, &[]));
             ready.and_then(|()| journal::write(session, &self.journal)).and_then(|()| session.batch("COMMIT"))
         } else {
-            Err(rolled_back())
+            Err(self.rolled_back())
         };
-        let result = match result {
-            Ok(()) => committed(),
-            Err(err) => {
-                roll_back(session);
-                Err(err)
-            }
-        };
+        let result = result.inspect_err(|_| roll_back(session)).and_then(|()| committed());
         for answer in self.answers {
             answer(result.clone());
         }
@@ -264,8 +292,4 @@ fn roll_back(session: &dyn Session) {
     if session.in_transaction() {
         let _ = session.batch("ROLLBACK");
     }
-}
-
-fn rolled_back() -> StoreError {
-    StoreError::Database("the transaction was rolled back; try again".to_owned())
 }

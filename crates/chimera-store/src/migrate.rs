@@ -1,7 +1,7 @@
 //! The history of the schema: forward only, checksummed.
 
-use crate::StoreError;
 use crate::session::{Dialect, Session};
+use crate::{StoreError, patience};
 use sha2::{Digest as _, Sha256};
 
 /// Every migration, in order; the first one has version 1. What is released here never changes.
@@ -53,7 +53,7 @@ pub(crate) fn version(session: &dyn Session, place: &str) -> Result<i64, StoreEr
 /// Brings the schema up to date, or says why not; `place` names the database in the complaint.
 pub(crate) fn run(session: &dyn Session, place: &str, migrate: bool) -> Result<(), StoreError> {
     session.batch(session.dialect().begin_write)?;
-    let done = bring_up(session, place, migrate);
+    let done = patience::take_long(session).and_then(|()| bring_up(session, place, migrate));
     if done.is_err() && session.in_transaction() {
         session.batch("ROLLBACK")?;
     }

@@ -4,6 +4,7 @@ use crate::change::of_one_row;
 use crate::session::{Dialect, Session};
 use crate::{Row, StoreError, Value};
 use std::cell::Cell;
+use std::time::Duration;
 
 /// A bug that the store behaves as if it had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +157,14 @@ impl Session for Planted {
             return Err(StoreError::Unreachable("planted".to_owned()));
         }
         Ok(())
+    }
+
+    fn allow(&self, limit: Duration) -> Result<(), StoreError> {
+        self.session.allow(limit)
+    }
+
+    fn failed(&self) -> Option<StoreError> {
+        self.session.failed()
     }
 
     fn in_transaction(&self) -> bool {

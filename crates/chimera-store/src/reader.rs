@@ -1,5 +1,6 @@
 //! Readers: short snapshots on connections of their own.
 
+use crate::patience::Deadline;
 use crate::session::{Connect, Session};
 use crate::{ReadTx, StoreError, thread};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,26 +11,32 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) type Job = Box<dyn FnOnce(Result<&dyn Session, StoreError>) + Send>;
 
 /// Packs a closure, and gives the place where its answer will be.
-pub(crate) fn job<T, F>(f: F) -> (Job, oneshot::Receiver<Result<T, StoreError>>)
+pub(crate) fn job<T, F>(deadline: Deadline, f: F) -> (Job, oneshot::Receiver<Result<T, StoreError>>)
 where
     F: FnOnce(&ReadTx<'_>) -> Result<T, StoreError> + Send + 'static,
     T: Send + 'static,
 {
     let (sender, receiver) = oneshot::channel();
     let job: Job = Box::new(move |session| {
-        let _ = sender.send(session.and_then(|session| snapshot(session, f)));
+        if !deadline.is_over() {
+            let _ = sender.send(session.and_then(|session| snapshot(session, deadline, f)));
+        }
     });
     (job, receiver)
 }
 
 fn snapshot<T>(
     session: &dyn Session,
+    deadline: Deadline,
     f: impl FnOnce(&ReadTx<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     session.later(session.dialect().begin_read, &[])?;
+    deadline.allow(session)?;
     let result =
         catch_unwind(AssertUnwindSafe(|| f(&ReadTx::new(session)))).unwrap_or(Err(StoreError::Panicked));
-    session.batch("ROLLBACK")?;
+    if session.in_transaction() {
+        session.batch("ROLLBACK")?;
+    }
     result
 }
 

@@ -1,6 +1,7 @@
 //! Values and rows that cross the seam between the SQL and the driver.
 
 use crate::StoreError;
+use std::borrow::Cow;
 
 /// A value of the common subset of both databases.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,8 +10,13 @@ pub enum Value {
     Null,
     /// BIGINT.
     Int(i64),
-    /// TEXT.
+    /// TEXT. A database keeps U+FFFD in the place of each NUL.
     Text(String),
+}
+
+/// A text as both databases keep it: PostgreSQL refuses the character NUL, which then stands as U+FFFD.
+pub(crate) fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
 impl From<i64> for Value {

@@ -1,6 +1,7 @@
 //! What a backend has to be able to do: one connection, one transaction at a time.
 
 use crate::{Row, StoreError, Value};
+use std::time::Duration;
 
 /// A connection to a database. Everything above it speaks the SQL that both databases share.
 pub(crate) trait Session: Send {
@@ -17,6 +18,16 @@ pub(crate) trait Session: Send {
     /// one is not waited for. If it fails, the next one says so.
     fn later(&self, sql: &str, params: &[Value]) -> Result<(), StoreError> {
         if params.is_empty() { self.batch(sql) } else { self.execute(sql, params).map(drop) }
+    }
+
+    /// Gives the statements of the open transaction that long, where there is a limit.
+    fn allow(&self, _limit: Duration) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// What failed in the open transaction, if that takes nothing more until it is undone.
+    fn failed(&self) -> Option<StoreError> {
+        None
     }
 
     /// Whether a transaction is open. Some errors end it by themselves.
@@ -45,6 +56,8 @@ pub(crate) struct Dialect {
     /// Whether a statement of one row costs little more than its row, and undoes itself if it fails. Otherwise it is a
     /// round trip, and its failure that of the transaction.
     pub(crate) statements_are_cheap: bool,
+    /// Stands around a text to make its letters of ASCII small, and no others.
+    pub(crate) ascii_small: [&'static str; 2],
     /// Ends a `SELECT` whose rows are about to be changed; rows that another transaction holds are left out.
     pub(crate) lock_free_rows: &'static str,
     /// Ends a `SELECT` whose row is about to be changed, waiting for whoever holds it.

@@ -1,6 +1,7 @@
 //! The handle: closures go to the writer and the readers, signals come back.
 
 use crate::change::Change;
+use crate::patience::{Deadline, Patience, until_closed};
 use crate::plant::Planted;
 use crate::session::Connect;
 use crate::sim::Queues;
@@ -41,6 +42,7 @@ impl Default for Options {
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    patience: Patience,
 }
 
 struct Inner {
@@ -82,7 +84,7 @@ impl Store {
         let (asked, has_clock) = (AtomicU64::default(), false);
         let failed = watch::channel(None).0;
         let inner = Inner { writes, reads, changes, failed, has_clock, asked, _watcher: None, ended };
-        (Self { inner: Arc::new(inner) }, write_queue, read_queue)
+        (Self { inner: Arc::new(inner), patience: Patience::Prompt }, write_queue, read_queue)
     }
 
     fn open_here(database: &Database, options: &Options) -> Result<Self, StoreError> {
@@ -107,7 +109,10 @@ impl Store {
                 let tell = sqlite::Tell { changes: changes.clone(), failed: failed.clone() };
                 (Some(files.clone()), sqlite::watch(path, files, tell))
             }
-            Database::Postgres(server) => (None, postgres::watch(server, &committed, changes.clone())),
+            Database::Postgres(server) => {
+                let watched = postgres::watch(server, &committed, changes.clone());
+                (None, watched.map(|()| Box::new(()) as Watcher))
+            }
         };
         if let Err(err) = &watcher {
             tracing::warn!(error = %err, "commits of other processes are noticed by polling only");
@@ -125,7 +130,14 @@ impl Store {
             _watcher: watcher.ok(),
             ended,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), patience: Patience::Prompt })
+    }
+
+    /// The same store for what may take long because it reads or writes the whole queue: an hour for each statement, a
+    /// day for all. Everything else is answered within half a minute, if need be by [`StoreError::Unreachable`].
+    #[must_use]
+    pub fn patient(&self) -> Self {
+        Self { patience: Patience::Long, ..self.clone() }
     }
 
     /// Runs a closure in a transaction and answers once it is durable.
@@ -135,13 +147,14 @@ impl Store {
     ///
     /// # Errors
     /// The closure's own, or what kept the commit from being durable; nothing is written then, unless it is
-    /// [`StoreError::Unreachable`]: a connection that breaks during the commit leaves that open.
+    /// [`StoreError::Unreachable`]: a connection that breaks during the commit, or an answer that takes too long, leaves
+    /// that open.
     pub async fn write<T, F>(&self, f: F) -> Result<T, StoreError>
     where
         F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
-        self.send(group::job(None, f)).await
+        self.send(|deadline| group::job(deadline, None, f)).await
     }
 
     /// Makes a change and answers `made` once it is durable; if the change finds no row or fails, runs the closure
@@ -151,17 +164,18 @@ impl Store {
         F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
-        self.send(group::job(Some((change, made)), f)).await
+        self.send(|deadline| group::job(deadline, Some((change, made)), f)).await
     }
 
     async fn send<T>(
         &self,
-        (job, answer): (group::Job, oneshot::Receiver<Result<T, StoreError>>),
+        ask: impl FnOnce(Deadline) -> (group::Job, oneshot::Receiver<Result<T, StoreError>>),
     ) -> Result<T, StoreError> {
         self.inner.sound()?;
+        let deadline = self.patience.deadline();
+        let (job, answer) = ask(deadline);
         self.inner.asked.fetch_add(1, Ordering::Relaxed);
-        self.inner.writes.send(job).await.map_err(|_| StoreError::Closed)?;
-        self.inner.told(answer.await.map_err(|_| StoreError::Closed)?)
+        self.inner.told(deadline.ask(&self.inner.writes, job, answer).await)
     }
 
     /// Runs a closure on a snapshot.
@@ -173,11 +187,11 @@ impl Store {
         F: FnOnce(&ReadTx<'_>) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
-        let (job, answer) = reader::job(f);
         self.inner.sound()?;
+        let deadline = self.patience.deadline();
+        let (job, answer) = reader::job(deadline, f);
         self.inner.asked.fetch_add(1, Ordering::Relaxed);
-        self.inner.reads.send(job).await.map_err(|_| StoreError::Closed)?;
-        self.inner.told(answer.await.map_err(|_| StoreError::Closed)?)
+        self.inner.told(deadline.ask(&self.inner.reads, job, answer).await)
     }
 
     /// Whether the database takes changes at the moment, as far as one that changes nothing can tell: a transaction of the
@@ -250,7 +264,7 @@ impl Store {
         }
         drop(self);
         if let Some(ended) = ended {
-            let _ = ended.await;
+            until_closed(ended).await;
         }
     }
 }

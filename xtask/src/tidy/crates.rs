@@ -12,7 +12,6 @@ const ALLOWED: [(&str, &[&str]); 5] = [
         &[
             "bytes",
             "chimera-core",
-            "postgres",
             "rusqlite",
             "rustix",
             "rustls",
@@ -22,7 +21,7 @@ const ALLOWED: [(&str, &[&str]); 5] = [
             "sha2",
             "thiserror",
             "tokio",
-            // What `postgres` wraps: several statements on their way at once.
+            // Several statements on their way at once, each with a limit of time.
             "tokio-postgres",
             "tokio-postgres-rustls",
             "tracing",

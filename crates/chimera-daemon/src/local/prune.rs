@@ -32,7 +32,7 @@ pub async fn prune(config: &Config, older_than: Option<Duration>, dry_run: bool)
     let now = clock.now();
     let cutoffs = care::cutoffs(&retention, now);
     let removed = if dry_run {
-        let tasks = store.read(move |tx| prune::count(tx, &cutoffs)).await?;
+        let tasks = store.patient().read(move |tx| prune::count(tx, &cutoffs)).await?;
         Removed { tasks, ..Removed::default() }
     } else {
         care::once(&store, &places(config)?, &cutoffs, &clock).await?

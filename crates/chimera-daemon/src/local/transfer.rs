@@ -44,7 +44,7 @@ pub async fn export(
     let (store, clock) = open(config).await?;
     if source == Source::Close {
         let now = clock.now();
-        let were_running = store.write(move |tx| moved::close(tx, now)).await?;
+        let were_running = store.patient().write(move |tx| moved::close(tx, now)).await?;
         let pause = leases(&were_running, now);
         if !pause.is_zero() {
             waits(pause);
@@ -63,7 +63,7 @@ pub async fn export(
 /// The database's.
 pub async fn reopen(config: &Config) -> Result<bool> {
     let (store, _) = open(config).await?;
-    let was_closed = store.write(moved::reopen).await?;
+    let was_closed = store.patient().write(moved::reopen).await?;
     store.close().await;
     Ok(was_closed)
 }
@@ -80,7 +80,8 @@ pub async fn import(config: &Config, file: &Path, mut progress: RowsSoFar) -> Re
     let (store, clock) = open(config).await?;
     let (now, known) = (clock.now(), checked.clone());
     let mut lines = reader(file)?;
-    let filled = store.write(move |tx| transfer::read_in(tx, &known, &mut lines, now, &mut *progress)).await;
+    let filled =
+        store.patient().write(move |tx| transfer::read_in(tx, &known, &mut lines, now, &mut *progress)).await;
     filled.with_context(|| format!("nothing was written to {}", config.database))?;
     store.close().await;
     Ok(checked)
@@ -96,6 +97,7 @@ pub(super) async fn write(
     let draft = PathBuf::from(format!("{}.part", file.display()));
     let unwritable = || format!("cannot write {}", file.display());
     let mut out = BufWriter::new(surroundings::private_file(&draft).with_context(unwritable)?);
+    let store = store.patient();
     let written = store.read(move |tx| {
         let counts = transfer::write_out(tx, &header, &mut out, &mut *progress)?;
         Ok((counts, out))

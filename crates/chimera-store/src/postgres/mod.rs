@@ -1,30 +1,32 @@
 //! The PostgreSQL backend: connections, and the signals between daemons.
 //!
-//! Map: `session` is a connection with the shared SQL on it, `wire` what carries its statements, several at once; `tls` is
+//! Map: `session` is a connection with the shared SQL on it, `wire` what carries its statements, several at once, `value`
+//! what is in them, `trouble` what may go wrong; `server` is what a URL says, `hosts` where it leads, `connect` finds the host that will do, `tls` is
 //! how it is encrypted, `signals` tells other daemons of our commits and hears of theirs.
 
+mod connect;
+mod hosts;
+mod server;
 mod session;
 mod signals;
 mod tls;
+mod trouble;
+mod value;
 mod wire;
 
-use crate::StoreError;
-use crate::database::PostgresServer;
-use crate::session::{Connect, Dialect};
-use crate::store::Watcher;
-use postgres::config::SslMode;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::watch as signal;
-use tokio_postgres_rustls::MakeRustlsConnect;
+pub use server::PostgresServer;
 
-/// How long a connection may take to be made, unless the URL says `connect_timeout`.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::StoreError;
+use crate::session::{Connect, Dialect};
+use std::sync::Arc;
+use tokio::sync::watch as signal;
 
 static DIALECT: Dialect = Dialect {
-    begin_write: "BEGIN",
+    begin_write: "BEGIN ISOLATION LEVEL READ COMMITTED",
     begin_read: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     statements_are_cheap: false,
+    // Otherwise it would make `É` small as well, which the text that is looked for still has.
+    ascii_small: ["LOWER(", " COLLATE \"C\")"],
     lock_free_rows: " FOR UPDATE SKIP LOCKED",
     lock_rows: " FOR UPDATE",
     // Numbers are given at the insert, but seen at the commit: without this, a reader could see 8 before 7 and
@@ -87,26 +89,11 @@ pub(crate) fn connector(server: PostgresServer) -> Arc<Connect> {
     Arc::new(move || Ok(Box::new(session::PostgresSession::open(&server)?)))
 }
 
-/// Tells others of our commits, and hears of theirs.
+/// Tells others of our commits, and hears of theirs, until the writer ends.
 pub(crate) fn watch(
     server: &PostgresServer,
     committed: &signal::Sender<u64>,
     changes: signal::Sender<u64>,
-) -> Result<Watcher, StoreError> {
-    Ok(Box::new(signals::Signals::start(server, committed.subscribe(), changes)?))
-}
-
-fn connect(server: &PostgresServer) -> Result<postgres::Client, StoreError> {
-    let tls = encryption(server)?;
-    postgres::Config::from(server.config.clone()).connect(tls).map_err(|err| refused(server, &err))
-}
-
-fn encryption(server: &PostgresServer) -> Result<MakeRustlsConnect, StoreError> {
-    let proof = server.config.get_ssl_mode() == SslMode::Require;
-    tls::connector(proof, server.ca.as_deref())
-        .map_err(|detail| StoreError::Open { place: server.to_string(), detail })
-}
-
-fn refused(server: &PostgresServer, err: &postgres::Error) -> StoreError {
-    StoreError::Open { place: server.to_string(), detail: session::describe(err) }
+) -> Result<(), StoreError> {
+    signals::start(server, committed.subscribe(), changes)
 }

@@ -1,20 +1,19 @@
 //! A connection with the shared SQL on it.
 
 use super::DIALECT;
+use super::server::PostgresServer;
+use super::trouble::Trouble;
+use super::value::row;
 use super::wire::{Answer, Call, Wire};
-use crate::database::PostgresServer;
 use crate::session::{Dialect, Session};
 use crate::{Row, StoreError, Value};
-use bytes::BytesMut;
-use postgres::Statement;
-use postgres::error::SqlState;
-use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::error::Error;
+use std::cell::{Cell, Ref, RefCell};
+use std::time::Duration;
 
-/// Prepared statements kept per connection; beyond it (filters of lists vary) all are prepared anew.
-const STATEMENTS: usize = 256;
+/// How long the server works at one statement before it gives up, unless the caller allows more.
+const STATEMENT: Duration = Duration::from_secs(9);
+/// How much longer an answer is waited for: a server that is there says so itself by then.
+const ON_THE_WAY: Duration = Duration::from_secs(1);
 
 /// A daemon that freezes within a transaction holds its locks, the one of the journal among them: the server ends
 /// it after a while. Whoever waits longer than that for a lock is told that the database is busy.
@@ -22,62 +21,97 @@ const STATEMENTS: usize = 256;
 /// Every statement here has an index to walk. A plan made while the tables are small, which reads all of them, must
 /// not stay in use when they are large. What is still read as a whole (a table of a few rows) has a forbidding cost on
 /// paper, for which the server would compile the statement, at each call: that takes a hundred times as long as to run it.
-const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '8s'; SET jit = off; \
-    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
+///
+/// What was accepted survives a crash of the server, and of its machine: that is promised, whatever the server, the
+/// database or the role say otherwise; what is stricter stays. A session that idles is one that waits for work.
+const SETTINGS: &str = "SET statement_timeout = '9s'; \
+    SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '8s'; SET idle_session_timeout = 0; SET jit = off; \
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+    SELECT set_config('synchronous_commit', 'on', false) \
+    WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')";
 
 /// A connection to PostgreSQL. What is run later travels with the next statement whose answer is waited for.
 pub(super) struct PostgresSession {
-    wire: Wire,
-    prepared: RefCell<HashMap<String, Statement>>,
+    server: PostgresServer,
+    wire: RefCell<Wire>,
     later: RefCell<Vec<Call>>,
     open: Cell<bool>,
+    /// What failed in the open transaction, which takes nothing more until that is undone.
+    failed: RefCell<Option<StoreError>>,
+    /// How long an answer is waited for.
+    limit: Cell<Duration>,
     written: Cell<u64>,
 }
 
 impl PostgresSession {
     pub(super) fn open(server: &PostgresServer) -> Result<Self, StoreError> {
-        let wire = Wire::open(server)?;
-        wire.call(&[Call::Batch(SETTINGS.to_owned())]).map_err(|err| classify(&err))?;
         Ok(Self {
-            wire,
-            prepared: RefCell::default(),
+            server: server.clone(),
+            wire: RefCell::new(ready(server)?),
             later: RefCell::default(),
             open: Cell::new(false),
+            failed: RefCell::default(),
+            limit: Cell::new(STATEMENT + ON_THE_WAY),
             written: Cell::new(0),
         })
     }
 
-    fn prepare(&self, sql: &str) -> Result<Statement, StoreError> {
-        let mut prepared = self.prepared.borrow_mut();
-        if let Some(statement) = prepared.get(sql) {
-            return Ok(statement.clone());
-        }
-        if prepared.len() >= STATEMENTS {
-            prepared.clear();
-        }
-        let statement = self.checked(self.wire.prepare(sql))?;
-        prepared.insert(sql.to_owned(), statement.clone());
-        Ok(statement)
+    fn wire(&self) -> Ref<'_, Wire> {
+        self.wire.borrow()
+    }
+
+    fn prepare(&self, sql: &str) -> Result<(), StoreError> {
+        let again = self.is_untouched();
+        let prepared = self.on_wire(again, |wire| wire.prepare(sql, self.limit.get()));
+        prepared.map_err(|trouble| self.broken(&trouble))
     }
 
     /// Makes a call after those that wait.
     fn call(&self, call: Call) -> Result<Answer, StoreError> {
+        // Nothing of the transaction has been sent, and nothing of it is made to last.
+        let again = (self.is_untouched() || call.sql().starts_with("BEGIN")) && call.sql() != "COMMIT";
         let mut calls = self.later.take();
         calls.push(call);
-        let (answer, changed) = self.checked(self.wire.call(&calls))?;
+        let answer = self.on_wire(again, |wire| wire.call(&calls, self.limit.get()));
+        let (answer, changed) = answer.map_err(|trouble| self.broken(&trouble))?;
         self.count(changed);
         Ok(answer)
     }
 
-    /// A lost connection takes its transaction with it.
-    fn checked<T>(&self, result: Result<T, postgres::Error>) -> Result<T, StoreError> {
-        result.map_err(|err| {
-            if is_lost(&err) || self.wire.is_closed() {
-                self.open.set(false);
-                self.later.take();
+    /// Runs something on the connection. If that turns out to have broken while it idled, and `again`, once more on a
+    /// new one.
+    fn on_wire<T>(&self, again: bool, run: impl Fn(&Wire) -> Result<T, Trouble>) -> Result<T, Refusal> {
+        let first = run(&self.wire());
+        match first {
+            Err(trouble) if again && trouble.is_broken_line() => {
+                let new = ready(&self.server).map_err(Refusal::Connecting)?;
+                self.wire.replace(new);
+                run(&self.wire()).map_err(Refusal::Answered)
             }
-            classify(&err)
-        })
+            answer => answer.map_err(Refusal::Answered),
+        }
+    }
+
+    /// What a refusal means, to the transaction as well: a lost connection takes it along.
+    fn broken(&self, refusal: &Refusal) -> StoreError {
+        let err = match refusal {
+            Refusal::Connecting(err) => err.clone(),
+            Refusal::Answered(trouble) => {
+                if trouble.is_read_only() {
+                    self.wire().leave();
+                }
+                trouble.classify()
+            }
+        };
+        let lost = matches!(refusal, Refusal::Connecting(_)) || self.wire().is_closed();
+        if lost || matches!(refusal, Refusal::Answered(trouble) if trouble.is_lost()) {
+            self.wire().leave();
+            self.open.set(false);
+            self.later.take();
+        } else if self.open.get() {
+            self.failed.borrow_mut().get_or_insert_with(|| err.clone());
+        }
+        err
     }
 
     fn count(&self, rows: u64) {
@@ -86,15 +120,34 @@ impl PostgresSession {
 
     /// Whether nothing of the transaction has been sent so far.
     fn is_untouched(&self) -> bool {
-        let later = self.later.borrow();
-        later.first().is_some_and(|call| matches!(call, Call::Batch(sql) if sql.starts_with("BEGIN")))
+        self.later.borrow().first().is_some_and(|call| call.sql().starts_with("BEGIN"))
     }
+
+    fn begins(&self) {
+        self.open.set(true);
+        self.failed.take();
+        self.limit.set(STATEMENT + ON_THE_WAY);
+    }
+}
+
+enum Refusal {
+    /// There is no new connection.
+    Connecting(StoreError),
+    Answered(Trouble),
+}
+
+/// A connection with its settings.
+fn ready(server: &PostgresServer) -> Result<Wire, StoreError> {
+    let wire = Wire::open(server)?;
+    let set = wire.call(&[Call::Batch(SETTINGS.to_owned())], STATEMENT + ON_THE_WAY);
+    set.map_err(|trouble| trouble.classify())?;
+    Ok(wire)
 }
 
 impl Session for PostgresSession {
     fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
-        let statement = self.prepare(sql)?;
-        let rows = self.call(Call::Query(statement, params.to_vec()))?.rows;
+        self.prepare(sql)?;
+        let rows = self.call(Call::Query(sql.to_owned(), params.to_vec()))?.rows;
         if !sql.starts_with("SELECT") {
             self.count(rows.len() as u64);
         }
@@ -102,14 +155,23 @@ impl Session for PostgresSession {
     }
 
     fn execute(&self, sql: &str, params: &[Value]) -> Result<usize, StoreError> {
-        let statement = self.prepare(sql)?;
-        let changed = self.call(Call::Execute(statement, params.to_vec()))?.changed;
+        self.prepare(sql)?;
+        let changed = self.call(Call::Execute(sql.to_owned(), params.to_vec()))?.changed;
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
     fn batch(&self, sql: &str) -> Result<(), StoreError> {
-        let ends = sql == "COMMIT" || sql == "ROLLBACK";
-        if ends {
+        if sql.starts_with("ROLLBACK") {
+            self.failed.take();
+        }
+        if sql == "COMMIT"
+            && let Some(err) = self.failed.take()
+        {
+            // The server would answer a commit of this without an error, and undo it.
+            self.batch("ROLLBACK")?;
+            return Err(err);
+        }
+        if sql == "COMMIT" || sql == "ROLLBACK" {
             // Whatever the server answers: there is no transaction afterwards.
             self.open.set(false);
         }
@@ -122,7 +184,7 @@ impl Session for PostgresSession {
         }
         self.call(Call::Batch(sql.to_owned()))?;
         if sql.starts_with("BEGIN") {
-            self.open.set(true);
+            self.begins();
         }
         Ok(())
     }
@@ -131,13 +193,23 @@ impl Session for PostgresSession {
         let call = if params.is_empty() {
             Call::Batch(sql.to_owned())
         } else {
-            Call::Execute(self.prepare(sql)?, params.to_vec())
+            self.prepare(sql)?;
+            Call::Execute(sql.to_owned(), params.to_vec())
         };
         if sql.starts_with("BEGIN") {
-            self.open.set(true);
+            self.begins();
         }
         self.later.borrow_mut().push(call);
         Ok(())
+    }
+
+    fn allow(&self, limit: Duration) -> Result<(), StoreError> {
+        self.limit.set(limit + ON_THE_WAY);
+        self.later(&format!("SET LOCAL statement_timeout = {}", limit.as_millis()), &[])
+    }
+
+    fn failed(&self) -> Option<StoreError> {
+        self.failed.borrow().clone()
     }
 
     fn in_transaction(&self) -> bool {
@@ -149,91 +221,10 @@ impl Session for PostgresSession {
     }
 
     fn usable(&self) -> bool {
-        !self.wire.is_closed()
+        !self.wire().is_closed()
     }
 
     fn dialect(&self) -> &'static Dialect {
         &DIALECT
-    }
-}
-
-fn row(row: &postgres::Row) -> Result<Row, StoreError> {
-    let value = |(position, column): (usize, &postgres::Column)| {
-        let corrupt = |err: postgres::Error| StoreError::Corrupt(err.to_string());
-        match *column.type_() {
-            Type::INT8 => Ok(row.try_get::<_, Option<i64>>(position).map_err(corrupt)?.into()),
-            Type::INT4 => Ok(row.try_get::<_, Option<i32>>(position).map_err(corrupt)?.map(i64::from).into()),
-            Type::TEXT | Type::VARCHAR => {
-                Ok(row.try_get::<_, Option<String>>(position).map_err(corrupt)?.into())
-            }
-            ref other => Err(StoreError::Corrupt(format!("a {other}, which the schema does not have"))),
-        }
-    };
-    Ok(Row(row.columns().iter().enumerate().map(value).collect::<Result<_, _>>()?))
-}
-
-impl ToSql for Value {
-    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        match self {
-            Self::Null => Ok(IsNull::Yes),
-            Self::Int(value) if *ty == Type::INT4 => i32::try_from(*value)?.to_sql(ty, out),
-            Self::Int(value) => value.to_sql(ty, out),
-            Self::Text(text) => text.as_str().to_sql(ty, out),
-        }
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        matches!(*ty, Type::INT4 | Type::INT8 | Type::TEXT | Type::VARCHAR)
-    }
-
-    to_sql_checked!();
-}
-
-/// The connection is gone, or the server is about to end it.
-fn is_lost(err: &postgres::Error) -> bool {
-    err.is_closed()
-        || err.code().is_some_and(|code| {
-            // Class 08: connection exceptions; class 57: shutdowns by an operator or a crash.
-            code.code().starts_with("08")
-                || [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW]
-                    .contains(code)
-        })
-}
-
-/// What the triggers of a closed queue raise.
-const MOVED: &str = "CH001";
-
-/// What the caller does next.
-fn classify(err: &postgres::Error) -> StoreError {
-    let passing = [
-        SqlState::T_R_DEADLOCK_DETECTED,
-        SqlState::T_R_SERIALIZATION_FAILURE,
-        SqlState::LOCK_NOT_AVAILABLE,
-        // Somebody else was quicker with the same key: on the second try it is found.
-        SqlState::UNIQUE_VIOLATION,
-        SqlState::TOO_MANY_CONNECTIONS,
-    ];
-    match err.code() {
-        Some(code) if code.code() == MOVED => StoreError::Moved,
-        _ if is_lost(err) => StoreError::Unreachable(describe(err)),
-        Some(code) if passing.contains(code) => StoreError::Busy,
-        Some(code) if *code == SqlState::DISK_FULL => StoreError::Full,
-        Some(code) if *code == SqlState::DATA_CORRUPTED || *code == SqlState::INDEX_CORRUPTED => {
-            // A page of many: what does not need it goes on.
-            StoreError::Corrupt(describe(err))
-        }
-        Some(_) => StoreError::Database(describe(err)),
-        None => StoreError::Unreachable(describe(err)),
-    }
-}
-
-/// The server's words, or the system's.
-pub(super) fn describe(err: &postgres::Error) -> String {
-    if let Some(db) = err.as_db_error() {
-        return format!("{} ({})", db.message(), db.code().code());
-    }
-    match err.source() {
-        Some(source) => format!("{err}: {source}"),
-        None => err.to_string(),
     }
 }

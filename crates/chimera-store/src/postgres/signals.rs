@@ -4,102 +4,137 @@
 //! one per [`COALESCE`] for however many of them. A lost connection is made again; meanwhile the poll of the
 //! engine finds what is new.
 
-use super::{connect, session::describe};
-use crate::database::PostgresServer;
+use super::connect::{Carrier, connect};
+use super::server::PostgresServer;
+use super::trouble::describe;
 use crate::{StoreError, thread};
-use postgres::Client;
-use postgres::fallible_iterator::FallibleIterator;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio_postgres::{AsyncMessage, Client, Error};
 
 /// Pause after a notification, in which further commits are gathered into one.
 const COALESCE: Duration = Duration::from_millis(5);
-/// How long the listener waits at a time: bounds how long it outlives the store.
-const LISTEN: Duration = Duration::from_secs(1);
 /// Pause before a lost connection is made again.
 const RECONNECT: Duration = Duration::from_secs(1);
+/// How long an answer is waited for.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How often the server is asked whether it is still there, if there is nothing else to tell it.
+const ALIVE: Duration = Duration::from_secs(10);
+/// A session that idles is one that listens.
+const SETTINGS: &str = "SET idle_session_timeout = 0; SET statement_timeout = '5s'";
 
-/// Both threads. The listener ends soon after this is dropped, the other one with the writer.
-pub(super) struct Signals {
-    stop: Arc<AtomicBool>,
-}
-
-impl Drop for Signals {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Signals {
-    pub(super) fn start(
-        server: &PostgresServer,
-        committed: watch::Receiver<u64>,
-        changes: watch::Sender<u64>,
-    ) -> Result<Self, StoreError> {
-        let stop = Arc::new(AtomicBool::new(false));
-        // The server's number of the telling connection: what it tells is no news here.
-        let own = Arc::new(AtomicI32::new(0));
-        let (listener, teller) = (listening(server)?, telling(server, &own)?);
-        let (place, stopped, told_by_us) = (server.clone(), stop.clone(), own.clone());
-        thread::start("store-listener", move || listen(&place, listener, &told_by_us, &changes, &stopped))?;
-        let place = server.clone();
-        thread::start("store-teller", move || tell(&place, teller, &own, committed))?;
-        Ok(Self { stop })
-    }
-}
-
-fn listening(server: &PostgresServer) -> Result<Client, StoreError> {
-    let mut client = connect(server)?;
-    client.batch_execute("LISTEN chimera").map_err(|err| StoreError::Unreachable(describe(&err)))?;
-    Ok(client)
-}
-
-fn telling(server: &PostgresServer, own: &AtomicI32) -> Result<Client, StoreError> {
-    let mut client = connect(server)?;
-    let pid = client
-        .query_one("SELECT pg_backend_pid()", &[])
-        .and_then(|row| row.try_get(0))
-        .map_err(|err| StoreError::Unreachable(describe(&err)))?;
-    own.store(pid, Ordering::Relaxed);
-    Ok(client)
-}
-
-fn listen(
+/// Starts the thread, which ends with the writer. Returns once it hears of others' commits.
+///
+/// # Errors
+/// Why it does not. It goes on trying.
+pub(super) fn start(
     server: &PostgresServer,
-    mut client: Client,
-    own: &AtomicI32,
-    changes: &watch::Sender<u64>,
-    stop: &AtomicBool,
-) {
-    while !stop.load(Ordering::Relaxed) {
-        let heard = client.notifications().timeout_iter(LISTEN).next();
-        match heard {
-            Ok(Some(told)) if told.process_id() == own.load(Ordering::Relaxed) => continue,
-            Ok(Some(_)) => {}
-            Ok(None) if !client.is_closed() => continue,
-            _ => {
-                std::thread::sleep(RECONNECT);
-                let Ok(new) = listening(server) else { continue };
-                client = new;
+    mut committed: watch::Receiver<u64>,
+    changes: watch::Sender<u64>,
+) -> Result<(), StoreError> {
+    let (server, (first, began)) = (server.clone(), std::sync::mpsc::sync_channel(1));
+    thread::start("store-signals", move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async {
+            let mut first = Some(first);
+            loop {
+                let line = Line::open(&server, &changes).await;
+                let told =
+                    first.take().map(|first| first.send(line.as_ref().map(drop).map_err(StoreError::clone)));
+                if told.is_none() {
+                    // Something may have been missed meanwhile.
+                    changes.send_modify(|version| *version += 1);
+                }
+                if let Ok(line) = line
+                    && line.serve(&mut committed).await == End::Writer
+                {
+                    return;
+                }
+                tokio::time::sleep(RECONNECT).await;
+                if committed.has_changed().is_err() {
+                    return;
+                }
             }
+        });
+        runtime.shutdown_background();
+    })?;
+    began.recv().unwrap_or(Err(StoreError::Closed))
+}
+
+/// Why a connection is not served any more.
+#[derive(PartialEq, Eq)]
+enum End {
+    /// The writer ended: there is nothing more to tell.
+    Writer,
+    /// The connection broke.
+    Connection,
+}
+
+/// A connection that hears and tells.
+struct Line {
+    client: Client,
+    hearing: tokio::task::JoinHandle<()>,
+}
+
+impl Line {
+    async fn open(server: &PostgresServer, changes: &watch::Sender<u64>) -> Result<Self, StoreError> {
+        let (client, carrier) = connect(server).await?;
+        // What this connection tells is no news here.
+        let own = Arc::new(AtomicI32::new(0));
+        let hearing = tokio::spawn(hear(carrier, own.clone(), changes.clone()));
+        let line = Self { client, hearing };
+        let pid = async {
+            line.client.batch_execute(SETTINGS).await?;
+            line.client.batch_execute("LISTEN chimera").await?;
+            line.client.query_one("SELECT pg_backend_pid()", &[]).await?.try_get(0)
+        };
+        own.store(answered(pid).await?, Ordering::Relaxed);
+        Ok(line)
+    }
+
+    async fn serve(mut self, committed: &mut watch::Receiver<u64>) -> End {
+        loop {
+            let asked = tokio::select! {
+                _ = &mut self.hearing => return End::Connection,
+                changed = committed.changed() => match changed {
+                    Ok(()) => "NOTIFY chimera",
+                    Err(_) => return End::Writer,
+                },
+                () = tokio::time::sleep(ALIVE) => "",
+            };
+            if answered(self.client.batch_execute(asked)).await.is_err() {
+                // The next connection tells it.
+                committed.mark_changed();
+                return End::Connection;
+            }
+            tokio::time::sleep(COALESCE).await;
         }
-        // Heard of something, or may have missed something.
-        changes.send_modify(|version| *version += 1);
     }
 }
 
-fn tell(server: &PostgresServer, mut client: Client, own: &AtomicI32, mut committed: watch::Receiver<u64>) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
-    while runtime.block_on(committed.changed()).is_ok() {
-        committed.borrow_and_update();
-        if client.batch_execute("NOTIFY chimera").is_err() {
-            std::thread::sleep(RECONNECT);
-            let Ok(new) = telling(server, own) else { continue };
-            client = new;
-            let _ = client.batch_execute("NOTIFY chimera");
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.hearing.abort();
+    }
+}
+
+/// Carries what is asked, and hears what others tell, until the connection ends.
+async fn hear(mut carrier: Carrier, own: Arc<AtomicI32>, changes: watch::Sender<u64>) {
+    while let Some(Ok(message)) = poll_fn(|context| carrier.poll_message(context)).await {
+        if let AsyncMessage::Notification(told) = message
+            && told.process_id() != own.load(Ordering::Relaxed)
+        {
+            changes.send_modify(|version| *version += 1);
         }
-        std::thread::sleep(COALESCE);
+    }
+}
+
+async fn answered<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(ANSWER, asked).await {
+        Ok(answer) => answer.map_err(|err| StoreError::Unreachable(describe(&err))),
+        Err(_) => Err(StoreError::Unreachable(format!("no answer within {} s", ANSWER.as_secs()))),
     }
 }

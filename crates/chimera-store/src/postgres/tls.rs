@@ -1,39 +1,72 @@
-//! Encryption. With `sslmode=require` the server must prove who it is, to the certificates of the system and, if
-//! given, one's own; with `prefer`, the default, it is taken where it is offered, without proof.
+//! Encryption. The URL says how much a server has to prove, to the certificates of the system and, if given, one's
+//! own; by default encryption is taken where it is offered, without proof.
 
+use super::server::Encryption;
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::path::Path;
 use std::sync::Arc;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How connections are encrypted; `proof`: whether the server has to prove who it is.
-pub(super) fn connector(proof: bool, ca: Option<&Path>) -> Result<MakeRustlsConnect, String> {
+/// What a server has to prove.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Nothing.
+    #[default]
+    None,
+    /// That somebody who is trusted vouches for it, under whatever name.
+    Authority,
+    /// That as well, and that it has the name that it was reached by.
+    Name,
+}
+
+/// How connections are encrypted.
+pub(super) fn connector(encryption: &Encryption) -> Result<MakeRustlsConnect, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|err| err.to_string())?;
-    let builder = if proof {
-        builder.with_root_certificates(trusted(ca)?)
-    } else {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+    let builder = match encryption.proof {
+        Proof::None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))),
+        Proof::Authority => {
+            let roots = Arc::new(trusted(encryption)?);
+            let strict = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
+            let strict = strict.map_err(|err| err.to_string())?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyName(strict)))
+        }
+        Proof::Name => builder.with_root_certificates(trusted(encryption)?),
     };
-    Ok(MakeRustlsConnect::new(builder.with_no_client_auth()))
+    let config = match &encryption.own {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let chain = certificates(certificate)?;
+            let secret =
+                PrivateKeyDer::from_pem_file(key).map_err(|err| format!("{}: {err}", key.display()))?;
+            builder.with_client_auth_cert(chain, secret).map_err(|err| format!("{}: {err}", key.display()))?
+        }
+    };
+    Ok(MakeRustlsConnect::new(config))
 }
 
-fn trusted(ca: Option<&Path>) -> Result<RootCertStore, String> {
+fn trusted(encryption: &Encryption) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let Some(path) = ca else { return Ok(roots) };
-    let unreadable = |err: rustls::pki_types::pem::Error| format!("{}: {err}", path.display());
-    for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-        let certificate = certificate.map_err(unreadable)?;
+    if !encryption.only_ca {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
+    let Some(path) = &encryption.ca else { return Ok(roots) };
+    for certificate in certificates(path)? {
         roots.add(certificate).map_err(|err| format!("{}: {err}", path.display()))?;
     }
     Ok(roots)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let unreadable = |err: rustls::pki_types::pem::Error| format!("{}: {err}", path.display());
+    CertificateDer::pem_file_iter(path).map_err(unreadable)?.map(|one| one.map_err(unreadable)).collect()
 }
 
 /// Takes any certificate, as long as whoever shows it has its key.
@@ -72,5 +105,50 @@ impl ServerCertVerifier for Anybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Takes a certificate that somebody who is trusted vouches for, whatever name it gives.
+#[derive(Debug)]
+struct AnyName(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        use CertificateError::{NotValidForName, NotValidForNameContext};
+        match self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            Err(rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, cert, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, cert, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
     }
 }

@@ -1,29 +1,44 @@
-//! What carries statements to the server: several at once, without waiting for the answers in between.
+//! What carries statements to the server: several at once, without waiting for the answers in between, and for no
+//! longer than a limit.
 
-use super::{encryption, refused};
-use crate::database::PostgresServer;
+use super::connect::connect;
+use super::server::PostgresServer;
+use super::trouble::Trouble;
 use crate::{StoreError, Value};
-use postgres::types::ToSql;
-use postgres::{Error, Row, Statement};
-use std::future::poll_fn;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
-use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error, Row, Statement};
 
 /// Most statements on their way at once: bounds what both sides keep for them.
 const AT_ONCE: usize = 32;
+/// Prepared statements kept per connection; beyond it (filters of lists vary) all are prepared anew.
+const STATEMENTS: usize = 256;
+/// How long a connection that is let go of may take to say goodbye.
+const GOODBYE: Duration = Duration::from_millis(200);
+/// How often what the system has received is looked at before a connection counts as alive: once to be woken, once for
+/// the connection to read it.
+const LOOKS: usize = 3;
 
-/// A connection. It is served while something is asked; dropping it says goodbye to the server.
+/// A connection. It is served while something is asked; dropping it says goodbye to the server, if that listens.
 pub(super) struct Wire {
     // Gone first: its end ends the connection.
     client: Client,
     line: Line,
+    prepared: RefCell<HashMap<String, Statement>>,
+    /// Nothing is to be asked any more, whatever the connection says.
+    left: Cell<bool>,
 }
 
 struct Line {
-    runtime: Runtime,
+    // An option, as a runtime must not wait for what it runs when it goes.
+    runtime: Option<Runtime>,
     connection: Option<JoinHandle<()>>,
 }
 
@@ -33,9 +48,17 @@ pub(super) enum Call {
     /// Statements without parameters and answers.
     Batch(String),
     /// A statement that changes rows.
-    Execute(Statement, Vec<Value>),
+    Execute(String, Vec<Value>),
     /// A statement that gives rows.
-    Query(Statement, Vec<Value>),
+    Query(String, Vec<Value>),
+}
+
+impl Call {
+    pub(super) fn sql(&self) -> &str {
+        match self {
+            Self::Batch(sql) | Self::Execute(sql, _) | Self::Query(sql, _) => sql,
+        }
+    }
 }
 
 /// What the server says to a call.
@@ -48,35 +71,73 @@ pub(super) struct Answer {
 
 impl Wire {
     pub(super) fn open(server: &PostgresServer) -> Result<Self, StoreError> {
-        let tls = encryption(server)?;
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|err| StoreError::Open { place: server.to_string(), detail: err.to_string() })?;
-        let connecting = runtime.block_on(server.config.connect(tls));
-        let (client, connection) = connecting.map_err(|err| refused(server, &err))?;
+        let mut line = Line { runtime: Some(runtime), connection: None };
+        let (client, connection) = line.run(connect(server))?;
         // Whoever asks next is told what ended it.
-        let connection = runtime.spawn(async { drop(connection.await) });
-        Ok(Self { client, line: Line { runtime, connection: Some(connection) } })
+        line.connection =
+            line.runtime.as_ref().map(|runtime| runtime.spawn(async { drop(connection.await) }));
+        Ok(Self { client, line, prepared: RefCell::default(), left: Cell::new(false) })
     }
 
-    pub(super) fn prepare(&self, sql: &str) -> Result<Statement, Error> {
-        self.line.runtime.block_on(self.client.prepare(sql))
+    /// Makes a statement ready.
+    pub(super) fn prepare(&self, sql: &str, limit: Duration) -> Result<(), Trouble> {
+        if self.prepared.borrow().contains_key(sql) {
+            return Ok(());
+        }
+        let statement = self.within(limit, self.client.prepare(sql))??;
+        let mut prepared = self.prepared.borrow_mut();
+        if prepared.len() >= STATEMENTS {
+            prepared.clear();
+        }
+        prepared.insert(sql.to_owned(), statement);
+        Ok(())
+    }
+
+    fn statement(&self, sql: &str, limit: Duration) -> Result<Statement, Trouble> {
+        loop {
+            if let Some(statement) = self.prepared.borrow().get(sql) {
+                return Ok(statement.clone());
+            }
+            self.prepare(sql, limit)?;
+        }
     }
 
     /// Whether nothing can be asked any more. Sees what has become of the connection since the last call.
     pub(super) fn is_closed(&self) -> bool {
-        self.line.runtime.block_on(tokio::task::yield_now());
-        self.client.is_closed()
+        if !self.left.get() && !self.client.is_closed() {
+            self.line.run(async {
+                for _ in 0..LOOKS {
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+        self.left.get() || self.client.is_closed()
+    }
+
+    /// Lets go of it: the next call finds it closed.
+    pub(super) fn leave(&self) {
+        self.left.set(true);
     }
 
     /// Makes calls in their order, and gives the answer to the last one, and the number of rows that all of them changed.
     /// After one that fails, the others are made as well and do nothing: all of them belong to one transaction, and a
-    /// commit is what ends it, one way or the other.
-    pub(super) fn call(&self, calls: &[Call]) -> Result<(Answer, u64), Error> {
+    /// commit is what ends it, one way or the other. An answer that does not come in time ends the connection.
+    pub(super) fn call(&self, calls: &[Call], limit: Duration) -> Result<(Answer, u64), Trouble> {
+        let mut ready = Vec::with_capacity(calls.len());
+        for call in calls {
+            ready.push(match call {
+                Call::Batch(sql) => Ready::Batch(sql),
+                Call::Execute(sql, params) => Ready::Execute(self.statement(sql, limit)?, params),
+                Call::Query(sql, params) => Ready::Query(self.statement(sql, limit)?, params),
+            });
+        }
         let mut all = Vec::with_capacity(calls.len());
-        for some in calls.chunks(AT_ONCE) {
-            all.extend(self.line.runtime.block_on(answers(&self.client, some)));
+        for some in ready.chunks(AT_ONCE) {
+            all.extend(self.within(limit, answers(&self.client, some))?);
         }
         let (mut last, mut changed) = (Answer::default(), 0);
         for answer in all {
@@ -85,19 +146,54 @@ impl Wire {
         }
         Ok((last, changed))
     }
+
+    fn within<T>(&self, limit: Duration, asked: impl Future<Output = T>) -> Result<T, Trouble> {
+        let answer = self.line.run(async { tokio::time::timeout(limit, asked).await });
+        answer.map_err(|_| {
+            self.leave();
+            Trouble::Silence(limit)
+        })
+    }
 }
 
-impl Drop for Line {
+impl Drop for Wire {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            // An end without a goodbye is an end as well.
-            let _ = self.runtime.block_on(connection);
+        if self.left.get()
+            && let Some(connection) = &self.line.connection
+        {
+            connection.abort();
         }
     }
 }
 
+impl Line {
+    fn run<T>(&self, asked: impl Future<Output = T>) -> T {
+        #[expect(clippy::expect_used, reason = "taken when it is dropped, and then nobody asks")]
+        self.runtime.as_ref().expect("the runtime is there until the end").block_on(asked)
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let Some(runtime) = self.runtime.take() else { return };
+        if let Some(connection) = self.connection.take() {
+            // An end without a goodbye is an end as well.
+            let _ = runtime.block_on(async { tokio::time::timeout(GOODBYE, connection).await });
+        }
+        // A name that is still being looked up is not waited for.
+        runtime.shutdown_background();
+    }
+}
+
+/// What is asked, with what the server made ready for it.
+enum Ready<'a> {
+    Batch(&'a str),
+    Execute(Statement, &'a [Value]),
+    Query(Statement, &'a [Value]),
+}
+
 /// Sends calls in their order, at once, and gives the answers to all of them.
-async fn answers(client: &Client, calls: &[Call]) -> Vec<Result<Answer, Error>> {
+async fn answers(client: &Client, calls: &[Ready<'_>]) -> Vec<Result<Answer, Error>> {
     // Sent when it is first polled, which happens in this order.
     let mut asked: Vec<_> = calls.iter().map(|call| Box::pin(ask(client, call))).collect();
     let mut answers: Vec<_> = calls.iter().map(|_| None).collect();
@@ -115,14 +211,14 @@ async fn answers(client: &Client, calls: &[Call]) -> Vec<Result<Answer, Error>> 
     answers.into_iter().flatten().collect()
 }
 
-async fn ask(client: &Client, call: &Call) -> Result<Answer, Error> {
+async fn ask(client: &Client, call: &Ready<'_>) -> Result<Answer, Error> {
     match call {
-        Call::Batch(sql) => client.batch_execute(sql).await.map(|()| Answer::default()),
-        Call::Execute(statement, params) => {
+        Ready::Batch(sql) => client.batch_execute(sql).await.map(|()| Answer::default()),
+        Ready::Execute(statement, params) => {
             let changed = client.execute(statement, &given(params)).await?;
             Ok(Answer { changed, ..Answer::default() })
         }
-        Call::Query(statement, params) => {
+        Ready::Query(statement, params) => {
             let rows = client.query(statement, &given(params)).await?;
             Ok(Answer { rows, ..Answer::default() })
         }

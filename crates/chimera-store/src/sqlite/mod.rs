@@ -7,12 +7,14 @@ mod watch;
 pub(crate) use files::Files;
 pub(crate) use watch::Tell;
 
+use crate::row::storable;
 use crate::session::{Connect, Dialect, Session};
 use crate::store::Watcher;
 use crate::{Database, Row, StoreError, Value};
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OpenFlags, ToSql};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +35,7 @@ static DIALECT: Dialect = Dialect {
     begin_read: "BEGIN",
     statements_are_cheap: true,
     // One writer at a time: nobody else can hold a row.
+    ascii_small: ["LOWER(", ")"],
     lock_free_rows: "",
     lock_rows: "",
     order_commits: None,
@@ -226,11 +229,14 @@ fn value(value: ValueRef<'_>) -> Result<Value, StoreError> {
 
 impl ToSql for Value {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Self::Null => ValueRef::Null,
-            Self::Int(value) => ValueRef::Integer(*value),
-            Self::Text(text) => ValueRef::Text(text.as_bytes()),
-        }))
+        Ok(match self {
+            Self::Null => ToSqlOutput::Borrowed(ValueRef::Null),
+            Self::Int(value) => ToSqlOutput::Borrowed(ValueRef::Integer(*value)),
+            Self::Text(text) => match storable(text) {
+                Cow::Borrowed(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+                Cow::Owned(text) => ToSqlOutput::Owned(text.into()),
+            },
+        })
     }
 }
 

@@ -136,7 +136,7 @@ async fn a_waiting_task_knows_how_many_stand_before_it(house: House) {
 /// which was there first. Arrivals: seconds since the one before, urgency. As many as `held` of another project, most
 /// urgent and there from the beginning, are held back all the while.
 fn served_before_the_least_urgent(arrivals: &[(u64, i64)], held: u64) -> usize {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
         let house = House::sqlite(&Options::default());
         house.submit(urgent(0, 1, Duration::ZERO)).await;

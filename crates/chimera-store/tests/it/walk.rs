@@ -156,7 +156,7 @@ proptest! {
 }
 
 fn walk(house: House, acts: Vec<Act>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
         let mut world = World { house, now: NOW, claims: Vec::new() };
         for number in 0..TASKS {

@@ -34,7 +34,10 @@ pub(super) async fn measure(
         while queued < depth {
             let batch = BATCH.min(depth - queued);
             let news: Vec<_> = (0..batch).map(|_| task(&dice)).collect();
-            store.write(move |tx| news.iter().try_for_each(|new| submit(tx, new).map(drop))).await?;
+            store
+                .patient()
+                .write(move |tx| news.iter().try_for_each(|new| submit(tx, new).map(drop)))
+                .await?;
             queued += batch;
         }
         let mut times = Vec::with_capacity(CLAIMS);
