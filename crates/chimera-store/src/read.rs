@@ -1,5 +1,6 @@
 //! Questions to the store.
 
+use crate::session::Dialect;
 use crate::task_row::{self, columns, task as read_task};
 use crate::{StoreError, Value};
 use chimera_core::{Entry, Evidence, Phase, Reason, Status, Task, TaskId, UnixMillis};
@@ -92,7 +93,7 @@ pub fn list(
     limit: u32,
 ) -> Result<Page<Task>, StoreError> {
     let limit = limit.clamp(1, PAGE);
-    let (sql, params) = list_query(filter, cursor.map(parse_cursor).transpose()?, limit);
+    let (sql, params) = list_query(tx.dialect(), filter, cursor.map(parse_cursor).transpose()?, limit);
     let mut items: Vec<Task> = tx.query(&sql, &params)?.iter().map(read_task).collect::<Result<_, _>>()?;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
@@ -100,7 +101,12 @@ pub fn list(
     Ok(Page { items, next })
 }
 
-fn list_query(filter: &Filter, after: Option<(UnixMillis, TaskId)>, limit: u32) -> (String, Vec<Value>) {
+fn list_query(
+    dialect: &Dialect,
+    filter: &Filter,
+    after: Option<(UnixMillis, TaskId)>,
+    limit: u32,
+) -> (String, Vec<Value>) {
     let mut sql = concat!("SELECT ", columns!(), " FROM tasks WHERE 1 = 1").to_owned();
     let mut params: Vec<Value> = Vec::new();
     let mut mark = |value: Value| {
@@ -116,7 +122,8 @@ fn list_query(filter: &Filter, after: Option<(UnixMillis, TaskId)>, limit: u32) 
     }
     if let Some(text) = &filter.text {
         let pattern = format!("%{}%", escape_like(&text.to_ascii_lowercase()));
-        sql += &format!(" AND LOWER(feature_description) LIKE {} ESCAPE '!'", mark(pattern.into()));
+        let [from, to] = dialect.ascii_small;
+        sql += &format!(" AND {from}feature_description{to} LIKE {} ESCAPE '!'", mark(pattern.into()));
     }
     let named =
         [("reason", filter.reason.map(Reason::as_str)), ("failed_in", filter.failed_in.map(Phase::as_str))];
