@@ -5,8 +5,8 @@ use super::tls::Proof;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio_postgres::Config;
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 
@@ -41,6 +41,8 @@ pub struct PostgresServer {
     place: String,
     /// The host that was connected to last.
     recent: Arc<AtomicUsize>,
+    /// Whether connections are known to have sessions of their own.
+    pub(super) unpooled: Arc<OnceLock<()>>,
 }
 
 /// What the server has to prove, and what it is shown.
@@ -79,7 +81,7 @@ impl PostgresServer {
         limit(&mut config);
         let hosts = one_by_one(&config)?;
         let place = place(&hosts, config.get_dbname());
-        Ok(Self { hosts, encryption, place, recent: Arc::default() })
+        Ok(Self { hosts, encryption, place, recent: Arc::default(), unpooled: Arc::default() })
     }
 
     /// The hosts and their numbers, beginning with the one that was connected to last.

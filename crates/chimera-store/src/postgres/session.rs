@@ -2,7 +2,7 @@
 
 use super::DIALECT;
 use super::server::PostgresServer;
-use super::trouble::Trouble;
+use super::trouble::{POOLED, Trouble};
 use super::value::row;
 use super::wire::{Answer, Call, Wire};
 use crate::session::{Dialect, Session};
@@ -45,6 +45,9 @@ pub(super) struct PostgresSession {
 
 impl PostgresSession {
     pub(super) fn open(server: &PostgresServer) -> Result<Self, StoreError> {
+        if server.unpooled.get().is_none() {
+            expect_own_sessions(server)?;
+        }
         Ok(Self {
             server: server.clone(),
             wire: RefCell::new(ready(server)?),
@@ -134,6 +137,23 @@ enum Refusal {
     /// There is no new connection.
     Connecting(StoreError),
     Answered(Trouble),
+}
+
+/// Refuses a pooler in transaction mode: settings, prepared statements and LISTEN belong to a session. Such a pooler
+/// answers two connections by one process of the server, or one connection by two as soon as the first is in use.
+fn expect_own_sessions(server: &PostgresServer) -> Result<(), StoreError> {
+    let limit = STATEMENT + ON_THE_WAY;
+    let (one, other) = (Wire::open(server)?, Wire::open(server)?);
+    let is_shared = || {
+        let process = one.process(limit)?;
+        other.call(&[Call::Batch("BEGIN".to_owned())], limit)?;
+        Ok(process == other.process(limit)? || process != one.process(limit)?)
+    };
+    if is_shared().map_err(|trouble: Trouble| trouble.classify())? {
+        return Err(StoreError::Open { place: server.to_string(), detail: POOLED.to_owned() });
+    }
+    let _ = server.unpooled.set(());
+    Ok(())
 }
 
 /// A connection with its settings.

@@ -13,6 +13,11 @@ const MOVED: &str = "CH001";
 /// that is there already is a fault.
 const RACES: [&str; 1] = ["idempotency_pkey"];
 
+/// What is said of a pooler that gives a session to somebody else after each transaction.
+pub(super) const POOLED: &str = "a pooler in transaction mode is between this daemon and the server, and gives its \
+    sessions to others: set `pool_mode = session` for this database in the pooler, or name the server itself in \
+    `database.url`";
+
 /// What kept a call from its answer.
 #[derive(Debug)]
 pub(super) enum Trouble {
@@ -79,8 +84,8 @@ impl Trouble {
             "25006" | "58000" | "58030" => StoreError::Unreachable(describe(err)),
             // A page of many: what does not need it goes on.
             "XX001" | "XX002" => StoreError::Corrupt(describe(err)),
-            // Statements by name that somebody else's session has: a pooler came in between.
-            "26000" | "42P05" => StoreError::Busy,
+            // A prepared statement that another session has, or has not.
+            "26000" | "42P05" => StoreError::Database(format!("{}: {POOLED}", describe(err))),
             // Class 40: deadlocks and the like; class 53: connections or memory that were not to be had.
             _ if code.starts_with("40") || code.starts_with("53") => StoreError::Busy,
             _ => StoreError::Database(describe(err)),

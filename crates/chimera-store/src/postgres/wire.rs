@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, Row, Statement};
+use tokio_postgres::{Client, Error, Row, SimpleQueryMessage, Statement};
 
 /// Most statements on their way at once: bounds what both sides keep for them.
 const AT_ONCE: usize = 32;
@@ -95,6 +95,16 @@ impl Wire {
         }
         prepared.insert(sql.to_owned(), statement);
         Ok(())
+    }
+
+    /// The number of the server's process that answers at the moment.
+    pub(super) fn process(&self, limit: Duration) -> Result<Option<String>, Trouble> {
+        let told = self.within(limit, self.client.simple_query("SELECT pg_backend_pid()"))??;
+        let number = |message: &SimpleQueryMessage| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        };
+        Ok(told.iter().find_map(number))
     }
 
     fn statement(&self, sql: &str, limit: Duration) -> Result<Statement, Trouble> {
