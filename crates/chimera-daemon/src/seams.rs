@@ -5,49 +5,73 @@ use chimera_core::{TaskId, Tick, UnixMillis};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Reads the time.
+/// Reads the time: that of this machine, until it is set by another clock. From then on it is that one's time, which goes
+/// on evenly whatever the clock of this machine is set to.
 #[derive(Clone)]
 pub struct Clock {
-    read: Arc<dyn Fn() -> UnixMillis + Send + Sync>,
-    /// How far the clock that everybody goes by is ahead, in milliseconds.
+    read: Read,
+    /// Counts evenly from some moment on, also while the machine sleeps.
+    steady: Read,
+    /// How far the clock that everybody goes by is ahead of the steady one, in milliseconds, or [`UNSET`].
     ahead: Arc<AtomicI64>,
 }
+
+type Read = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
+
+/// There is no other clock.
+const UNSET: i64 = i64::MIN;
 
 impl Clock {
     /// The system's clock.
     #[expect(clippy::disallowed_methods, reason = "this is the seam")]
     pub fn system() -> Self {
-        Self::new(|| {
+        let read = || {
             let since =
                 std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-        })
+        };
+        let steady = || {
+            let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+            UnixMillis(since.tv_sec * 1_000 + since.tv_nsec / 1_000_000)
+        };
+        Self::of(read, steady)
     }
 
     /// A clock of one's own.
     pub fn new(read: impl Fn() -> UnixMillis + Send + Sync + 'static) -> Self {
-        Self { read: Arc::new(read), ahead: Arc::default() }
+        let read: Read = Arc::new(read);
+        Self { steady: read.clone(), read, ahead: Arc::new(AtomicI64::new(UNSET)) }
+    }
+
+    fn of(
+        read: impl Fn() -> UnixMillis + Send + Sync + 'static,
+        steady: impl Fn() -> UnixMillis + Send + Sync + 'static,
+    ) -> Self {
+        Self { steady: Arc::new(steady), ..Self::new(read) }
     }
 
     /// The time now.
     pub fn now(&self) -> UnixMillis {
-        UnixMillis((self.read)().0.saturating_add(self.ahead.load(Ordering::Relaxed)))
+        match self.ahead.load(Ordering::Relaxed) {
+            UNSET => (self.read)(),
+            ahead => UnixMillis((self.steady)().0.saturating_add(ahead)),
+        }
     }
 
     /// Sets this clock and its clones by another one, which showed `time` a moment ago.
     pub fn set(&self, time: UnixMillis) {
-        self.ahead.store(time.0.saturating_sub((self.read)().0), Ordering::Relaxed);
+        self.ahead.store(time.0.saturating_sub((self.steady)().0), Ordering::Relaxed);
     }
 
     /// The time now before any correction, for [`Clock::correct`].
     pub fn uncorrected(&self) -> UnixMillis {
-        (self.read)()
+        (self.steady)()
     }
 
     /// Sets this clock and its clones by another one, which showed `time` at some moment since `asked`: only if it is
     /// proven wrong, so that an answer that took long makes it no worse. It is never put ahead of the other one.
     pub fn correct(&self, time: UnixMillis, asked: UnixMillis) {
-        let least = time.0.saturating_sub((self.read)().0);
+        let least = time.0.saturating_sub((self.steady)().0);
         let most = time.0.saturating_sub(asked.0);
         if !(least..=most).contains(&self.ahead.load(Ordering::Relaxed)) {
             self.ahead.store(least, Ordering::Relaxed);

@@ -29,6 +29,9 @@ use tokio_util::sync::CancellationToken;
 /// How long open requests may take to end at a shutdown.
 const API_GRACE: Duration = Duration::from_secs(5);
 
+/// How often the time of the database's server is asked for: clocks drift by less than a millisecond in that time.
+const FOLLOW: Duration = Duration::from_secs(10);
+
 /// Which parts of the daemon this process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parts {
@@ -97,6 +100,7 @@ pub async fn serve(
     if let Some(time) = store.server_time().await? {
         clock.set(time);
     }
+    let following = tokio::spawn(follow(store.clone(), clock.clone()));
     if config.executor.start_paused {
         let (now, why) = (clock.now(), "started with --start-paused");
         store.write(move |tx| hold::pause(tx, &Scope::Queue, Some(why), now)).await?;
@@ -121,8 +125,24 @@ pub async fn serve(
         api.abort();
     }
     let sound = store.sound();
+    following.abort();
+    let _ = following.await;
     store.close().await;
     Ok(sound?)
+}
+
+/// Keeps a clock with that of the database's server, if it has one.
+async fn follow(store: Store, clock: Clock) {
+    loop {
+        tokio::time::sleep(FOLLOW).await;
+        let asked = clock.uncorrected();
+        match store.server_time().await {
+            Ok(Some(time)) => clock.correct(time, asked),
+            Ok(None) => return,
+            // The clock goes on evenly meanwhile.
+            Err(err) => tracing::debug!(error = %err, "the server does not tell its time"),
+        }
+    }
 }
 
 /// Begins to shut down, without grace, once nothing that is done can be recorded any more.

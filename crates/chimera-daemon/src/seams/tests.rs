@@ -35,6 +35,28 @@ fn a_clock_that_is_proven_wrong_is_corrected_and_never_put_ahead() {
 }
 
 #[test]
+fn a_step_of_the_local_clock_changes_nothing_once_another_one_was_followed() {
+    let (wall, passed) = (Arc::new(AtomicI64::new(1_000)), Arc::new(AtomicI64::new(70)));
+    let (read, steady) = (wall.clone(), passed.clone());
+    let load = |time: Arc<AtomicI64>| move || UnixMillis(time.load(Ordering::Relaxed));
+    let clock = Clock::of(load(read), load(steady));
+    let clone = clock.clone();
+    wall.store(2_000, Ordering::Relaxed);
+    assert_eq!(clock.now(), UnixMillis(2_000), "nobody else's clock is followed yet");
+    clock.set(UnixMillis(9_000));
+    for step in [-1_000_000, 5, 1_000_000_000] {
+        wall.fetch_add(step, Ordering::Relaxed);
+        assert_eq!((clock.now(), clone.now()), (UnixMillis(9_000), UnixMillis(9_000)));
+    }
+    passed.fetch_add(30, Ordering::Relaxed);
+    assert_eq!(clone.now(), UnixMillis(9_030));
+    let asked = clock.uncorrected();
+    passed.fetch_add(10, Ordering::Relaxed);
+    clock.correct(UnixMillis(8_000), asked);
+    assert_eq!(clone.now(), UnixMillis(8_000), "the server's clock was put back");
+}
+
+#[test]
 fn ids_of_the_same_dice_ascend_also_within_a_millisecond_and_when_the_time_goes_back() {
     let dice = Dice::seeded(7);
     let times = [5, 5, 5, 6, 6, 3, 3, 7].map(UnixMillis);
