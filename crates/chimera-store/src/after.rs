@@ -60,12 +60,12 @@ pub struct Waits {
 /// # Errors
 /// [`StoreError::After`] with all that cannot be waited for.
 pub(crate) fn open(tx: &mut Tx<'_>, after: &[TaskId]) -> Result<Vec<TaskId>, StoreError> {
-    // In the order of their ids, so that no two transactions wait for each other.
     let mut places: Vec<(usize, &TaskId)> = after.iter().enumerate().collect();
     places.sort_by_key(|(_, id)| *id);
     let (mut open, mut refused) = (Vec::new(), Vec::new());
     for (position, id) in places {
-        let why = match read::task_to_change(tx, id)? {
+        // Not waiting with others in hand: who works on them may want one of those.
+        let why = match read::task_to_change_now(tx, id)? {
             Some(task) if task.status == Status::Completed => continue,
             Some(_) if count(tx, WAITERS, id)? < limits::WAITERS as u64 => {
                 open.push(id.clone());
@@ -94,6 +94,9 @@ pub(crate) fn release(tx: &mut Tx<'_>, completed: &TaskId, now: UnixMillis) -> R
     let rows = tx.query(COMPLETED, &[completed.as_str().into()])?;
     let mut waiting =
         rows.iter().map(|row| crate::task_row::id(row.text(0)?)).collect::<Result<Vec<_>, _>>()?;
+    if !waiting.is_empty() {
+        tx.must_be_alone()?;
+    }
     waiting.sort();
     for id in waiting {
         // Held from here on: whoever completes another one it waits for at the same time comes second, and sees

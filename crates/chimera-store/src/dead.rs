@@ -6,7 +6,7 @@ use crate::after::remark;
 use crate::queue::decide;
 use crate::read::{self, Filter};
 use crate::{StoreError, Tx, journal, steer};
-use chimera_core::{EntryKind, Event, Phase, Policy, Status, Task, TaskId, UnixMillis};
+use chimera_core::{EntryKind, Event, Gates, Phase, Policy, Status, Task, TaskId, UnixMillis};
 
 const DISCARD: &str = "UPDATE tasks SET discarded_at = $1, seq = seq + 1 \
     WHERE task_id = $2 AND status = 'failed' AND discarded_at IS NULL RETURNING seq";
@@ -55,8 +55,9 @@ pub fn treat(
     treatment: Treatment,
     now: UnixMillis,
     policy: &Policy,
+    gates: &Gates,
 ) -> Result<Treated, StoreError> {
-    apply(tx, which, |tx, id| one(tx, id, treatment, now, policy))
+    apply(tx, which, |tx, id| one(tx, id, treatment, now, policy, gates))
 }
 
 /// What [`treat`] would do; nothing is written.
@@ -69,13 +70,14 @@ pub fn rehearse(
     treatment: Treatment,
     now: UnixMillis,
     policy: &Policy,
+    gates: &Gates,
 ) -> Result<Treated, StoreError> {
     apply(tx, which, |tx, id| {
         let task = known(tx, id)?;
         match treatment {
             Treatment::Discard => discardable(&task),
             Treatment::Retry(from) => {
-                let from = from.unwrap_or(reached(&task));
+                let from = steer::begin_again(&task, from, gates);
                 decide(&task, Event::Requeued { from }, now, policy).map(drop)
             }
         }
@@ -87,7 +89,7 @@ fn apply(
     which: Which,
     mut act: impl FnMut(&mut Tx<'_>, &TaskId) -> Result<(), StoreError>,
 ) -> Result<Treated, StoreError> {
-    let (ids, next) = match which {
+    let (ids, next): (Vec<TaskId>, _) = match which {
         Which::Named(ids) => (ids, None),
         Which::Filtered(filter, cursor, limit) => {
             let page = read::list(tx, &waiting(*filter), cursor.as_deref(), limit)?;
@@ -95,7 +97,10 @@ fn apply(
         }
     };
     let mut treated = Treated { next, ..Treated::default() };
-    for id in ids {
+    // Two who treat the same ones lock them in the same order.
+    let mut in_order = ids.clone();
+    in_order.sort();
+    for id in in_order {
         match act(tx, &id) {
             Ok(()) => treated.done.push(id),
             Err(
@@ -106,6 +111,9 @@ fn apply(
             Err(err) => return Err(err),
         }
     }
+    let place = |id: &TaskId| ids.iter().position(|one| one == id);
+    treated.done.sort_by_key(place);
+    treated.refused.sort_by_key(|(id, _)| place(id));
     Ok(treated)
 }
 
@@ -115,12 +123,11 @@ fn one(
     treatment: Treatment,
     now: UnixMillis,
     policy: &Policy,
+    gates: &Gates,
 ) -> Result<(), StoreError> {
     let task = known(tx, id)?;
     match treatment {
-        Treatment::Retry(from) => {
-            steer::requeue(tx, id, from.unwrap_or(reached(&task)), now, policy).map(drop)
-        }
+        Treatment::Retry(from) => steer::retry(tx, id, from, now, policy, gates).map(drop),
         Treatment::Discard => {
             discardable(&task)?;
             if let Some(row) = tx.first(DISCARD, &[now.0.into(), id.as_str().into()])? {
@@ -133,11 +140,6 @@ fn one(
 
 fn known(tx: &mut Tx<'_>, id: &TaskId) -> Result<Task, StoreError> {
     read::task_to_change(tx, id)?.ok_or_else(|| StoreError::NotFound { id: id.clone() })
-}
-
-/// The phase in which a task ended.
-fn reached(task: &Task) -> Phase {
-    task.workflow.failed_in.unwrap_or(task.phase())
 }
 
 fn discardable(task: &Task) -> Result<(), StoreError> {

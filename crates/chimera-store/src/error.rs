@@ -89,6 +89,9 @@ pub enum StoreError {
     /// The database is to be filled, but has tasks.
     #[error("the database has tasks already: import into an empty one")]
     NotEmpty,
+    /// The closure must not share its transaction: it belongs into `write_alone` or `write_in_turn`.
+    #[error("this change needs a transaction of its own")]
+    NotAlone,
     /// Another process holds the database; the same again may work.
     #[error("the database is busy; try again")]
     Busy,

@@ -15,6 +15,8 @@ pub(crate) struct Job {
     /// Made together with those of others. If it finds no row or fails, the closure is run.
     change: Option<Change>,
     run: Box<dyn FnOnce(Turn<'_, '_>) -> Ran + Send>,
+    /// Shares its transaction with nobody.
+    pub(crate) alone: bool,
 }
 
 /// What came of a job's turn.
@@ -64,7 +66,7 @@ where
         });
         Ran { failed, answer }
     });
-    (Job { deadline, change, run }, receiver)
+    (Job { deadline, change, run, alone: false }, receiver)
 }
 
 impl Job {
@@ -204,7 +206,7 @@ impl<'a> Group<'a> {
         if let Err(err) = job.deadline.allow(self.session) {
             return job.refuse(err);
         }
-        let mut tx = Tx::new(self.session);
+        let mut tx = Tx::new(self.session, job.alone);
         let ran = (job.run)(Turn::Run(&mut tx));
         let journal = tx.into_journal();
         // A failure that the closure did not pass on: the database makes nothing of it all the same.

@@ -12,6 +12,7 @@
 //! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam, `thread` what its threads are called. [`look`] changes nothing.
 
 pub mod after;
+mod alone;
 pub mod batch;
 mod change;
 pub mod chores;

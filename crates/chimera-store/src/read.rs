@@ -82,6 +82,11 @@ pub(crate) fn task_to_change(tx: &mut crate::Tx<'_>, id: &TaskId) -> Result<Opti
     tx.take_first(TASK, &[id.as_str().into()])?.as_ref().map(read_task).transpose()
 }
 
+/// The same, busy if somebody else is changing it.
+pub(crate) fn task_to_change_now(tx: &mut crate::Tx<'_>, id: &TaskId) -> Result<Option<Task>, StoreError> {
+    tx.take_now(TASK, &[id.as_str().into()])?.as_ref().map(read_task).transpose()
+}
+
 /// Tasks, newest first; at most [`PAGE`] of them.
 ///
 /// # Errors

@@ -62,6 +62,8 @@ pub(crate) struct Dialect {
     pub(crate) lock_free_rows: &'static str,
     /// Ends a `SELECT` whose row is about to be changed, waiting for whoever holds it.
     pub(crate) lock_rows: &'static str,
+    /// The same, failing if another transaction has locked one.
+    pub(crate) lock_rows_now: &'static str,
     /// Run before the journal is written, so that its numbers ascend in the order of the commits.
     pub(crate) order_commits: Option<&'static str>,
     /// Run before a claim that counts what other daemons run, so that they do not claim at once.

@@ -130,14 +130,12 @@ pub fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Onward, StoreE
 pub async fn record(store: &Store, settlement: Settlement) -> Result<Onward, StoreError> {
     let transition = settlement.transition.clone();
     let runs_on = transition.next == Next::Run;
-    let alone = !settlement.evidence.is_empty()
-        || if runs_on {
-            settlement.must_queue()
-        } else {
-            settlement.is_failure() || settlement.pause().is_some()
-        };
-    if alone {
-        return store.write(move |tx| settle(tx, &settlement)).await;
+    if settlement.is_failure() || settlement.pause().is_some() {
+        return store.write_alone(move |tx| settle(tx, &settlement)).await;
+    }
+    let by_itself = !settlement.evidence.is_empty() || (runs_on && settlement.must_queue());
+    if by_itself {
+        return store.write_in_turn(move |tx| settle(tx, &settlement)).await;
     }
     let statement = match transition.state.status {
         Status::Cancelled => &CANCEL,
@@ -145,7 +143,11 @@ pub async fn record(store: &Store, settlement: Settlement) -> Result<Onward, Sto
         _ => &SETTLE_ONLY,
     };
     let change = settlement.change(statement, &transition)?;
-    store.change(change, Onward::AsDecided, move |tx| settle(tx, &settlement)).await
+    let again = settlement.clone();
+    match store.change(change, Onward::AsDecided, move |tx| settle(tx, &settlement)).await {
+        Err(StoreError::NotAlone) => store.write_alone(move |tx| settle(tx, &again)).await,
+        answer => answer,
+    }
 }
 
 impl Settlement {

@@ -1,9 +1,12 @@
-//! What people do to a task: cancel it, send it back into the queue, change its priority.
+//! What people do to a task: cancel it, send it back into the queue, change its priority. Each locks the task's row, which a
+//! worker may be about to change: see [`crate::Store::write_alone`].
 
 use crate::after::{self, remark};
 use crate::queue::{change, decide};
 use crate::{StoreError, Tx, journal, read, times};
-use chimera_core::{EntryKind, Event, Phase, Policy, Priority, Rank, Status, Task, TaskId, UnixMillis};
+use chimera_core::{
+    EntryKind, Event, Gates, Phase, Policy, Priority, Rank, Status, Task, TaskId, UnixMillis,
+};
 
 const WISH: &str = "UPDATE tasks SET cancel_requested = 1, seq = seq + 1 WHERE task_id = $1 AND cancel_requested = 0 RETURNING seq";
 const PRIORITY: &str =
@@ -41,7 +44,31 @@ pub fn cancel(tx: &mut Tx<'_>, id: &TaskId, now: UnixMillis, policy: &Policy) ->
     }
 }
 
-/// Sends an ended task back into the queue. A deadline or an expiry that has passed counts no more: a person
+/// Sends an ended task back into the queue, from a phase or the one in which it ended. At a shared place of staging another
+/// task's change may stand by now: there it is deployed again first.
+///
+/// # Errors
+/// As of [`requeue`].
+pub fn retry(
+    tx: &mut Tx<'_>,
+    id: &TaskId,
+    from: Option<Phase>,
+    now: UnixMillis,
+    policy: &Policy,
+    gates: &Gates,
+) -> Result<Task, StoreError> {
+    let task = known(tx, id)?;
+    requeue(tx, id, begin_again(&task, from, gates), now, policy)
+}
+
+/// The phase in which a task begins that is sent back.
+pub(crate) fn begin_again(task: &Task, from: Option<Phase>, gates: &Gates) -> Phase {
+    let from = from.or(task.workflow.failed_in).unwrap_or(task.phase());
+    let place = gates.place(&task.project, task.request.staging_url.as_deref());
+    if from == Phase::E2eValidation && place.is_some() { Phase::StagingDeployment } else { from }
+}
+
+/// Sends an ended task back into the queue, from exactly this phase. A deadline or an expiry that has passed counts no more: a person
 /// knows better. What it waits for does.
 ///
 /// # Errors

@@ -167,7 +167,7 @@ impl Store {
         self.send(|deadline| group::job(deadline, Some((change, made)), f)).await
     }
 
-    async fn send<T>(
+    pub(crate) async fn send<T>(
         &self,
         ask: impl FnOnce(Deadline) -> (group::Job, oneshot::Receiver<Result<T, StoreError>>),
     ) -> Result<T, StoreError> {

@@ -97,7 +97,10 @@ pub(crate) fn enqueue(tx: &mut Tx<'_>, new: &NewTask) -> Result<Task, StoreError
 /// # Errors
 /// As [`submit`].
 pub async fn accept(store: &Store, new: NewTask) -> Result<Submitted, StoreError> {
-    if new.idempotency.is_some() || !new.request.after.is_empty() {
+    if !new.request.after.is_empty() {
+        return store.write_alone(move |tx| submit(tx, &new)).await;
+    }
+    if new.idempotency.is_some() {
         return store.write(move |tx| submit(tx, &new)).await;
     }
     let task = fresh(&new);

@@ -15,6 +15,7 @@ pub struct ReadTx<'a> {
 pub struct Tx<'a> {
     read: ReadTx<'a>,
     journal: Vec<Vec<Value>>,
+    alone: bool,
 }
 
 impl<'a> ReadTx<'a> {
@@ -54,8 +55,13 @@ impl<'a> ReadTx<'a> {
 }
 
 impl<'a> Tx<'a> {
-    pub(crate) fn new(session: &'a dyn Session) -> Self {
-        Self { read: ReadTx::new(session), journal: Vec::new() }
+    /// A transaction that is shared with other closures, or not.
+    pub(crate) fn new(session: &'a dyn Session, alone: bool) -> Self {
+        Self { read: ReadTx::new(session), journal: Vec::new(), alone }
+    }
+
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone
     }
 
     /// Runs a statement and gives the number of rows that it changed.
@@ -129,8 +135,15 @@ impl<'a> Tx<'a> {
         Ok(made.len())
     }
 
+    /// The first row of a `SELECT`, kept from being changed by others until the commit; busy if another transaction is
+    /// changing it.
+    pub(crate) fn take_now(&mut self, sql: &str, params: &[Value]) -> Result<Option<Row>, StoreError> {
+        self.first(&format!("{sql}{}", self.read.session.dialect().lock_rows_now), params)
+    }
+
     /// Waits until no other transaction is between this and its commit, so that what was counted stays true.
     pub(crate) fn in_turn(&mut self) -> Result<(), StoreError> {
+        self.must_be_alone()?;
         let session = self.read.session;
         session.dialect().order_claims.map_or(Ok(()), |sql| session.later(sql, &[]))
     }

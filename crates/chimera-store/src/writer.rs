@@ -35,14 +35,20 @@ pub(crate) struct Writer {
 struct Gathering<'a> {
     queue: &'a mut mpsc::Receiver<Job>,
     expected: usize,
+    /// A job that came, but shares its commit with nobody: it is the next.
+    next: &'a mut Option<Job>,
 }
 
 impl Gathering<'_> {
     /// The next job, if those of the group are not enough.
-    fn next(&mut self, group: &Group<'_>) -> Option<Job> {
+    fn next(&mut self, group: &Group<'_>, session: &dyn Session) -> Option<Job> {
         let mut until = None;
         while group.size() < GROUP && group.is_open() {
             match self.queue.try_recv() {
+                Ok(job) if job.needs_its_own(session) => {
+                    *self.next = Some(job);
+                    return None;
+                }
                 Ok(job) => return Some(job),
                 Err(_) if group.size() >= self.expected => return None,
                 Err(_) if now() >= *until.get_or_insert_with(|| now() + GATHER) => return None,
@@ -66,10 +72,10 @@ impl Writer {
         ended: oneshot::Sender<()>,
     ) -> Result<(), StoreError> {
         thread::start("store-writer", move || {
-            let mut last = 0;
-            while let Some(first) = queue.blocking_recv() {
+            let (mut last, mut next) = (0, None);
+            while let Some(first) = next.take().or_else(|| queue.blocking_recv()) {
                 let expected = if last < CROWD { 0 } else { last };
-                last = self.group(first, Gathering { queue: &mut queue, expected });
+                last = self.group(first, Gathering { queue: &mut queue, expected, next: &mut next });
             }
             drop(self);
             drop(ended);
@@ -78,7 +84,10 @@ impl Writer {
 
     /// Runs a closure with those that wait beside it, at once and in the caller's thread.
     pub(crate) fn turn(&mut self, first: Job, queue: &mut mpsc::Receiver<Job>) {
-        self.group(first, Gathering { queue, expected: 0 });
+        let mut next = Some(first);
+        while let Some(first) = next.take() {
+            self.group(first, Gathering { queue, expected: 0, next: &mut next });
+        }
     }
 
     /// Gives jobs their turn and commits them together; gives their number.
@@ -92,10 +101,11 @@ impl Writer {
         };
         let session = &*self.session;
         let mut group = Group::new(session);
+        let alone = first.needs_its_own(session);
         let mut next = Some(first);
         while let Some(job) = next {
             group.add(job);
-            next = gathering.next(&group);
+            next = if alone { None } else { gathering.next(&group, session) };
         }
         let number = group.size();
         let fold = session.dialect().fold.filter(|_| self.unfolded >= counts::FOLD_AFTER);

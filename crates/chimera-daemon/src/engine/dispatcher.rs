@@ -126,7 +126,7 @@ impl Dispatcher {
         let claimed = self
             .context
             .store
-            .write(move |tx| {
+            .write_in_turn(move |tx| {
                 // Here, not before: while this waited for its turn, a lease would have run down.
                 let now = context.clock.now();
                 let gates = &context.gates();

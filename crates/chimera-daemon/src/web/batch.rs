@@ -17,10 +17,6 @@ use chimera_store::submit::{IdempotencyKey, NewTask};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// How often a batch is tried that others with the same key, or changes of the tasks it waits for, stand in the
-/// way of.
-const TRIES: u32 = 3;
-
 /// Requests that are accepted together.
 #[derive(Serialize, ToSchema)]
 pub(super) struct NewRequests {
@@ -76,7 +72,7 @@ pub(super) async fn submit(
         NewTask { id: id.clone(), request, project, now, idempotency: None }
     };
     let batch = NewBatch { tasks: ids.iter().zip(accepted).map(task).collect(), idempotency };
-    match accept(&app, batch).await.map_err(refused)? {
+    match app.write(move |tx| batch::submit(tx, &batch)).await.map_err(refused)? {
         Batch::Created(tasks) => {
             let tasks = tasks.iter().map(Submission::of).collect();
             Ok(Json(Submissions { tasks }).into_response())
@@ -86,17 +82,6 @@ pub(super) async fn submit(
             Ok(replayed(Json(Submissions { tasks }).into_response()))
         }
     }
-}
-
-async fn accept(app: &App, batch: NewBatch) -> Result<Batch, StoreError> {
-    for _ in 1..TRIES {
-        let again = batch.clone();
-        match app.store.write(move |tx| batch::submit(tx, &again)).await {
-            Err(StoreError::Busy) => {}
-            answer => return answer,
-        }
-    }
-    app.store.write(move |tx| batch::submit(tx, &batch)).await
 }
 
 /// What was asked for, whatever ids it got: the entries of the batch are named by their places.

@@ -170,10 +170,10 @@ async fn treat(
     object: &Map<String, Value>,
     treatment: Treatment,
 ) -> Result<Json<Treated>, Problem> {
-    let (now, policy) = (app.now(), app.settings.policy);
+    let (now, policy, gates) = (app.now(), app.settings.policy, app.settings.gates.clone());
     let (which, dry_run) = (which(object, now)?, flag(object, "dry_run")?);
     let act = if dry_run { dead::rehearse } else { dead::treat };
-    let treated = app.store.write(move |tx| act(tx, which, treatment, now, &policy)).await;
+    let treated = app.write(move |tx| act(tx, which, treatment, now, &policy, &gates)).await;
     let dead::Treated { done, refused, next } = treated.map_err(Problem::store)?;
     let refused = refused.into_iter().map(|(id, detail)| Refused { task_id: id.to_string(), detail });
     Ok(Json(Treated { dry_run, done, refused: refused.collect(), next }))

@@ -179,7 +179,7 @@ pub(super) async fn pause(
     intake::only(&object, &["project", "role", "agent", "reason"]).map_err(Problem::refused)?;
     let (scope, reason) = (wanted(&app, &object)?, reason(&object)?);
     let now = app.now();
-    let paused = app.store.write(move |tx| hold::pause(tx, &scope, reason.as_deref(), now)).await;
+    let paused = app.write(move |tx| hold::pause(tx, &scope, reason.as_deref(), now)).await;
     Ok(Json(PauseView::of(paused.map_err(Problem::store)?)))
 }
 
@@ -196,7 +196,7 @@ pub(super) async fn resume(
     Segments(id): Segments<String>,
 ) -> Result<StatusCode, Problem> {
     let scope = Scope::parse(&id).map_err(|err| Problem::not_found(err.to_string()))?;
-    let resumed = app.store.write(move |tx| hold::resume(tx, &scope)).await.map_err(Problem::store)?;
+    let resumed = app.write(move |tx| hold::resume(tx, &scope)).await.map_err(Problem::store)?;
     gone(resumed, || format!("{id} is not paused"))
 }
 
@@ -223,7 +223,7 @@ pub(super) async fn close(
     Segments(id): Segments<String>,
 ) -> Result<StatusCode, Problem> {
     let scope = Scope::parse(&id).map_err(|err| Problem::not_found(err.to_string()))?;
-    let closed = app.store.write(move |tx| hold::close(tx, &scope)).await.map_err(Problem::store)?;
+    let closed = app.write(move |tx| hold::close(tx, &scope)).await.map_err(Problem::store)?;
     gone(closed, || format!("{id} has no failures to forget"))
 }
 

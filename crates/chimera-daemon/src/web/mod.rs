@@ -25,6 +25,7 @@ mod tasks;
 mod time;
 mod view;
 pub mod waiting;
+mod write;
 
 pub use guard::{DATA_DIRECTORY, INSTANCE};
 pub use listen::serve;

@@ -2,6 +2,7 @@
 
 use super::input::JsonBody;
 use super::view::Submission;
+use super::write::unless_busy;
 use super::{App, Problem};
 use crate::intake;
 use axum::Json;
@@ -11,15 +12,12 @@ use axum::response::{IntoResponse, Response};
 use chimera_agent::vault::sha256;
 use chimera_core::{Priority, Request};
 use chimera_store::submit::{self, IdempotencyKey, NewTask, Submitted};
-use chimera_store::{Store, StoreError};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Longest idempotency key, in bytes.
 const KEY_BYTES: usize = 255;
-/// How often a submission is tried that others with the same key stand in the way of.
-const TRIES: u32 = 3;
 
 /// A feature request. Unknown fields are refused.
 #[derive(Serialize, ToSchema)]
@@ -93,7 +91,9 @@ pub(super) async fn submit(
         project: accepted.project,
         now,
     };
-    let submitted = accept(&app.store, new).await.map_err(Problem::store)?;
+    // Of two submissions with one key that come at the same instant, the later one is turned away once and then finds
+    // the task of the other.
+    let submitted = unless_busy(|| submit::accept(&app.store, new.clone())).await.map_err(Problem::store)?;
     let known = matches!(submitted, Submitted::Existing(_));
     let task = submitted.into_task();
     let mut response = Json(Submission::of(&task)).into_response();
@@ -108,19 +108,6 @@ pub(super) fn replayed(mut response: Response) -> Response {
     let name = HeaderName::from_static("idempotent-replayed");
     response.headers_mut().insert(name, HeaderValue::from_static("true"));
     response
-}
-
-/// Puts the task into the queue. Of two submissions with one key that come at the same instant, the later one
-/// is turned away once and then finds the task of the other.
-async fn accept(store: &Store, new: NewTask) -> Result<Submitted, StoreError> {
-    for _ in 1..TRIES {
-        let again = new.clone();
-        match submit::accept(store, again).await {
-            Err(StoreError::Busy) => {}
-            answer => return answer,
-        }
-    }
-    submit::accept(store, new).await
 }
 
 /// The key with the hash of the checked request: white space and the order of fields do not matter. The priority

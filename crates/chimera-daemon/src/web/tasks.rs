@@ -178,7 +178,7 @@ pub(super) async fn reprioritise(
 ) -> Result<Json<TaskView>, Problem> {
     let (priority, now) = (new_priority(&body)?, app.now());
     let task = id.clone();
-    let changed = app.store.write(move |tx| steer::set_priority(tx, &task, priority, now)).await;
+    let changed = app.write(move |tx| steer::set_priority(tx, &task, priority, now)).await;
     changed.map_err(Problem::store)?;
     view(&app, id).await.map(Json)
 }
@@ -198,7 +198,7 @@ pub(super) async fn reprioritise(
 )]
 pub(super) async fn cancel(State(app): State<App>, Id(id): Id) -> Result<Response, Problem> {
     let (task, now, policy) = (id.clone(), app.now(), app.settings.policy);
-    let cancelled = app.store.write(move |tx| steer::cancel(tx, &task, now, &policy)).await;
+    let cancelled = app.write(move |tx| steer::cancel(tx, &task, now, &policy)).await;
     let status = match cancelled.map_err(Problem::store)? {
         Cancel::Cancelled => StatusCode::OK,
         Cancel::Requested => StatusCode::ACCEPTED,
@@ -228,21 +228,10 @@ pub(super) async fn retry(
 ) -> Result<Json<TaskView>, Problem> {
     let from = body.map_or(Ok(None), |body| retry_from(&body))?;
     let (now, policy, task) = (app.now(), app.settings.policy, id.clone());
-    let settings = app.settings.clone();
-    let requeued = app.store.write(move |tx| {
-        let known = read::task(tx, &task)?.ok_or_else(|| StoreError::NotFound { id: task.clone() })?;
-        let reached = known.workflow.failed_in.unwrap_or(known.phase());
-        let from = deployed_anew(&settings.gates, &known, from.unwrap_or(reached));
-        steer::requeue(tx, &task, from, now, &policy)
-    });
+    let gates = app.settings.gates.clone();
+    let requeued = app.write(move |tx| steer::retry(tx, &task, from, now, &policy, &gates));
     requeued.await.map_err(Problem::store)?;
     view(&app, id).await.map(Json)
-}
-
-/// At a shared place of staging, another task's change may stand there by now: it is deployed again first.
-fn deployed_anew(gates: &Gates, task: &Task, from: Phase) -> Phase {
-    let place = gates.place(&task.project, task.request.staging_url.as_deref());
-    if from == Phase::E2eValidation && place.is_some() { Phase::StagingDeployment } else { from }
 }
 
 fn retry_from(body: &[u8]) -> Result<Option<Phase>, Problem> {

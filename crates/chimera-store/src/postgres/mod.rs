@@ -29,6 +29,7 @@ static DIALECT: Dialect = Dialect {
     ascii_small: ["LOWER(", " COLLATE \"C\")"],
     lock_free_rows: " FOR UPDATE SKIP LOCKED",
     lock_rows: " FOR UPDATE",
+    lock_rows_now: " FOR UPDATE NOWAIT",
     // Numbers are given at the insert, but seen at the commit: without this, a reader could see 8 before 7 and
     // never ask for 7 again. The numbers mean nothing; every daemon takes the same ones.
     order_commits: Some("SELECT pg_advisory_xact_lock(7163375929571)"),

@@ -38,6 +38,7 @@ static DIALECT: Dialect = Dialect {
     ascii_small: ["LOWER(", ")"],
     lock_free_rows: "",
     lock_rows: "",
+    lock_rows_now: "",
     order_commits: None,
     order_claims: None,
     order_migrations: None,

@@ -34,7 +34,7 @@ pub(crate) async fn complete(store: &Store, task: Task, now: UnixMillis) {
     let mut end = settled(&task, failure(), now);
     (end.state.status, end.state.workflow.phase) = (Status::Completed, Phase::Complete);
     let settlement = Settlement::new(&task, epoch(&task), end, now);
-    store.write(move |tx| settle(tx, &settlement)).await.expect("the lease holds");
+    store.write_in_turn(move |tx| settle(tx, &settlement)).await.expect("the lease holds");
 }
 
 async fn a_task_starts_once_all_that_it_waits_for_are_completed(house: House) {

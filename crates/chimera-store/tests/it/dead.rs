@@ -1,7 +1,8 @@
 //! Dead letters in bulk.
 
 use crate::fixture::{House, NOW, conformance, epoch, failure, id, later, new_task};
-use chimera_core::{Outcome, Phase, Policy, Reason, Setback, Status, UnixMillis};
+use chimera_core::gates::Deployer;
+use chimera_core::{Gates, Outcome, Phase, Policy, Reason, Setback, Status, UnixMillis};
 use chimera_store::StoreError;
 use chimera_store::dead::{Treated, Treatment, Which, rehearse, treat, waiting};
 use chimera_store::read::{self, Filter};
@@ -12,6 +13,7 @@ conformance! {
     what_is_given_up_is_no_dead_letter_until_somebody_retries_it,
     a_dry_run_says_the_same_and_does_nothing,
     what_crashed_its_daemon_too_often_is_one,
+    at_a_shared_place_of_staging_a_change_is_deployed_again_first,
 }
 
 /// Tasks 1 to `number`; the even ones fail as `budget`, the others as `agent_error`.
@@ -41,7 +43,9 @@ fn all(limit: u32, cursor: Option<String>) -> Which {
 }
 
 async fn done(house: &House, which: Which, treatment: Treatment, now: UnixMillis) -> Treated {
-    let act = move |tx: &mut chimera_store::Tx<'_>| treat(tx, which, treatment, now, &Policy::default());
+    let act = move |tx: &mut chimera_store::Tx<'_>| {
+        treat(tx, which, treatment, now, &Policy::default(), &Gates::default())
+    };
     house.store.write(act).await.expect("treated")
 }
 
@@ -101,7 +105,7 @@ async fn a_dry_run_says_the_same_and_does_nothing(house: House) {
         [Treatment::Discard, Treatment::Retry(None), Treatment::Retry(Some(Phase::E2eValidation))]
     {
         let look = move |tx: &mut chimera_store::Tx<'_>| {
-            rehearse(tx, all(2, None), treatment, NOW, &Policy::default())
+            rehearse(tx, all(2, None), treatment, NOW, &Policy::default(), &Gates::default())
         };
         let told = house.store.write(look).await.expect("looked");
         assert_eq!(found(&house, Filter::default()).await.len(), 3);
@@ -119,7 +123,7 @@ async fn a_dry_run_says_the_same_and_does_nothing(house: House) {
     }
     let bad = house.store.write(|tx| {
         let which = all(2, Some("x".to_owned()));
-        treat(tx, which, Treatment::Discard, NOW, &Policy::default())
+        treat(tx, which, Treatment::Discard, NOW, &Policy::default(), &Gates::default())
     });
     assert!(matches!(bad.await, Err(StoreError::BadCursor)));
 }
@@ -132,4 +136,39 @@ async fn what_crashed_its_daemon_too_often_is_one(house: House) {
     }
     let poisoned = Filter { reason: Some(Reason::Poisoned), ..Filter::default() };
     assert_eq!(found(&house, poisoned).await, [1]);
+}
+
+/// One by one or in bulk.
+async fn at_a_shared_place_of_staging_a_change_is_deployed_again_first(house: House) {
+    failed(&house, 2).await;
+    let validated = |tx: &mut chimera_store::Tx<'_>| {
+        for number in 1..=2 {
+            let mut task = read::task(tx, &id(number))?.expect("it is there");
+            task.workflow.failed_in = Some(Phase::E2eValidation);
+            let state = serde_json::to_string(&task.workflow)?;
+            let sql = "UPDATE tasks SET workflow_state = $1 WHERE task_id = $2";
+            tx.execute(sql, &[state.into(), task.id.as_str().into()])?;
+        }
+        Ok(())
+    };
+    house.store.write(validated).await.expect("moved");
+    let shared = || Gates {
+        deployers: [("shop".to_owned(), Deployer { agent: "ship".to_owned(), shared: true })].into(),
+        ..Gates::default()
+    };
+    let rehearsed = house.store.write(move |tx| {
+        rehearse(tx, all(1, None), Treatment::Retry(None), later(500), &Policy::default(), &shared())
+    });
+    assert_eq!(rehearsed.await.expect("rehearsed").done.len(), 1);
+    house
+        .store
+        .write(move |tx| {
+            treat(tx, all(9, None), Treatment::Retry(None), later(500), &Policy::default(), &shared())
+        })
+        .await
+        .expect("treated");
+    for number in 1..=2 {
+        let task = house.task(number).await;
+        assert_eq!((task.status, task.phase()), (Status::Queued, Phase::StagingDeployment));
+    }
 }

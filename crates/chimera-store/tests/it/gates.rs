@@ -296,7 +296,7 @@ async fn drain(store: Store, owner: &'static str) -> u64 {
         let claim = move |tx: &mut chimera_store::Tx<'_>| {
             queue::claim(tx, &Claim { owner, now: NOW, lease: LEASE, limit: 2, gates: &own })
         };
-        let taken = store.write(claim).await.expect("claimed");
+        let taken = store.write_in_turn(claim).await.expect("claimed");
         let counts = store.read(chimera_store::read::counts).await.expect("readable");
         assert!(counts.running <= 3, "{} run", counts.running);
         if taken.is_empty() && counts.queued == 0 {

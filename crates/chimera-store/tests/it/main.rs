@@ -6,6 +6,7 @@ mod cancel;
 mod claim;
 mod counts;
 mod dead;
+mod deadlock;
 mod files;
 mod fixture;
 mod gates;

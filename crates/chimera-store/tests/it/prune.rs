@@ -116,7 +116,7 @@ async fn each_end_has_a_time_of_its_own(house: House) {
     let policy = Policy::default();
     house.store.write(move |tx| cancel(tx, &id(4), later(10), &policy)).await.expect("possible");
     let give_up = move |tx: &mut chimera_store::Tx<'_>| {
-        treat(tx, Which::Named(vec![id(3)]), Treatment::Discard, later(20), &policy)
+        treat(tx, Which::Named(vec![id(3)]), Treatment::Discard, later(20), &policy, &Gates::default())
     };
     house.store.write(give_up).await.expect("possible");
     // The newest entry of the journal is that of a task that stays.

@@ -35,7 +35,7 @@ async fn fill(house: &House) {
     house.record(&second, epoch(&second), end, &[file], &Gates::default()).await.expect("the lease holds");
     let discard = |tx: &mut chimera_store::Tx<'_>| {
         let which = dead::Which::Named(vec![id(2)]);
-        dead::treat(tx, which, dead::Treatment::Discard, later(4), &Policy::default())
+        dead::treat(tx, which, dead::Treatment::Discard, later(4), &Policy::default(), &Gates::default())
     };
     house.store.write(discard).await.expect("possible");
     let mut timed = new_task(3);

@@ -153,7 +153,7 @@ async fn busy(
         }
         if let Some(id) = crew.whim(&accepted) {
             let now = Clock::system().now();
-            let _ = store.write(move |tx| steer::cancel(tx, &id, now, &Policy::default())).await;
+            let _ = store.write_alone(move |tx| steer::cancel(tx, &id, now, &Policy::default())).await;
         }
         crew.strike().await?;
         crew.note_stall(round.elapsed());
