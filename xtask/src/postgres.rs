@@ -20,7 +20,7 @@ impl Postgres {
 
     /// Makes and starts a server that listens on loopback only.
     pub(crate) fn start() -> Result<Self> {
-        let server = Self(Server::make(programs().map_or_else(install, Ok)?)?);
+        let server = Self(Server::make(programs().filter(|_| found("pgbouncer")).map_or_else(install, Ok)?)?);
         server.certify()?;
         server.0.start("-c ssl=on")?;
         Ok(server)
@@ -42,11 +42,11 @@ impl Postgres {
     }
 }
 
-/// Fetches the server, where that may be done.
+/// Fetches the server and the pooler, where that may be done.
 fn install() -> Result<PathBuf> {
     if as_root() && found("apt-get") {
         must(Command::new("apt-get").args(["update", "-qq"]))?;
-        let packages = ["install", "-y", "-qq", "--no-install-recommends", "postgresql"];
+        let packages = ["install", "-y", "-qq", "--no-install-recommends", "postgresql", "pgbouncer"];
         must(Command::new("apt-get").args(packages).env("DEBIAN_FRONTEND", "noninteractive"))?;
     }
     let missing =

@@ -18,6 +18,10 @@ pub(super) const POOLED: &str = "a pooler in transaction mode is between this da
     sessions to others: set `pool_mode = session` for this database in the pooler, or name the server itself in \
     `database.url`";
 
+/// What is said where the daemon may not make its tables.
+const OWN: &str = "make a schema that belongs to the daemon's role (`CREATE SCHEMA NAME AUTHORIZATION ROLE`) and name it \
+    in `database.url` by `options=-csearch_path%3DNAME`, or `GRANT CREATE, USAGE` on the present one";
+
 /// What kept a call from its answer.
 #[derive(Debug)]
 pub(super) enum Trouble {
@@ -86,6 +90,7 @@ impl Trouble {
             "XX001" | "XX002" => StoreError::Corrupt(describe(err)),
             // A prepared statement that another session has, or has not.
             "26000" | "42P05" => StoreError::Database(format!("{}: {POOLED}", describe(err))),
+            "42501" | "3F000" => StoreError::Database(format!("{}: {OWN}", describe(err))),
             // Class 40: deadlocks and the like; class 53: connections or memory that were not to be had.
             _ if code.starts_with("40") || code.starts_with("53") => StoreError::Busy,
             _ => StoreError::Database(describe(err)),

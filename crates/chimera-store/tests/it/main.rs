@@ -19,6 +19,7 @@ mod postgres;
 mod proxy;
 mod prune;
 mod scratch;
+mod setup;
 mod silence;
 mod steer;
 mod submit;
