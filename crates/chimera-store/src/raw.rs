@@ -7,6 +7,7 @@
 //! made before the clock starts.
 
 use crate::change::Statement;
+use crate::read::Reading;
 use crate::session::Session;
 use crate::store::connector;
 use crate::{Database, Options, StoreError, Value, journal, queue, settle, submit};
@@ -62,6 +63,16 @@ pub fn workflows(database: &Database, number: usize, together: usize) -> Result<
         };
         scope.spawn(run).join().unwrap_or(Err(StoreError::Panicked))
     })
+}
+
+/// Bytes that the server has written into its log so far; nothing where there is no server.
+///
+/// # Errors
+/// The database's.
+pub fn log_bytes(tx: &Reading<'_>) -> Result<Option<u64>, StoreError> {
+    let Some(sql) = tx.dialect().log_bytes else { return Ok(None) };
+    let bytes = tx.first(sql, &[])?.map(|row| row.int(0)).transpose()?;
+    Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()))
 }
 
 /// The row of a task, given its id, the text of its workflow, and the attempt.

@@ -72,6 +72,8 @@ pub(crate) struct Dialect {
     pub(crate) order_migrations: Option<&'static str>,
     /// The server's time in milliseconds, where the server is another machine.
     pub(crate) server_time: Option<&'static str>,
+    /// Bytes of the server's log so far, where there is a server.
+    pub(crate) log_bytes: Option<&'static str>,
     /// 1 if the server takes no changes, as a standby does, else 0.
     pub(crate) read_only: Option<&'static str>,
     /// 1 if the schema's history is there, else 0.

@@ -14,7 +14,7 @@ async fn a_round_goes_on_until_nothing_is_left_that_may_go() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let database = Database::Sqlite(dir.path().join("tasks.db"));
     let store = Store::open(&database, &Options::default()).expect("a new database");
-    store.write(move |tx| past::add(tx, 0, TASKS, UnixMillis(0))).await.expect("possible");
+    store.write(move |tx| past::add(tx, 0, TASKS, UnixMillis(0), true)).await.expect("possible");
     let (day, clock) = (Some(Duration::from_secs(24 * 3600)), Clock::system());
     let retention = Retention { completed: day, cancelled: day, failed: day, discarded: day };
     let removed = rows(&store, &cutoffs(&retention, clock.now()), &clock).await.expect("pruned");

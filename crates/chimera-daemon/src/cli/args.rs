@@ -160,6 +160,13 @@ pub(super) enum Command {
         /// Longest queue whose claim is measured
         #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1000..=1_000_000))]
         depth: u32,
+        /// Measure instead what must not grow: the heartbeat by running tasks, the claim by daemons, counts and lists by
+        /// ended tasks, and retention
+        #[arg(long, conflicts_with_all = ["tasks", "workers", "daemons", "depth"])]
+        curves: bool,
+        /// Ended tasks of the longest history
+        #[arg(long, default_value_t = 1_000_000, requires = "curves", value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
+        history: u32,
         /// An empty database to fill, such as postgres://USER@HOST/NAME; otherwise a scratch file
         #[arg(long, value_name = "URL")]
         database: Option<String>,

@@ -5,7 +5,7 @@ use super::style::{self, bad, bold, dim, good, table, tame};
 use super::{End, answer, configure, print, print_json, serve};
 use crate::care::Removed;
 use crate::config::{self, Flags};
-use crate::local::{self, Check, Figure, Hand, Plan, Status};
+use crate::local::{self, Check, Curves, Figure, Hand, Plan, Status};
 use anyhow::Result;
 use serde_json::json;
 use std::io::{IsTerminal, Write};
@@ -114,13 +114,24 @@ pub(super) fn hand(hand: &Hand) -> Result<End> {
 }
 
 pub(super) fn bench(plan: &Plan, check: bool, json: bool) -> Result<End> {
+    measured(&serve::runtime()?.block_on(local::bench(plan, measuring(json)))?, check, json)
+}
+
+pub(super) fn curves(plan: &Curves, check: bool, json: bool) -> Result<End> {
+    measured(&serve::runtime()?.block_on(local::curves(plan, measuring(json)))?, check, json)
+}
+
+/// Tells what is being measured, to somebody who watches.
+fn measuring(json: bool) -> impl Fn(&str) {
     let watched = std::io::stderr().is_terminal() && !json;
-    let tell = |what: &str| {
+    move |what| {
         if watched {
             let _ = writeln!(anstream::stderr(), "{}", dim(&format!("measuring: {what}")));
         }
-    };
-    let figures = serve::runtime()?.block_on(local::bench(plan, tell))?;
+    }
+}
+
+fn measured(figures: &[Figure], check: bool, json: bool) -> Result<End> {
     let missed = figures.iter().any(|figure| figure.met == Some(false));
     if json {
         print_json(&json!({ "figures": figures }))?;

@@ -29,7 +29,7 @@ mod verify;
 mod watch;
 
 use crate::config::{self, Config, ConfigError, Flags};
-use crate::local::{Hand, Incarnation, Plan, Torture};
+use crate::local::{Curves, Hand, Incarnation, Plan, Torture};
 use anyhow::{Context, Result};
 use args::{Cli, Command, Global, StartAll};
 use client::Unreachable;
@@ -115,7 +115,10 @@ fn run(Cli { global, command }: Cli) -> Result<End> {
         Command::Import { file } => transfer::import(&global, &file),
         Command::Backup { dir } => transfer::backup(&global, &dir),
         Command::Prune(args) => machine::prune(&global, &args),
-        Command::Bench { tasks, workers, daemons, check, depth, database } => {
+        Command::Bench { curves: true, history, check, database, .. } => {
+            machine::curves(&Curves { history, database }, check, global.json)
+        }
+        Command::Bench { tasks, workers, daemons, check, depth, database, .. } => {
             machine::bench(&Plan { tasks, workers, daemons, depth, database }, check, global.json)
         }
         Command::BenchDaemon { database, workers, lasting } => {

@@ -11,7 +11,7 @@ mod torture;
 mod transfer;
 
 pub use backup::{Copied, backup};
-pub use bench::{Figure, Hand, Plan, bench, run_hand};
+pub use bench::{Curves, Figure, Hand, Plan, bench, curves, run_hand};
 pub use demo::{Stage, stage};
 pub use doctor::{Check, Status, doctor, quick, variables};
 pub use init::init;

@@ -36,6 +36,7 @@ static DIALECT: Dialect = Dialect {
     order_claims: Some("SELECT pg_advisory_xact_lock(7163375929573)"),
     order_migrations: Some("SELECT pg_advisory_xact_lock(7163375929572)"),
     server_time: Some("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"),
+    log_bytes: Some("SELECT CAST(pg_current_wal_insert_lsn() - CAST('0/0' AS pg_lsn) AS BIGINT)"),
     read_only: Some(
         "SELECT CAST(CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1 ELSE 0 END AS BIGINT)",
     ),

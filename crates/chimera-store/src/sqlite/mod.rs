@@ -43,6 +43,7 @@ static DIALECT: Dialect = Dialect {
     order_claims: None,
     order_migrations: None,
     server_time: None,
+    log_bytes: None,
     read_only: None,
     has_history: "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'",
     disconnect: None,

@@ -42,7 +42,7 @@ pub(super) async fn measure(
         }
         let mut times = Vec::with_capacity(CLAIMS);
         for _ in 0..CLAIMS {
-            times.push(claim(store).await?);
+            times.push(claim(store, "bench").await?);
         }
         let how = format!("claim of one task out of {depth}, committed; median of {CLAIMS}");
         let median = quantile(&mut times, 0.5);
@@ -55,7 +55,7 @@ pub(super) async fn measure(
     }
     let from = Instant::now();
     let again = Store::open(database, &Options { readers: 1, ..Options::default() })?;
-    claim(&again).await?;
+    claim(&again, "bench").await?;
     let ready = from.elapsed().as_secs_f64() * 1000.0;
     figures.push(Figure::new("reopen", ready, "ms", format!("open, and claim out of {queued} queued tasks")));
     if let Database::Sqlite(path) = database {
@@ -76,11 +76,11 @@ pub(super) async fn measure(
 }
 
 /// Claims a task and hands it back; the time of the claim in milliseconds.
-async fn claim(store: &Store) -> Result<f64> {
-    let now = Clock::system().now();
+pub(super) async fn claim(store: &Store, owner: &str) -> Result<f64> {
+    let (now, owner) = (Clock::system().now(), owner.to_owned());
     let take = move |tx: &mut Tx<'_>| {
         let gates = &Gates::default();
-        queue::claim(tx, &Claim { owner: "bench", now, lease: Duration::from_secs(60), limit: 1, gates })
+        queue::claim(tx, &Claim { owner: &owner, now, lease: Duration::from_secs(60), limit: 1, gates })
     };
     let from = Instant::now();
     let mut tasks = store.write(take).await?;

@@ -6,6 +6,7 @@
 
 mod bare;
 mod crew;
+mod curves;
 mod depth;
 pub(crate) mod empty;
 mod flow;
@@ -14,12 +15,14 @@ mod process;
 mod targets;
 
 pub use crew::{Hand, run_hand};
+pub use curves::{Curves, curves};
 
 use anyhow::{Context, Result, bail};
 use bare::Bare;
 use chimera_agent::scratch::Scratch;
-use chimera_store::{Database, Options, Store, read};
+use chimera_store::{Database, Options, Store, counts};
 use serde::Serialize;
+use std::path::Path;
 
 /// As many submissions share a commit of the bare loop as may share one of the store.
 const SHARING: u32 = 256;
@@ -74,16 +77,8 @@ impl Figure {
 /// If the database cannot be made or written, or is not empty.
 pub async fn bench(plan: &Plan, tell: impl Fn(&str)) -> Result<Vec<Figure>> {
     let dir = Scratch::system().dir().context("no room for a scratch database")?;
-    let url =
-        plan.database.clone().unwrap_or_else(|| format!("sqlite:{}", dir.path().join("bench.db").display()));
-    let here = std::env::current_dir()?;
-    let database =
-        Database::parse(&url, &here, None).map_err(|detail| anyhow::anyhow!("--database: {detail}"))?;
+    let (database, url) = opened(plan.database.as_deref(), dir.path()).await?;
     let store = Store::open(&database, &Options::default())?;
-    let counts = store.read(read::counts).await?;
-    if counts != read::Counts::default() {
-        bail!("{database} has tasks in it: give an empty database, which `bench` will fill");
-    }
     tell("idle, and one task at a time");
     let mut figures = vec![process::memory("idle_memory", "resident, with the database open")?];
     let calm = flow::calm(&store, plan).await?;
@@ -119,6 +114,21 @@ pub async fn bench(plan: &Plan, tell: impl Fn(&str)) -> Result<Vec<Figure>> {
         (figure.target, figure.met) = targets::judge(figure, server).unzip();
     }
     Ok(figures)
+}
+
+/// The database to use, which is empty, and its URL.
+async fn opened(url: Option<&str>, scratch: &Path) -> Result<(Database, String)> {
+    let url = url.map_or_else(|| format!("sqlite:{}", scratch.join("bench.db").display()), str::to_owned);
+    let here = std::env::current_dir()?;
+    let database =
+        Database::parse(&url, &here, None).map_err(|detail| anyhow::anyhow!("--database: {detail}"))?;
+    let store = Store::open(&database, &Options::default())?;
+    let counts = store.read(counts::counts).await?;
+    store.close().await;
+    if counts != counts::Counts::default() {
+        bail!("{database} has tasks in it: give an empty database, which `bench` will fill");
+    }
+    Ok((database, url))
 }
 
 fn quantile(values: &mut [f64], share: f64) -> f64 {

@@ -20,3 +20,10 @@ pub(super) fn processor_time() -> Result<Duration> {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::try_from(time).context("the processor's clock cannot be read")
 }
+
+/// Bytes that all threads have handed to the system to be written, so far.
+pub(super) fn bytes_written() -> Result<u64> {
+    let counters = std::fs::read_to_string("/proc/self/io").context("/proc is not there")?;
+    let written = counters.lines().find_map(|line| line.strip_prefix("wchar:")?.trim().parse().ok());
+    written.context("the system does not tell what was written")
+}

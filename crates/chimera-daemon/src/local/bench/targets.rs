@@ -24,6 +24,13 @@ pub(super) fn judge(figure: &Figure, server: bool) -> Option<(String, bool)> {
         ("idle_memory", _) => Target::AtMost(25.0),
         ("idle_queries", _) => Target::AtMost(1.0),
         ("claim_growth", _) => Target::AtMost(1.5),
+        ("heartbeat_1000", _) => Target::AtMost(50_000.0),
+        ("claim_by_daemons_more", true) => Target::AtMost(1.0),
+        ("counts_1000000", _) => Target::AtMost(5.0),
+        ("readyz_1000000", _) => Target::AtMost(10.0),
+        ("list_1000000" | "list_failed_1000000" | "list_nothing_1000000", _) => Target::AtMost(100.0),
+        // A million a day are 12 a second; a round of an hour must not take much of it.
+        ("retention", _) => Target::AtLeast(100.0),
         _ => return None,
     };
     let (words, met) = match target {
