@@ -58,7 +58,9 @@ fn answer(session: &dyn Session, sql: Option<&str>) -> Result<Option<i64>, Store
 
 fn opening(database: &Database, err: StoreError) -> StoreError {
     match err {
-        StoreError::Database(detail) => StoreError::Open { place: database.to_string(), detail },
+        StoreError::Database(detail) | StoreError::Unreachable(detail) => {
+            StoreError::Open { place: database.to_string(), detail }
+        }
         other => other,
     }
 }

@@ -128,7 +128,9 @@ fn for_writing(path: &Path, max_pages: Option<u32>) -> Result<Connection, StoreE
         Ok(connection)
     };
     open().map_err(|err| match StoreError::from(err) {
-        StoreError::Database(detail) => StoreError::Open { place: path.display().to_string(), detail },
+        StoreError::Database(detail) | StoreError::Unreachable(detail) => {
+            StoreError::Open { place: path.display().to_string(), detail }
+        }
         other => other,
     })
 }
@@ -254,6 +256,8 @@ impl From<rusqlite::Error> for StoreError {
                 ErrorCode::DiskFull => Self::Full,
                 ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Fatal(err.to_string()),
                 _ if code.extended_code == IOERR_SHORT_READ => Self::Fatal(err.to_string()),
+                // A disk that fails, or a file system that was made read-only: either may pass.
+                ErrorCode::SystemIoFailure | ErrorCode::ReadOnly => Self::Unreachable(err.to_string()),
                 _ => Self::Database(err.to_string()),
             },
             _ => Self::Database(err.to_string()),
