@@ -10,6 +10,8 @@ use std::time::Duration;
 /// The longest time between two looks: so much later than its time may a task be shown as ended that was
 /// submitted or changed by another process.
 const LOOK: Duration = Duration::from_secs(5);
+/// Pause after a look that found tasks which another daemon is ending or changing.
+const TAKEN: Duration = Duration::from_millis(250);
 /// Tasks ended by one transaction.
 const AT_ONCE: u32 = 100;
 
@@ -32,10 +34,11 @@ pub(super) async fn run(context: Arc<Context>) {
 async fn sweep(context: &Context, now: UnixMillis) -> Duration {
     match context.store.write(move |tx| times::sweep(tx, now, AT_ONCE)).await {
         Ok(ended) => {
+            let pause = if ended.is_empty() { TAKEN } else { Duration::ZERO };
             for (task, limit) in ended {
                 tracing::info!(%task, ?limit, "its time is up");
             }
-            Duration::ZERO
+            pause
         }
         Err(err) => {
             tracing::error!(error = %err, "cannot end tasks whose time is up");
