@@ -1,7 +1,7 @@
 //! The seam between the engine and everything it sets in motion.
 
 use chimera_core::gates::MissingTool;
-use chimera_core::{Evidence, Outcome, Task, Usage};
+use chimera_core::{Evidence, Outcome, Task, TaskId, Usage};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -82,6 +82,12 @@ pub trait Runner: Send + Sync + 'static {
 
     /// Tidies up after a task that has ended: called at least once, maybe again after a crash.
     fn finished<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, ()>;
+
+    /// The tasks of which working files lie here, whatever became of them: those that have ended are tidied up after, also
+    /// if they ended without a worker, after a crash, or on another machine.
+    fn leftovers(&self) -> BoxFuture<'_, Vec<TaskId>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
 
     /// The tools that are missing here, as of the last look; `None` if attempts need none.
     fn tools(&self) -> Option<watch::Receiver<Vec<MissingTool>>> {

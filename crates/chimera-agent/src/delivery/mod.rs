@@ -37,7 +37,9 @@ use crate::vault::Vault;
 use crate::workspace::Workspaces;
 use bench::Bench;
 use chimera_core::gates::MissingTool;
-use chimera_core::{Outcome, Phase, PhaseOutput, Policy, Reason, Role, Setback, Status, Task, UnixMillis};
+use chimera_core::{
+    Outcome, Phase, PhaseOutput, Policy, Reason, Role, Setback, Status, Task, TaskId, UnixMillis,
+};
 use halt::Halt;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -158,6 +160,18 @@ impl Runner for Delivery {
                 self.staging.withdraw(&task.id).await;
             }
             let _ = crate::remove::tree(&self.settings.data_dir.join("private").join(task.id.as_str()));
+        })
+    }
+
+    fn leftovers(&self) -> BoxFuture<'_, Vec<TaskId>> {
+        let places = ["worktrees", "private"].map(|name| self.settings.data_dir.join(name));
+        Box::pin(async move {
+            let tasks = places.iter().filter_map(|place| std::fs::read_dir(place).ok()).flatten().flatten();
+            let names = tasks.filter_map(|entry| TaskId::parse(entry.file_name().to_str()?).ok());
+            let mut found: Vec<TaskId> = names.collect();
+            found.sort();
+            found.dedup();
+            found
         })
     }
 

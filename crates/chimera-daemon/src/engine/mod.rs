@@ -15,6 +15,7 @@ mod owner;
 mod pool;
 mod record;
 mod running;
+mod tidy;
 mod told;
 mod tools;
 mod worker;
@@ -125,10 +126,12 @@ impl Engine {
         // Before the first claim.
         self.context.runner.look_for_tools().await;
         let (ends, tools) = (ends::run(self.context.clone()), tools::run(self.context.clone()));
+        let tidy = tidy::run(self.context.clone());
         tokio::select! {
             () = dispatcher::Dispatcher::new(self.context, shutdown).run(now) => (),
             () = ends => (),
             () = tools => (),
+            () = tidy => (),
         }
     }
 }

@@ -30,6 +30,7 @@ mod sim;
 mod stage;
 mod staged;
 mod surroundings;
+mod tidy;
 mod times;
 mod tools;
 mod transfer;
