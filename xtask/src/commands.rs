@@ -1,5 +1,6 @@
 //! What a person calls.
 
+use crate::patroni;
 use crate::postgres::Postgres;
 use crate::run::{Place, Stopwatch, found, root, seconds, step};
 use crate::tidy;
@@ -50,6 +51,17 @@ pub(crate) fn with_postgres(command: &[String]) -> Result<()> {
     let (place, postgres) = (Place::find()?, Postgres::start()?);
     let mut command = place.command(program);
     postgres.tell(&mut command);
+    step(program, command.args(args))
+}
+
+/// Runs a command with a cluster of three machines.
+pub(crate) fn with_patroni(command: &[String]) -> Result<()> {
+    let [program, args @ ..] = command else {
+        bail!("give the command to run, such as `target/debug/chimera-daemon torture --cluster`")
+    };
+    let (place, cluster) = (Place::find()?, patroni::Running::start()?);
+    let mut command = place.command(program);
+    cluster.tell(&mut command);
     step(program, command.args(args))
 }
 

@@ -1,10 +1,11 @@
-//! The project's own tasks: `cargo xtask demo | test | cheats | ci | tidy | with-postgres`.
+//! The project's own tasks: `cargo xtask demo | test | cheats | ci | tidy | with-postgres | with-patroni`.
 //!
 //! Map: [`commands`] is what a person calls, [`run`] starts the programs that do the work,
-//! [`postgres`] the server that the tests of the store need, [`tidy`] holds the
+//! [`postgres`] the server that the tests of the store need, [`patroni`] a cluster of them, [`tidy`] holds the
 //! rules that no compiler checks.
 
 mod commands;
+mod patroni;
 mod postgres;
 mod run;
 mod tidy;
@@ -20,7 +21,10 @@ usage: cargo xtask <task>
   ci                   formatting, lints, tidy, then every test: what must hold before a merge
   tidy                 the project's own rules; needs neither network nor set-up
   with-postgres <command ..>
-                       run a command with a PostgreSQL server for the tests, such as `cargo test -p chimera-store`";
+                       run a command with a PostgreSQL server for the tests, such as `cargo test -p chimera-store`
+  with-patroni <command ..>
+                       run a command with a cluster of three: its URL is CHIMERA_DATABASE_URL, and the program
+                       CHIMERA_CLUSTER_CONTROL kills and cuts off machines; as root";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -32,6 +36,8 @@ fn main() -> ExitCode {
         "cheats" => commands::cheats(&rest),
         "ci" => commands::ci(),
         "with-postgres" => commands::with_postgres(&rest),
+        "with-patroni" => commands::with_patroni(&rest),
+        "patroni-control" => patroni::control(&rest),
         "tidy" => commands::tidy(),
         "" | "help" | "-h" | "--help" => {
             println!("{USAGE}");

@@ -5,7 +5,8 @@ mod server;
 
 use crate::run::found;
 use anyhow::{Context, Result};
-use server::{Server, as_root, must, programs};
+use server::Server;
+pub(crate) use server::{as_root, must, programs};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

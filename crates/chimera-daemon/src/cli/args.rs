@@ -186,6 +186,10 @@ pub(super) enum Command {
         /// A bug for the daemons to have, to see it found
         #[arg(long, value_name = "BUG", value_parser = plant)]
         plant: Option<chimera_store::Plant>,
+        /// The database is a cluster: have this program, as `cargo xtask with-patroni` hands one on, kill and cut off
+        /// its primary, instead of doing anything to the daemons
+        #[arg(long, value_name = "PROGRAM", requires = "database")]
+        cluster: Option<PathBuf>,
     },
     /// A daemon of `bench`
     #[command(hide = true)]

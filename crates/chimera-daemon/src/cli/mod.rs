@@ -124,9 +124,9 @@ fn run(Cli { global, command }: Cli) -> Result<End> {
         Command::BenchDaemon { database, workers, lasting } => {
             machine::hand(&Hand { database, workers, lasting: Duration::from_millis(lasting) })
         }
-        Command::Torture { seconds, seed, database, plant } => {
+        Command::Torture { seconds, seed, database, plant, cluster } => {
             let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-            torture::torture(&Torture { seconds, seed, database, plant }, global.json)
+            torture::torture(&Torture { seconds, seed, database, plant, cluster }, global.json)
         }
         Command::TortureDaemon { database, ahead, seed, plant } => {
             torture::daemon(&Incarnation { database, ahead, seed, plant })

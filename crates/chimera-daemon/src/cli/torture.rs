@@ -37,13 +37,18 @@ pub(super) fn daemon(life: &Incarnation) -> Result<End> {
 }
 
 fn show(findings: &Findings, seconds: u32) -> String {
-    let Findings { seed, accepted, completed, cancelled, rescues, done, violations } = findings;
+    let Findings { seed, accepted, completed, cancelled, rescues, done, recoveries, violations } = findings;
     let done: Vec<String> = done.iter().map(|(what, times)| format!("{what} {times} times")).collect();
     let mut text = format!(
         "{}\n  seed {seed}; daemons {}\n  {accepted} tasks accepted: {completed} completed, {cancelled} cancelled; {rescues} rescues\n",
         bold(&format!("{seconds} s of torture")),
         done.join(", ")
     );
+    let took: Vec<u64> = recoveries.iter().filter_map(|recovery| recovery.milliseconds).collect();
+    if let (Some(least), Some(most)) = (took.iter().min(), took.iter().max()) {
+        let faults = recoveries.len();
+        text += &format!("  {faults} faults of the cluster: work went on after {least} to {most} ms\n");
+    }
     if violations.is_empty() {
         text += &format!("  {}\n", good("nothing that must never happen"));
     }

@@ -225,6 +225,11 @@ impl Crew {
         self.recruit()
     }
 
+    /// How many daemons have ended, though nobody asked them to.
+    pub(super) fn ended(&mut self) -> usize {
+        self.daemons.iter_mut().map(Child::try_wait).filter(|ended| !matches!(ended, Ok(None))).count()
+    }
+
     /// Ends all daemons, and tells what was done.
     pub(super) async fn dismiss(mut self) -> Result<(Harmed, Option<Server>)> {
         for daemon in &self.daemons {
