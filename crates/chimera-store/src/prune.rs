@@ -4,6 +4,7 @@
 //! the number of that entry again, and whoever reads on after it would miss what comes next.
 
 use crate::change::marks;
+use crate::hold::at_its_place;
 use crate::{Row, StoreError, Tx, Value, read, task_row};
 use chimera_core::{Digest, Status, TaskId, UnixMillis};
 use std::sync::OnceLock;
@@ -37,6 +38,15 @@ const REMOVE: [&str; 7] = [
 const NOTES: usize = 2;
 const TRASH: &str = "SELECT at, kind, name, project FROM trash WHERE (at, kind, name) > ($1, $2, $3) ORDER BY at, kind, name LIMIT $4";
 const FORGET: &str = "DELETE FROM trash WHERE at < $1";
+/// Homes that were given up long ago: no task says any more that its branch is there.
+const FORGET_HOMES: &str = "DELETE FROM homes WHERE seen_at < $1 \
+    AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.home = homes.home AND tasks.status IN ('queued', 'running'))";
+/// Places of staging whose last task has left them long ago.
+const FORGET_STAGINGS: &str = concat!(
+    "DELETE FROM stagings WHERE since < $1 AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.task_id = stagings.task_id AND ",
+    at_its_place!("tasks"),
+    ")"
+);
 const REFERRED: &str = "SELECT 1 FROM evidence WHERE sha256 = $1 LIMIT 1";
 
 /// What may go: tasks that ended before these times. Nothing goes where there is none.
@@ -224,10 +234,13 @@ pub fn is_referred_to(tx: &read::Reading<'_>, sha256: &Digest) -> Result<bool, S
     Ok(tx.first(REFERRED, &[sha256.as_str().into()])?.is_some())
 }
 
-/// Drops the notes of files that every machine has had the time to remove.
+/// Drops the notes of files that every machine has had the time to remove, and of homes and places of staging that nobody
+/// has used since.
 ///
 /// # Errors
 /// The database's.
 pub fn forget(tx: &mut Tx<'_>, before: UnixMillis) -> Result<(), StoreError> {
-    tx.execute(FORGET, &[before.0.into()]).map(drop)
+    [FORGET, FORGET_HOMES, FORGET_STAGINGS]
+        .iter()
+        .try_for_each(|sql| tx.execute(sql, &[before.0.into()]).map(drop))
 }

@@ -16,6 +16,7 @@ conformance! {
     the_newest_entry_of_the_journal_stays_so_that_no_number_is_given_twice,
     evidence_that_another_task_refers_to_is_told,
     one_daemon_of_many_takes_a_round,
+    homes_and_places_that_nobody_uses_are_forgotten,
     a_round_takes_many_tasks_at_once_and_looks_at_none_twice,
 }
 
@@ -197,4 +198,33 @@ async fn a_round_takes_many_tasks_at_once_and_looks_at_none_twice(house: House) 
     let (rest, round) = house.store.write(move |tx| prune::batch(tx, round, NOW, 230)).await.expect("pruned");
     assert_eq!((rest.len(), round.is_over()), (TASKS as usize - 230 - 2, true));
     assert_eq!((rows(&house, "tasks").await, rows(&house, "trash").await), (4, TASKS as i64 - 2));
+}
+
+async fn homes_and_places_that_nobody_uses_are_forgotten(house: House) {
+    house.running(1, "one").await;
+    let set = |tx: &mut chimera_store::Tx<'_>| {
+        let of = id(1);
+        tx.execute(
+            "UPDATE tasks SET home = 'used', phase = 'E2E_VALIDATION' WHERE task_id = $1",
+            &[of.as_str().into()],
+        )?;
+        for home in ["used", "old"] {
+            tx.execute("INSERT INTO homes (home, seen_at, expires_at) VALUES ($1, 1, 2)", &[home.into()])?;
+        }
+        for (place, task) in [("taken", id(1)), ("free", id(2))] {
+            let sql = "INSERT INTO stagings (place, task_id, since) VALUES ($1, $2, 1)";
+            tx.execute(sql, &[place.into(), task.as_str().into()])?;
+        }
+        Ok(())
+    };
+    house.store.write(set).await.expect("noted");
+    let left = async || {
+        let sql = "SELECT home FROM homes UNION SELECT place FROM stagings ORDER BY 1";
+        let rows = house.store.read(move |tx| tx.query(sql, &[])).await.expect("readable");
+        rows.iter().map(|row| row.text(0).expect("a name").to_owned()).collect::<Vec<_>>()
+    };
+    house.store.write(|tx| prune::forget(tx, UnixMillis(1))).await.expect("possible");
+    assert_eq!(left().await.len(), 4, "not yet");
+    house.store.write(|tx| prune::forget(tx, UnixMillis(2))).await.expect("possible");
+    assert_eq!(left().await, ["taken", "used"]);
 }
