@@ -12,10 +12,17 @@ pub type Reading<'a> = crate::ReadTx<'a>;
 
 /// Most items of one page.
 pub const PAGE: u32 = 200;
+/// Most tasks that one page of a filter without an index looks at: some hundredths of a second.
+pub const EXAMINED: u32 = 20_000;
 /// Most tasks counted ahead of a waiting one; beyond it nobody cares for the exact number.
 pub const AHEAD: u32 = 1000;
 
 const TASK: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE task_id = $1");
+const LAST_EXAMINED: &str = "SELECT created_at, task_id FROM tasks WHERE (created_at, task_id) < ($1, $2) \
+    ORDER BY created_at DESC, task_id DESC LIMIT 1 OFFSET $3";
+/// Those of one status have an index of their own.
+const LAST_OF_STATUS: &str = "SELECT created_at, task_id FROM tasks WHERE status = $4 AND (created_at, task_id) < ($1, $2) \
+    ORDER BY created_at DESC, task_id DESC LIMIT 1 OFFSET $3";
 const EVENTS_OF: &str =
     "SELECT id, task_id, seq, entry FROM journal WHERE task_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 const EVENTS: &str = "SELECT id, task_id, seq, entry FROM journal WHERE id > $1 ORDER BY id LIMIT $2";
@@ -25,7 +32,7 @@ const AHEAD_OF: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM tasks WHERE parked =
     AND (rank < $1 OR (rank = $1 AND task_id < $2)) LIMIT $3) AS earlier";
 
 /// Which tasks to list; an empty filter lists all.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Any of these.
     pub status: Vec<Status>,
@@ -45,6 +52,14 @@ pub struct Filter {
     pub ended_after: Option<UnixMillis>,
     /// Only what no person has given up.
     pub undiscarded: bool,
+}
+
+impl Filter {
+    /// Whether an index gives just the tasks that it lets through, in their order.
+    fn is_walked(&self) -> bool {
+        let by_status = Self { status: self.status.clone(), ..Self::default() };
+        self.status.len() <= 1 && *self == by_status
+    }
 }
 
 /// A part of a longer list.
@@ -87,7 +102,8 @@ pub(crate) fn task_to_change_now(tx: &mut crate::Tx<'_>, id: &TaskId) -> Result<
     tx.take_now(TASK, &[id.as_str().into()])?.as_ref().map(read_task).transpose()
 }
 
-/// Tasks, newest first; at most [`PAGE`] of them.
+/// Tasks, newest first; at most [`PAGE`] of them. Looks at [`EXAMINED`] tasks at most: a page of a filter that lets few
+/// through may hold fewer than asked for, or none, and still name the next.
 ///
 /// # Errors
 /// [`StoreError::BadCursor`] if the cursor is none of ours.
@@ -98,18 +114,41 @@ pub fn list(
     limit: u32,
 ) -> Result<Page<Task>, StoreError> {
     let limit = limit.clamp(1, PAGE);
-    let (sql, params) = list_query(tx.dialect(), filter, cursor.map(parse_cursor).transpose()?, limit);
+    let after = cursor.map(parse_cursor).transpose()?;
+    let last = if filter.is_walked() { None } else { last_examined(tx, filter, after.as_ref())? };
+    let (sql, params) = list_query(tx.dialect(), filter, after.as_ref(), last.as_ref(), limit);
     let mut items: Vec<Task> = tx.query(&sql, &params)?.iter().map(read_task).collect::<Result<_, _>>()?;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
-    let next = items.last().filter(|_| more).map(|last| format!("{}.{}", last.created_at.0, last.id));
+    let place = |at: UnixMillis, id: &TaskId| format!("{}.{id}", at.0);
+    let next = if more {
+        items.last().map(|last| place(last.created_at, &last.id))
+    } else {
+        last.map(|(at, id)| place(at, &id))
+    };
     Ok(Page { items, next })
+}
+
+/// The last task that may be looked at, if there are more: of the filter's status, if it is one.
+fn last_examined(
+    tx: &Reading<'_>,
+    filter: &Filter,
+    after: Option<&(UnixMillis, TaskId)>,
+) -> Result<Option<(UnixMillis, TaskId)>, StoreError> {
+    let from = after.map_or((i64::MAX, ""), |(at, id)| (at.0, id.as_str()));
+    let params = [from.0.into(), from.1.into(), i64::from(EXAMINED).into()];
+    let row = match filter.status[..] {
+        [only] => tx.first(LAST_OF_STATUS, &[&params[..], &[only.as_str().into()]].concat())?,
+        _ => tx.first(LAST_EXAMINED, &params)?,
+    };
+    row.map(|row| Ok((UnixMillis(row.int(0)?), task_row::id(row.text(1)?)?))).transpose()
 }
 
 fn list_query(
     dialect: &Dialect,
     filter: &Filter,
-    after: Option<(UnixMillis, TaskId)>,
+    after: Option<&(UnixMillis, TaskId)>,
+    last: Option<&(UnixMillis, TaskId)>,
     limit: u32,
 ) -> (String, Vec<Value>) {
     let mut sql = concat!("SELECT ", columns!(), " FROM tasks WHERE 1 = 1").to_owned();
@@ -151,9 +190,10 @@ fn list_query(
         let pattern = format!("%\"labels\":{{%{}%", escape_like(&pair));
         sql += &format!(" AND request LIKE {} ESCAPE '!'", mark(pattern.into()));
     }
-    if let Some((created_at, id)) = after {
-        let (at, same, id) = (mark(created_at.0.into()), mark(created_at.0.into()), mark(id.as_str().into()));
-        sql += &format!(" AND (created_at < {at} OR (created_at = {same} AND task_id < {id}))");
+    for (bound, place) in [("<", after), (">=", last)] {
+        let Some((at, id)) = place else { continue };
+        let (at, id) = (mark(at.0.into()), mark(id.as_str().into()));
+        sql += &format!(" AND (created_at, task_id) {bound} ({at}, {id})");
     }
     sql += &format!(" ORDER BY created_at DESC, task_id DESC LIMIT {}", mark((i64::from(limit) + 1).into()));
     (sql, params)

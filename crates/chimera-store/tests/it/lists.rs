@@ -10,6 +10,7 @@ conformance! {
     pages_hold_every_task_once_newest_first,
     filters_narrow_and_take_their_text_literally,
     events_go_on_where_the_last_page_ended,
+    a_filter_that_finds_little_looks_at_a_bounded_number_of_tasks,
     evidence_is_listed_in_the_order_in_which_it_was_left,
 }
 
@@ -113,4 +114,20 @@ async fn evidence_is_listed_in_the_order_in_which_it_was_left(house: House) {
     house.record(&task, epoch(&task), transition, &left, &gates).await.expect("the lease holds");
     let found = house.store.read(|tx| read::evidence(tx, &id(1))).await.expect("readable");
     assert_eq!(found, left);
+}
+
+/// The only task that the filter lets through is the oldest of many: each page looks at a part, and names the next.
+async fn a_filter_that_finds_little_looks_at_a_bounded_number_of_tasks(house: House) {
+    let mut new = new_task(1);
+    new.now = chimera_core::UnixMillis(0);
+    new.request.feature = "the needle".to_owned();
+    house.submit(new).await;
+    let past =
+        |tx: &mut chimera_store::Tx<'_>| chimera_store::past::add(tx, 0, read::EXAMINED * 3 / 2, NOW, false);
+    house.store.write(past).await.expect("possible");
+    let pages = all_pages(&house, Filter { text: Some("needle".to_owned()), ..Filter::default() }, 5).await;
+    assert_eq!(pages, [vec![], vec![1]]);
+    let queued =
+        Filter { status: vec![Status::Queued], text: Some("needle".to_owned()), ..Filter::default() };
+    assert_eq!(all_pages(&house, queued, 5).await, [vec![1]], "those of other statuses are not looked at");
 }
