@@ -93,6 +93,12 @@ impl Phase {
         }
     }
 
+    /// Whether an attempt may change what others see before its result is recorded: a deployment does, and a validation
+    /// runs against it and delivers the branch. Everything else stays in the task's own worktree.
+    pub fn acts_outside(self) -> bool {
+        matches!(self, Self::StagingDeployment | Self::E2eValidation)
+    }
+
     /// Who carries the phase out; nobody at the two ends.
     pub fn role(self) -> Option<Role> {
         match self {

@@ -155,15 +155,13 @@ impl Request {
     }
 }
 
-/// Who may act on a task, until when, under which epoch.
+/// Who may act on a task, under which epoch: as long as the lease of that daemon lasts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// The daemon incarnation that holds it.
     pub owner: String,
     /// The fencing token: grows with each claim, never repeats for a task.
     pub epoch: i64,
-    /// After this the task may be rescued by others.
-    pub expires_at: UnixMillis,
 }
 
 /// A task as the store knows it.

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
-const LEASE: Duration = Duration::from_secs(60);
 /// Tasks in the queue that is claimed from.
 const QUEUED: u64 = 10_000;
 
@@ -67,7 +66,7 @@ impl House {
     fn claim(&self) -> Task {
         let claimed = self.store.write(|tx| {
             let gates = &Gates::default();
-            queue::claim(tx, &Claim { owner: "bench", now: NOW, lease: LEASE, limit: 1, gates })
+            queue::claim(tx, &Claim { owner: "bench", now: NOW, limit: 1, gates })
         });
         self.runtime.block_on(claimed).expect("claimed").pop().expect("the queue is full")
     }

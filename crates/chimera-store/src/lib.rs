@@ -2,17 +2,18 @@
 //!
 //! A [`Store`] runs closures: [`Store::write`] on the one writer thread, which commits many of them at once,
 //! [`Store::read`] on connections of their own. Closures see [`Tx`] and [`ReadTx`], never the driver. Map:
-//! [`submit`] accepts tasks, [`batch`] many at once, [`queue`] claims, extends and rescues them, [`ready`] is what a
+//! [`submit`] accepts tasks, [`batch`] many at once, [`queue`] claims them, [`ready`] is what a
 //! claim looks at, [`lanes`] claims while something is held back, [`settle`] records what came of them, [`hold`] is what
-//! holds them back, [`roster`] which daemons live, [`lease`] tells whether a lease holds, [`home`] keeps tasks where
+//! holds them back, [`roster`] which daemons live, [`lease`] extends leases, asks whether they hold and rescues tasks from those that ran out, [`home`] keeps tasks where
 //! their branch is, [`steer`] is what people do to them, [`times`] ends those whose time is up, [`after`] makes them wait
 //! for each other, [`dead`] is about those that failed, [`prune`] removes what ended long ago, [`chores`] says whose turn that is, [`moved`] and [`transfer`]
-//! take a queue to another database, [`read`] answers questions, [`counts`] the one how many there are; `group` is one transaction of the writer, `change` what
+//! take a queue to another database, [`read`] answers questions, [`counts`] the one how many there are; `group` is one transaction of the writer, `apart` the connection of heartbeats, `change` what
 //! many callers change by one statement, [`sim`] a database for simulations, [`past`] makes up ended tasks, `session` is
 //! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam, `thread` what its threads are called. [`look`] changes nothing.
 
 pub mod after;
 mod alone;
+mod apart;
 pub mod batch;
 mod change;
 pub mod chores;

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_pause_end.sql"),
     include_str!("migrations/0007_counts.sql"),
     include_str!("migrations/0008_trash_order.sql"),
+    include_str!("migrations/0009_leases.sql"),
 ];
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, sha256 TEXT NOT NULL)";

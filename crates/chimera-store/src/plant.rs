@@ -82,11 +82,11 @@ impl Plant {
                 ("WHERE parked = 0 AND NOT", "WHERE (parked = 0 OR status = 'running') AND NOT"),
                 ("AND status = 'queued'", "AND status <> 'completed'"),
             ],
-            Self::RescueAlive => &[("lease_expires_at < $1", "$1 > 0")],
-            Self::DeafHeartbeat => &[(
-                "SET lease_expires_at = $1 WHERE",
-                "SET lease_expires_at = lease_expires_at + 0 * $1 WHERE",
-            )],
+            Self::RescueAlive => &[
+                ("COALESCE(daemons.expires_at, 0) < $1", "$1 > CAST(0 AS BIGINT)"),
+                ("WHEN expires_at >= $2", "WHEN $2 < CAST(0 AS BIGINT)"),
+            ],
+            Self::DeafHeartbeat => &[("expires_at = excluded.expires_at, state", "state")],
             Self::RepeatedResult => {
                 &[("tasks.attempt = given.column5 AND", ""), ("tasks.attempt = given.column9 AND", "")]
             }

@@ -8,30 +8,18 @@
 
 use crate::change::{Change, Statement};
 use crate::ready::{self, ANY, Ready};
-use crate::task_row::{self, columns, task as read_task};
+use crate::task_row::{self, task as read_task};
 use crate::{Row, StoreError, Tx, Value, hold, journal, lanes, read, times};
-use chimera_core::{Event, Gates, Lease, Policy, State, Task, TaskId, Tick, Transition, UnixMillis, step};
-use std::time::Duration;
+use chimera_core::{Event, Gates, Lease, Policy, State, Task, Tick, Transition, UnixMillis, step};
 
 pub(crate) static TAKE: Statement = Statement::update(
     "status = 'running', parked = NULL, lease_owner = given.column1, lease_epoch = lease_epoch + 1, \
-        lease_expires_at = given.column2, started_at = COALESCE(started_at, given.column3), workflow_state = given.column4, \
-        attempt = given.column5, seq = seq + 1",
-    &["TEXT", "BIGINT", "BIGINT", "TEXT", "BIGINT", "TEXT"],
+        started_at = COALESCE(started_at, given.column2), workflow_state = given.column3, attempt = given.column4, seq = seq + 1",
+    &["TEXT", "BIGINT", "TEXT", "BIGINT", "TEXT"],
     "status = 'queued'",
 );
 const CHANGE: &str = "UPDATE tasks SET status = $1, phase = $2, workflow_state = $3, seq = $4, ready_at = $5, parked = CASE WHEN $1 = 'queued' THEN 0 END, \
     lease_owner = NULL, lease_expires_at = NULL, completed_at = $6, cancel_requested = 0, attempt = $7 WHERE task_id = $8 AND seq = $9";
-const HEARTBEAT: &str = "UPDATE tasks SET lease_expires_at = $1 WHERE lease_owner = $2 AND status = 'running' \
-    RETURNING task_id, lease_epoch, cancel_requested";
-const EXPIRED: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM tasks WHERE status = 'running' AND (lease_expires_at < $1 OR lease_owner = $2)"
-);
-const OWNERS: &str = "SELECT DISTINCT lease_owner FROM tasks WHERE status = 'running'";
-const CANCELLATIONS: &str =
-    "SELECT task_id FROM tasks WHERE status = 'running' AND lease_owner = $1 AND cancel_requested = 1";
 /// The earliest time among parked tasks. Public for plans and measurements.
 pub const NEXT_READY: &str = "SELECT MIN(ready_at) FROM tasks WHERE parked = 1";
 
@@ -42,23 +30,10 @@ pub struct Claim<'a> {
     pub owner: &'a str,
     /// The time now.
     pub now: UnixMillis,
-    /// How long the leases last without a heartbeat.
-    pub lease: Duration,
     /// Most tasks to take.
     pub limit: u32,
     /// What may hold tasks back.
     pub gates: &'a Gates,
-}
-
-/// A task that a daemon still holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// The task.
-    pub id: TaskId,
-    /// The epoch of its lease.
-    pub epoch: i64,
-    /// Somebody asked to cancel it.
-    pub cancel_requested: bool,
 }
 
 /// Takes ready tasks by ascending rank, each under a new epoch; those that something holds back are passed over. One
@@ -132,10 +107,8 @@ pub(crate) fn find(
 fn taken(task: Task, epoch: i64, claim: &Claim<'_>) -> Result<(Task, Change), StoreError> {
     let event = Event::Claimed { worker: claim.owner.to_owned(), epoch };
     let Transition { state, entry, .. } = decide(&task, event, claim.now, &Policy::default())?;
-    let expires_at = claim.now.plus(claim.lease);
     let values = vec![
         claim.owner.into(),
-        expires_at.0.into(),
         claim.now.0.into(),
         serde_json::to_string(&state.workflow)?.into(),
         i64::from(state.workflow.attempt).into(),
@@ -146,96 +119,11 @@ fn taken(task: Task, epoch: i64, claim: &Claim<'_>) -> Result<(Task, Change), St
         status: state.status,
         workflow: state.workflow,
         started_at: task.started_at.or(Some(claim.now)),
-        lease: Some(Lease { owner: claim.owner.to_owned(), epoch, expires_at }),
+        lease: Some(Lease { owner: claim.owner.to_owned(), epoch }),
         seq: task.seq + 1,
         ..task
     };
     Ok((task, change))
-}
-
-/// Extends every lease of an owner, and tells which tasks it still holds.
-///
-/// # Errors
-/// The database's.
-pub fn heartbeat(
-    tx: &mut Tx<'_>,
-    owner: &str,
-    now: UnixMillis,
-    lease: Duration,
-) -> Result<Vec<Held>, StoreError> {
-    let rows = tx.query(HEARTBEAT, &[now.plus(lease).0.into(), owner.into()])?;
-    rows.iter()
-        .map(|row| {
-            let id = task_row::id(row.text(0)?)?;
-            Ok(Held { id, epoch: row.int(1)?, cancel_requested: row.int(2)? != 0 })
-        })
-        .collect()
-}
-
-/// Takes tasks from owners whose lease ran out, or who are known to be gone. A task whose cancellation was
-/// wished for ends as cancelled.
-///
-/// # Errors
-/// The database's.
-pub fn rescue(
-    tx: &mut Tx<'_>,
-    now: UnixMillis,
-    gone: &[String],
-    policy: &Policy,
-) -> Result<Vec<TaskId>, StoreError> {
-    let mut taken = Vec::new();
-    let owners = if gone.is_empty() { &[String::new()][..] } else { gone };
-    for owner in owners {
-        for row in tx.take_free(EXPIRED, &[now.0.into(), owner.as_str().into()])? {
-            taken.push(rescued(tx, &read_task(&row)?, now, policy)?);
-        }
-    }
-    Ok(taken)
-}
-
-fn rescued(tx: &mut Tx<'_>, task: &Task, now: UnixMillis, policy: &Policy) -> Result<TaskId, StoreError> {
-    let event = if task.cancel_requested { Event::Cancelled } else { Event::Rescued };
-    let transition = decide(task, event, now, policy)?;
-    change(tx, task, &transition, now)?;
-    Ok(task.id.clone())
-}
-
-/// Takes back tasks that an owner holds without working on them: their worker broke, or left because it could
-/// not tell whether its last write was recorded.
-///
-/// # Errors
-/// The database's.
-pub fn forsake(
-    tx: &mut Tx<'_>,
-    owner: &str,
-    tasks: &[TaskId],
-    now: UnixMillis,
-    policy: &Policy,
-) -> Result<Vec<TaskId>, StoreError> {
-    let mut forsaken = Vec::new();
-    for id in tasks {
-        let Some(task) = read::task_to_change(tx, id)? else { continue };
-        if task.lease.as_ref().is_some_and(|lease| lease.owner == owner) {
-            forsaken.push(rescued(tx, &task, now, policy)?);
-        }
-    }
-    Ok(forsaken)
-}
-
-/// The owners of running tasks.
-///
-/// # Errors
-/// The database's.
-pub fn owners(tx: &read::Reading<'_>) -> Result<Vec<String>, StoreError> {
-    tx.query(OWNERS, &[])?.iter().map(|row| row.text(0).map(str::to_owned)).collect()
-}
-
-/// The running tasks of an owner that somebody asked to cancel.
-///
-/// # Errors
-/// The database's.
-pub fn cancellations(tx: &read::Reading<'_>, owner: &str) -> Result<Vec<TaskId>, StoreError> {
-    tx.query(CANCELLATIONS, &[owner.into()])?.iter().map(|row| task_row::id(row.text(0)?)).collect()
 }
 
 /// The earliest time at which a parked task becomes ready.

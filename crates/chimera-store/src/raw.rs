@@ -116,7 +116,7 @@ fn accept(id: &str, workflow: Value, _attempt: i64) -> Vec<Value> {
 }
 
 fn take(id: &str, workflow: Value, _attempt: i64) -> Vec<Value> {
-    vec!["raw".into(), 0.into(), 0.into(), workflow, 1.into(), id.into()]
+    vec!["raw".into(), 0.into(), workflow, 1.into(), id.into()]
 }
 
 fn advance(id: &str, workflow: Value, attempt: i64) -> Vec<Value> {

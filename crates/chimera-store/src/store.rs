@@ -6,7 +6,7 @@ use crate::plant::Planted;
 use crate::session::Connect;
 use crate::sim::Queues;
 use crate::writer::Writer;
-use crate::{Database, Plant, ReadTx, StoreError, Tx, group, migrate, postgres, reader, sqlite};
+use crate::{Database, Plant, ReadTx, StoreError, Tx, apart, group, migrate, postgres, reader, sqlite};
 use chimera_core::UnixMillis;
 use std::any::Any;
 use std::future::Future;
@@ -48,6 +48,8 @@ pub struct Store {
 struct Inner {
     writes: mpsc::Sender<group::Job>,
     reads: mpsc::Sender<reader::Job>,
+    /// The connection apart, where there is one.
+    apart: Option<Apart>,
     changes: watch::Sender<u64>,
     /// Why nothing is answered any more.
     failed: watch::Sender<Option<StoreError>>,
@@ -57,6 +59,13 @@ struct Inner {
     asked: AtomicU64,
     _watcher: Option<Watcher>,
     ended: std::sync::Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+/// The way to the connection apart.
+struct Apart {
+    jobs: mpsc::Sender<apart::Job>,
+    /// Whether it writes as well. A file has one writer at a time: there the writer thread does it, in its turn.
+    writes: bool,
 }
 
 /// Notices commits of other processes and tells them of ours, until it is dropped.
@@ -83,7 +92,8 @@ impl Store {
         let ended = std::sync::Mutex::new(None);
         let (asked, has_clock) = (AtomicU64::default(), false);
         let failed = watch::channel(None).0;
-        let inner = Inner { writes, reads, changes, failed, has_clock, asked, _watcher: None, ended };
+        let inner =
+            Inner { writes, reads, apart: None, changes, failed, has_clock, asked, _watcher: None, ended };
         (Self { inner: Arc::new(inner), patience: Patience::Prompt }, write_queue, read_queue)
     }
 
@@ -101,6 +111,9 @@ impl Store {
             Database::Postgres(_) => connect_writer.clone(),
         };
         reader::start(&connect, options.readers.max(1), read_queue)?;
+        let (jobs, apart_queue) = mpsc::channel(READ_QUEUE);
+        apart::start(&connect, apart_queue)?;
+        let apart = Some(Apart { jobs, writes: matches!(database, Database::Postgres(_)) });
         let (committed, _) = watch::channel(0);
         let (failed, _) = watch::channel(None);
         let (files, watcher) = match database {
@@ -123,6 +136,7 @@ impl Store {
         let inner = Inner {
             writes,
             reads,
+            apart,
             changes,
             failed,
             has_clock,
@@ -203,13 +217,50 @@ impl Store {
         self.write(|tx| tx.is_writable()).await
     }
 
+    /// As [`Store::write`], with a commit of its own that nobody else's statements hold up, and that wakes nobody: for
+    /// heartbeats.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn write_apart<T, F>(&self, f: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let Some(apart) = self.inner.apart.as_ref().filter(|apart| apart.writes) else {
+            return self.write(f).await;
+        };
+        self.inner.sound()?;
+        let deadline = self.patience.deadline();
+        let (job, answer) = group::job(deadline, None, f);
+        self.inner.asked.fetch_add(1, Ordering::Relaxed);
+        self.inner.told(deadline.ask(&apart.jobs, apart::Job::Write(job), answer).await)
+    }
+
+    /// As [`Store::read`], without waiting for what the interface reads: for what decides whether an attempt goes on.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub async fn read_apart<T, F>(&self, f: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&ReadTx<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let Some(apart) = &self.inner.apart else { return self.read(f).await };
+        self.inner.sound()?;
+        let deadline = self.patience.deadline();
+        let (job, answer) = reader::job(deadline, f);
+        self.inner.asked.fetch_add(1, Ordering::Relaxed);
+        self.inner.told(deadline.ask(&apart.jobs, apart::Job::Read(job), answer).await)
+    }
+
     /// The time of the database server; nothing if the database is on this machine anyway.
     ///
     /// # Errors
     /// The database's.
     #[expect(clippy::redundant_closure_for_method_calls, reason = "the method's lifetimes are too narrow")]
     pub async fn server_time(&self) -> Result<Option<UnixMillis>, StoreError> {
-        if self.inner.has_clock { self.read(|tx| tx.server_time()).await } else { Ok(None) }
+        if self.inner.has_clock { self.read_apart(|tx| tx.server_time()).await } else { Ok(None) }
     }
 
     /// Ends every connection of others to the database, as a restart of its server would; a file has none. For

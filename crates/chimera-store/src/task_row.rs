@@ -6,20 +6,18 @@ use chimera_core::{Lease, Rank, Request, Status, Task, TaskId, UnixMillis, Workf
 /// The columns that [`task`] reads, in its order.
 macro_rules! columns {
     () => {
-        "task_id, request, project, status, workflow_state, rank, ready_at, created_at, started_at, completed_at, cancel_requested, lease_owner, lease_epoch, lease_expires_at, seq, ends_at, discarded_at"
+        "task_id, request, project, status, workflow_state, rank, ready_at, created_at, started_at, completed_at, cancel_requested, lease_owner, lease_epoch, seq, ends_at, discarded_at"
     };
 }
 pub(crate) use columns;
 
-/// Where the row's creation time stands, for cursors.
+/// Rebuilds a task from the columns of `columns!`.
 pub(crate) fn task(row: &Row) -> Result<Task, StoreError> {
     let request: Request = serde_json::from_str(row.text(1)?)?;
     let workflow: Workflow = serde_json::from_str(row.text(4)?)?;
-    let lease = match (row.maybe_text(11)?, row.maybe_int(13)?) {
-        (Some(owner), Some(expires)) => {
-            Some(Lease { owner: owner.to_owned(), epoch: row.int(12)?, expires_at: UnixMillis(expires) })
-        }
-        _ => None,
+    let lease = match row.maybe_text(11)? {
+        Some(owner) => Some(Lease { owner: owner.to_owned(), epoch: row.int(12)? }),
+        None => None,
     };
     Ok(Task {
         id: id(row.text(0)?)?,
@@ -33,10 +31,10 @@ pub(crate) fn task(row: &Row) -> Result<Task, StoreError> {
         started_at: row.maybe_int(8)?.map(UnixMillis),
         completed_at: row.maybe_int(9)?.map(UnixMillis),
         cancel_requested: row.int(10)? != 0,
-        ends_at: row.maybe_int(15)?.map(UnixMillis),
-        discarded_at: row.maybe_int(16)?.map(UnixMillis),
+        ends_at: row.maybe_int(14)?.map(UnixMillis),
+        discarded_at: row.maybe_int(15)?.map(UnixMillis),
         lease,
-        seq: row.int(14)?,
+        seq: row.int(13)?,
     })
 }
 

@@ -90,6 +90,20 @@ impl Writer {
         }
     }
 
+    /// Runs a closure in a transaction of its own, in the caller's thread.
+    pub(crate) fn alone(&mut self, job: Job) {
+        let (_, mut nobody) = mpsc::channel(1);
+        self.turn(job, &mut nobody);
+    }
+
+    /// Opens a new connection if the old one is gone.
+    pub(crate) fn renew(&mut self) -> Result<(), StoreError> {
+        if !self.session.usable() {
+            self.session = (self.connect)()?;
+        }
+        Ok(())
+    }
+
     /// Gives jobs their turn and commits them together; gives their number.
     fn group(&mut self, first: Job, mut gathering: Gathering<'_>) -> usize {
         let before = match self.begin() {
@@ -124,9 +138,7 @@ impl Writer {
 
     /// Begins a transaction, on a new connection if the old one is gone; gives the count of rows written.
     fn begin(&mut self) -> Result<u64, StoreError> {
-        if !self.session.usable() {
-            self.session = (self.connect)()?;
-        }
+        self.renew()?;
         self.session.later(self.session.dialect().begin_write, &[])?;
         Ok(self.session.written())
     }

@@ -158,7 +158,7 @@ fn task(project: &str, feature: &str, acceptance: &[&str]) -> Task {
         cancel_requested: false,
         ends_at: None,
         discarded_at: None,
-        lease: Some(Lease { owner: "test".to_owned(), epoch: 1, expires_at: now }),
+        lease: Some(Lease { owner: "test".to_owned(), epoch: 1 }),
         seq: 1,
         request,
     }

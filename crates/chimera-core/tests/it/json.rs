@@ -213,7 +213,7 @@ fn a_task_and_its_evidence_can_be_read_back() {
         cancel_requested: true,
         ends_at: Some(TICK.now),
         discarded_at: None,
-        lease: Some(Lease { owner: "host-1".into(), epoch: 3, expires_at: TICK.now }),
+        lease: Some(Lease { owner: "host-1".into(), epoch: 3 }),
         seq: 9,
     };
     assert_eq!(round_trip(&task)["workflow"]["phase"], "E2E_VALIDATION");

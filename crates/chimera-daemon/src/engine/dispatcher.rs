@@ -1,22 +1,26 @@
 //! The loop that owns the pool.
 //!
 //! It registers its interest in changes, looks, then sleeps: on a commit anywhere, on the end of a worker, on
-//! its heartbeat, on the next retry time, at the latest on the poll interval, which grows while nothing happens.
+//! its heartbeat, on the next retry time, at the latest on the poll interval, which grows while nothing happens. It never
+//! waits for the database alone: each call of it is one of the things that it waits for, beside the end of its lease.
 
+mod call;
+mod claiming;
 mod drain;
+mod heart;
 mod room;
 
+use super::pause::Pause;
 use super::pool::Pool;
 use super::running::Running;
-use super::worker::{Brake, Stop, work};
+use super::tools;
+use super::worker::{Left, Stop};
 use super::{Context, Settings};
-use super::{told, tools};
-use chimera_agent::process::reap_orphans;
-use chimera_core::{Task, TaskId, UnixMillis};
-use chimera_store::StoreError;
-use chimera_store::home;
-use chimera_store::queue::{self, Claim};
-use chimera_store::{hold, roster};
+use call::Call;
+use chimera_core::{TaskId, UnixMillis};
+use chimera_store::{StoreError, lease};
+use claiming::Claimed;
+use heart::{Beat, Seen};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,18 +37,36 @@ const LULL: u32 = 4;
 
 pub(super) struct Dispatcher {
     context: Arc<Context>,
-    workers: JoinSet<()>,
+    workers: JoinSet<Left>,
     running: HashMap<Id, Running>,
     /// Shutdown: no new phase may begin once this is cancelled.
     draining: CancellationToken,
-    last_beat: Instant,
+    /// A claim may find something that the last one did not.
+    claim_wanted: bool,
+    claiming: Call<Result<Claimed, StoreError>>,
+    claim_began: Option<Instant>,
+    claims: Pause,
     /// When a claim may find what the last one did not.
     next_ready: Option<UnixMillis>,
-    pool: Pool,
-    /// How long the next poll waits.
-    lull: Duration,
+    beating: Call<Beat>,
+    beats: Pause,
+    seen: Seen,
+    /// The end of the lease has been told.
+    lease_told: bool,
+    caring: Call<Result<(), StoreError>>,
+    cares: Pause,
+    looking: Call<Result<Vec<TaskId>, StoreError>>,
+    looks: Pause,
     /// When to look for cancellations, if something was committed since the last look.
     look_at: Option<Instant>,
+    /// The look that is under way may have missed something.
+    look_again: bool,
+    /// Tasks whose worker broke.
+    broken: HashSet<TaskId>,
+    pool: Pool,
+    counting: Call<Result<u32, StoreError>>,
+    /// How long the next poll waits.
+    lull: Duration,
     /// The queue was found closed, and that was told.
     moved: bool,
 }
@@ -57,11 +79,25 @@ impl Dispatcher {
             workers: JoinSet::new(),
             running: HashMap::new(),
             draining: shutdown,
-            last_beat: Instant::now(),
+            claim_wanted: true,
+            claiming: Call::NONE,
+            claim_began: None,
+            claims: Pause::new("claim tasks"),
             next_ready: None,
-            pool,
-            lull,
+            beating: Call::NONE,
+            beats: Pause::new("extend the lease"),
+            seen: Seen::default(),
+            lease_told: false,
+            caring: Call::NONE,
+            cares: Pause::new("look after what others have left"),
+            looking: Call::NONE,
+            looks: Pause::new("look for cancellations"),
             look_at: None,
+            look_again: false,
+            broken: HashSet::new(),
+            pool,
+            counting: Call::NONE,
+            lull,
             moved: false,
         }
     }
@@ -78,27 +114,26 @@ impl Dispatcher {
             while let Some(ended) = self.workers.try_join_next_with_id() {
                 self.ended(ended);
             }
-            self.claim().await;
-            let time = self.context.clock.now();
-            self.running.values().for_each(|running| running.stop_if_overdue(time));
+            self.look_at_machine();
+            self.claim();
+            self.stop_overdue();
             let nap = tokio::time::sleep(self.nap());
+            let (ran_out, again) = (until(self.lease_end()), until(self.beat_again()));
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                _ = beat.tick() => self.heartbeat().await,
+                () = ran_out => self.lease_ran_out(),
+                _ = beat.tick() => self.beat(),
+                () = again => self.beat(),
+                beat = self.beating.ended() => self.beaten(beat),
+                cared = self.caring.ended() => self.cared(cared),
+                claimed = self.claiming.ended() => self.claimed(claimed),
+                found = self.looking.ended() => self.looked(found),
+                ready = self.counting.ended() => self.counted(ready),
                 Some(ended) = self.workers.join_next_with_id() => self.ended(ended),
-                () = tools::changed(&mut tools) => self.tools_changed().await,
-                Ok(()) = changes.changed() => {
-                    self.lull = self.settings().poll_interval;
-                    if !self.running.is_empty() {
-                        self.look_at.get_or_insert_with(|| Instant::now() + GATHER);
-                    }
-                    self.look_if_due().await;
-                }
-                () = nap => {
-                    self.lull = self.lull.saturating_mul(2).min(self.settings().poll_interval * LULL);
-                    self.stop_cancelled().await;
-                }
+                () = tools::changed(&mut tools) => self.tools_changed(),
+                Ok(()) = changes.changed() => self.changed(),
+                () = nap => self.woken(),
             }
         }
         self.drain(now, beat).await;
@@ -108,155 +143,106 @@ impl Dispatcher {
         &self.context.settings
     }
 
+    /// Something was committed somewhere.
+    fn changed(&mut self) {
+        (self.claim_wanted, self.lull) = (true, self.settings().poll_interval);
+        if !self.running.is_empty() {
+            self.look_at.get_or_insert_with(|| Instant::now() + GATHER);
+        }
+        self.look_if_due();
+    }
+
+    /// Nothing happened for as long as nothing needed to be looked at.
+    fn woken(&mut self) {
+        self.claim_wanted = true;
+        self.lull = self.lull.saturating_mul(2).min(self.settings().poll_interval * LULL);
+        self.look();
+    }
+
     /// How long nothing needs to be looked at.
     fn nap(&self) -> Duration {
         let now = self.context.clock.now();
         let deadline = self.running.values().filter_map(Running::deadline_ahead).min();
         let until = |at: UnixMillis| at.since(now).max(Duration::from_millis(1));
-        let (ready, deadline) = (self.next_ready.map(until), deadline.map(until));
+        let deadline = deadline.map(until);
+        // While no claim may begin, it does not matter when one would find something.
+        let ready = self.next_ready.filter(|_| self.may_claim() && !self.claim_wanted).map(until);
         let look = self.look_at.map(|at| at.saturating_duration_since(Instant::now()));
-        [ready, deadline, look, self.pool.nap()].into_iter().flatten().fold(self.lull, Duration::min)
+        let nap =
+            [ready, deadline, look, self.pool.nap()].into_iter().flatten().fold(self.lull, Duration::min);
+        // Whatever is due now and waits for the database is not looked at before it may be asked again.
+        self.claims.left().filter(|_| self.claim_wanted).map_or(nap, |left| nap.min(left))
     }
 
-    /// Fills the free slots.
-    async fn claim(&mut self) {
-        self.look_at_machine().await;
-        let limit @ 1.. = self.pool.free(self.running.len()) else { return };
-        let (context, lease) = (self.context.clone(), self.settings().lease);
-        let claimed = self
-            .context
-            .store
-            .write_in_turn(move |tx| {
-                // Here, not before: while this waited for its turn, a lease would have run down.
-                let now = context.clock.now();
-                let gates = &context.gates();
-                let claim = Claim { owner: context.owner.as_str(), now, lease, limit, gates };
-                let tasks = match &context.home {
-                    None => queue::claim(tx, &claim)?,
-                    Some(home) => home::claim(tx, &claim, &home.name)?,
-                };
-                let filled = tasks.len() >= limit as usize;
-                let next = if filled { None } else { queue::next_event_at(tx, now)? };
-                Ok((tasks, next))
-            })
-            .await;
-        match claimed {
-            Ok((tasks, next)) => {
-                self.next_ready = next;
-                self.moved = false;
-                tasks.into_iter().for_each(|task| self.start(task));
-            }
-            Err(StoreError::Moved) => self.moved(),
-            Err(err) => tracing::error!(error = %err, "cannot claim tasks; trying again at the next poll"),
-        }
+    /// When the lease runs out, unless that has been told.
+    fn lease_end(&self) -> Option<Instant> {
+        if self.lease_told { None } else { self.context.lease.runs_out_at() }
     }
 
-    fn start(&mut self, task: Task) {
-        let brake = Brake::default();
-        let id = task.id.clone();
-        told::claimed(&task);
-        if task.cancel_requested {
-            brake.pull(Stop::Cancelled);
-        }
-        let deadline = task.time_up().map(|(at, _)| at);
-        let worker = work(self.context.clone(), task, brake.clone(), self.draining.clone());
-        let handle = self.workers.spawn(worker);
-        self.running.insert(handle.id(), Running { task: id, brake, deadline });
+    /// When a heartbeat that failed is to be tried again.
+    fn beat_again(&self) -> Option<Instant> {
+        self.beats.until().filter(|_| self.beating.is_idle())
     }
 
-    fn ended(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
+    fn stop_overdue(&self) {
+        let time = self.context.clock.now();
+        self.running.values().for_each(|running| running.stop_if_overdue(time));
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Left), tokio::task::JoinError>) {
+        self.claim_wanted = true;
         let id = match &ended {
-            Ok((id, ())) => *id,
+            Ok((id, _)) => *id,
             Err(err) => err.id(),
         };
-        let running = self.running.remove(&id);
-        if let (Err(err), Some(running)) = (ended, running) {
-            // The next heartbeat finds the task without a worker; that counts as a crash.
-            tracing::error!(task = %running.task, error = %err, "a worker broke");
+        let Some(running) = self.running.remove(&id) else { return };
+        match ended {
+            Ok((_, Left::Done)) => return,
+            Ok((_, Left::GaveUp)) => {}
+            Err(err) => tracing::error!(task = %running.task, error = %err, "a worker broke"),
         }
+        // The next heartbeat finds the task without a worker; that counts as a crash.
+        self.broken.insert(running.task);
     }
 
-    /// Extends the leases, stops what is no longer ours, takes over from daemons that are gone.
-    async fn heartbeat(&mut self) {
-        self.set_clock().await;
-        let (context, lease) = (self.context.clone(), self.settings().lease);
-        let (policy, state) = (self.settings().policy, self.state());
-        let working: HashSet<TaskId> = self.running.values().map(|running| running.task.clone()).collect();
-        let beaten = self
-            .context
-            .store
-            .write(move |tx| {
-                // Here, not before: while this waited for its turn, the leases would have run down.
-                let now = context.clock.now();
-                let held = queue::heartbeat(tx, context.owner.as_str(), now, lease)?;
-                if let Some(home) = &context.home {
-                    home::present(tx, &home.name, now, lease, home.patience)?;
-                }
-                roster::present(tx, context.owner.as_str(), &state, now, lease)?;
-                hold::forget(tx, now)?;
-                let gone: Vec<String> =
-                    queue::owners(tx)?.into_iter().filter(|other| context.owner.knows_gone(other)).collect();
-                // Read again: nobody was gone at a time at which he was still seen.
-                let now = context.clock.now();
-                let mut rescued = queue::rescue(tx, now, &gone, &policy)?;
-                let died_here = !gone.is_empty();
-                let idle: Vec<TaskId> =
-                    held.iter().map(|held| held.id.clone()).filter(|id| !working.contains(id)).collect();
-                rescued.extend(queue::forsake(tx, context.owner.as_str(), &idle, now, &policy)?);
-                Ok((held, rescued, died_here))
-            })
-            .await;
-        match beaten {
-            Ok((held, rescued, died_here)) => {
-                self.last_beat = Instant::now();
-                if died_here {
-                    end_orphans();
-                }
-                for task in rescued {
-                    tracing::warn!(%task, "taken back from a daemon or worker that is gone");
-                }
-                let held: HashSet<TaskId> = held.into_iter().map(|held| held.id).collect();
-                self.stop_where(Stop::LeaseLost, |task| !held.contains(task));
-            }
+    fn cared(&mut self, cared: Result<(), StoreError>) {
+        match cared {
+            Ok(()) => self.cares.over(),
             Err(StoreError::Moved) => self.moved(),
-            Err(err) => {
-                tracing::error!(error = %err, "cannot extend leases");
-                if self.last_beat.elapsed() >= self.settings().lease {
-                    self.stop_where(Stop::LeaseLost, |_| true);
-                }
-            }
+            Err(err) => self.cares.failed(&err),
         }
     }
 
-    /// Leases go by the clock of the database server, where several machines share one.
-    async fn set_clock(&self) {
-        let clock = &self.context.clock;
-        let asked = clock.uncorrected();
-        match self.context.store.server_time().await {
-            Ok(Some(time)) => clock.correct(time, asked),
-            Ok(None) => {}
-            Err(err) => tracing::error!(error = %err, "cannot read the time of the database server"),
-        }
-    }
-
-    async fn look_if_due(&mut self) {
+    fn look_if_due(&mut self) {
         if self.look_at.is_some_and(|at| at <= Instant::now()) {
-            self.stop_cancelled().await;
+            self.look();
         }
     }
 
-    /// Stops the running tasks that somebody asked to cancel.
-    async fn stop_cancelled(&mut self) {
+    /// Looks for running tasks that somebody asked to cancel.
+    fn look(&mut self) {
         self.look_at = None;
-        if self.running.is_empty() {
+        self.look_again = !self.looking.is_idle();
+        if self.running.is_empty() || self.look_again || self.looks.left().is_some() {
             return;
         }
         let context = self.context.clone();
-        let cancelled =
-            self.context.store.read(move |tx| queue::cancellations(tx, context.owner.as_str())).await;
-        match cancelled {
-            Ok(tasks) => self.stop_where(Stop::Cancelled, |task| tasks.contains(task)),
-            Err(err) => tracing::error!(error = %err, "cannot look for cancellations"),
+        self.looking.begin(async move {
+            let (store, owner) = (context.store.clone(), context.owner.clone());
+            store.read_apart(move |tx| lease::cancellations(tx, owner.as_str())).await
+        });
+    }
+
+    fn looked(&mut self, found: Result<Vec<TaskId>, StoreError>) {
+        if std::mem::take(&mut self.look_again) {
+            self.look_at = Some(Instant::now() + GATHER);
+        }
+        match found {
+            Ok(tasks) => {
+                self.looks.over();
+                self.stop_where(Stop::Cancelled, |running| tasks.contains(&running.task));
+            }
+            Err(err) => self.looks.failed(&err),
         }
     }
 
@@ -268,21 +254,18 @@ impl Dispatcher {
         self.stop_where(Stop::LeaseLost, |_| true);
     }
 
-    fn stop_where(&self, why: Stop, which: impl Fn(&TaskId) -> bool) {
-        let mut stopped: Vec<&Running> =
-            self.running.values().filter(|running| which(&running.task)).collect();
+    fn stop_where(&self, why: Stop, which: impl Fn(&Running) -> bool) {
+        let mut stopped: Vec<&Running> = self.running.values().filter(|running| which(running)).collect();
         // In an order that a simulation finds again.
         stopped.sort_by(|one, other| one.task.cmp(&other.task));
         stopped.into_iter().for_each(|running| running.brake.pull(why));
     }
 }
 
-/// Ends what daemons that died on this machine left running, beside everything else.
-fn end_orphans() {
-    tokio::task::spawn_blocking(|| {
-        let ended = reap_orphans();
-        if ended > 0 {
-            tracing::warn!(ended, "ended processes that a daemon which is gone left behind");
-        }
-    });
+/// Waits until that moment; for ever if there is none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }

@@ -22,7 +22,8 @@ pub(super) fn of(context: &Arc<Context>, task: &Task, brake: &Brake) -> Fence {
         Box::pin(async move {
             while !brake.is_pulled() {
                 let (asked, now) = (id.clone(), context.clock.now());
-                match context.store.read(move |tx| lease::holds(tx, &asked, epoch, attempt, now)).await {
+                match context.store.read_apart(move |tx| lease::holds(tx, &asked, epoch, attempt, now)).await
+                {
                     Ok(true) => return !brake.is_pulled(),
                     Ok(false) => {
                         tracing::warn!(task = %id, epoch, "the lease is lost: nothing more is done for it");

@@ -3,15 +3,18 @@
 //! One loop owns the state ([`dispatcher`]): it claims ready tasks into free slots, beats the heart of their
 //! leases, takes over from daemons that are gone, and stops what lost its lease or was cancelled. One
 //! [`worker`] per claimed task runs its phases: attempt, step, settle ([`record`]). [`fence`] keeps an attempt whose lease is
-//! lost from acting, [`limit`] ends attempts that hang, [`pool`] says how many may run, `ends` waiting tasks whose time is
+//! lost from acting, [`lease`] knows how long it holds without asking, [`pause`] spares a database that fails,
+//! [`limit`] ends attempts that hang, [`pool`] says how many may run, `ends` waiting tasks whose time is
 //! up, [`tools`] holds back those whose tools are missing, `told` is what the log says. [`owner`] says who this daemon is and which other owners are gone, [`home`] where the branches of its tasks are.
 
 mod dispatcher;
 mod ends;
 mod fence;
 mod home;
+mod lease;
 mod limit;
 mod owner;
+mod pause;
 mod pool;
 mod record;
 mod running;
@@ -74,6 +77,7 @@ struct Context {
     owner: Owner,
     home: Option<Home>,
     machine: Machine,
+    lease: lease::LocalLease,
     /// Which tools are missing, if attempts need any.
     tools: Option<watch::Receiver<Vec<MissingTool>>>,
 }
@@ -88,7 +92,8 @@ impl Engine {
     pub fn new(store: Store, runner: Arc<dyn Runner>, settings: Settings, clock: Clock, dice: Dice) -> Self {
         let owner = Owner::current();
         let (home, machine, tools) = (None, Machine::default(), runner.tools());
-        let context = Context { store, runner, settings, clock, dice, owner, home, machine, tools };
+        let lease = lease::LocalLease::default();
+        let context = Context { store, runner, settings, clock, dice, owner, home, machine, lease, tools };
         Self { context: Arc::new(context) }
     }
 

@@ -102,6 +102,11 @@ impl Pool {
         waits.then(|| self.look_at.saturating_duration_since(Instant::now()))
     }
 
+    /// Not now: what a look needs is being found out.
+    pub(super) fn put_off(&mut self) {
+        self.look_at = Instant::now() + LOOK;
+    }
+
     /// Takes in what the machine shows; `ready` tasks wait, `running` run. Says whether anything is different now.
     pub(super) fn look(&mut self, strain: &Strain, ready: u32, running: usize) -> bool {
         let before = (self.workers, self.throttled.take());

@@ -2,12 +2,15 @@
 
 use super::worker::{Brake, Stop};
 use chimera_core::{TaskId, UnixMillis};
+use tokio::time::Instant;
 
 /// A task with a worker.
 pub(super) struct Running {
     pub(super) task: TaskId,
     pub(super) brake: Brake,
     pub(super) deadline: Option<UnixMillis>,
+    /// Since when this daemon has known that it holds it.
+    pub(super) since: Instant,
 }
 
 impl Running {

@@ -8,7 +8,7 @@ use super::{Context, fence, told};
 use chimera_agent::runner::{Attempt, Report};
 use chimera_core::{Next, Outcome, Reason, Setback, Task, Transition};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Stop {
-    /// The daemon shuts down.
-    Shutdown = 1,
+    /// The daemon shuts down, or could not extend its lease: the attempt counts as nothing.
+    Interrupted = 1,
     /// Its deadline has passed.
     Deadline = 2,
     /// Somebody asked to cancel it.
@@ -28,7 +28,16 @@ pub(super) enum Stop {
 }
 
 impl Stop {
-    const ALL: [Self; 4] = [Self::Shutdown, Self::Deadline, Self::Cancelled, Self::LeaseLost];
+    const ALL: [Self; 4] = [Self::Interrupted, Self::Deadline, Self::Cancelled, Self::LeaseLost];
+}
+
+/// How a worker left its task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Settled, or in the hands of a new owner.
+    Done,
+    /// Held, with a result that cannot be recorded.
+    GaveUp,
 }
 
 /// The way to stop a worker: a reason and a signal.
@@ -36,6 +45,8 @@ impl Stop {
 pub(super) struct Brake {
     reason: Arc<AtomicU8>,
     signal: CancellationToken,
+    /// The attempt under way acts outside of the daemon.
+    outside: Arc<AtomicBool>,
 }
 
 impl Brake {
@@ -59,10 +70,20 @@ impl Brake {
         let reason = self.reason.load(Ordering::SeqCst);
         Stop::ALL.into_iter().find(|stop| *stop as u8 == reason)
     }
+
+    /// Whether the attempt under way may change what others see.
+    pub(super) fn acts_outside(&self) -> bool {
+        self.outside.load(Ordering::SeqCst)
+    }
 }
 
 /// Works on a claimed task. `draining` is cancelled when no new phase may begin.
-pub(super) async fn work(context: Arc<Context>, mut task: Task, brake: Brake, draining: CancellationToken) {
+pub(super) async fn work(
+    context: Arc<Context>,
+    mut task: Task,
+    brake: Brake,
+    draining: CancellationToken,
+) -> Left {
     loop {
         let began = context.clock.now();
         let report = attempt(&context, &task, &brake, &draining).await;
@@ -70,7 +91,7 @@ pub(super) async fn work(context: Arc<Context>, mut task: Task, brake: Brake, dr
             Ok(transition) => transition,
             Err(NotRecorded::LeaseLost) => return lost(&task),
             // The next heartbeat finds the task without a worker.
-            Err(NotRecorded::GaveUp) => return,
+            Err(NotRecorded::GaveUp) => return Left::GaveUp,
         };
         told::settled(&task, &transition, context.clock.now().since(began));
         let Transition { state, next, .. } = transition;
@@ -78,8 +99,11 @@ pub(super) async fn work(context: Arc<Context>, mut task: Task, brake: Brake, dr
         task.seq += 1;
         match next {
             Next::Run => {}
-            Next::Wait(_) => return,
-            Next::End => return context.runner.finished(&task).await,
+            Next::Wait(_) => return Left::Done,
+            Next::End => {
+                context.runner.finished(&task).await;
+                return Left::Done;
+            }
         }
     }
 }
@@ -90,6 +114,11 @@ async fn attempt(context: &Arc<Context>, task: &Task, brake: &Brake, draining: &
         return Outcome::Interrupted.into();
     }
     let phase = task.phase();
+    brake.outside.store(phase.acts_outside(), Ordering::SeqCst);
+    // After that: who looks for what acts outside finds either this or a lease that has run out.
+    if phase.acts_outside() && !context.lease.holds() {
+        return Outcome::Interrupted.into();
+    }
     let timeout = context.settings.timeouts.get(&phase).copied().unwrap_or(Duration::from_secs(600));
     let attempt = Attempt { task: task.clone(), timeout, fence: fence::of(context, task, brake) };
     let (runner, stop) = (context.runner.clone(), brake.signal.child_token());
@@ -120,6 +149,7 @@ fn hung(task: &Task, timeout: Duration, brake: &Brake) -> Report {
     Outcome::Transient { setback: Setback::new(Reason::AgentError, why), retry_after: None }.into()
 }
 
-fn lost(task: &Task) {
+fn lost(task: &Task) -> Left {
     tracing::warn!(task = %task.id, phase = %task.phase(), "the lease is lost; leaving the task to its new owner");
+    Left::Done
 }

@@ -8,7 +8,8 @@ use crate::wiring;
 use anyhow::{Context, Result, bail};
 use chimera_core::{Task, UnixMillis};
 use chimera_store::transfer::{self, Checked, Counts, Header};
-use chimera_store::{Store, moved};
+use chimera_store::{Store, lease, moved};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -45,7 +46,7 @@ pub async fn export(
     if source == Source::Close {
         let now = clock.now();
         let were_running = store.patient().write(move |tx| moved::close(tx, now)).await?;
-        let pause = leases(&were_running, now);
+        let pause = leases(&were_running, &store.read(lease::expiries).await?, now);
         if !pause.is_zero() {
             waits(pause);
             tokio::time::sleep(pause).await;
@@ -122,11 +123,12 @@ async fn open(config: &Config) -> Result<(Store, Clock)> {
 
 /// How long daemons that held tasks may still act for them: until their leases would have run out. Those whose
 /// process is gone do nothing any more.
-fn leases(were_running: &[Task], now: UnixMillis) -> Duration {
+fn leases(were_running: &[Task], expiries: &HashMap<String, UnixMillis>, now: UnixMillis) -> Duration {
     let me = Owner::current();
     let leases = were_running.iter().filter_map(|task| task.lease.as_ref());
     let alive = leases.filter(|lease| !me.knows_gone(&lease.owner));
-    alive.map(|lease| lease.expires_at.since(now)).max().unwrap_or_default()
+    let expiries = alive.filter_map(|lease| expiries.get(&lease.owner));
+    expiries.map(|expires_at| expires_at.since(now)).max().unwrap_or_default()
 }
 
 fn reader(path: &Path) -> Result<BufReader<File>> {

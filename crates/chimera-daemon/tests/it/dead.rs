@@ -47,11 +47,8 @@ fn fail(
     let request = Request::new(format!("Wish {number}"), "https://example.com");
     let new = NewTask { id: id(number), request, project: "shop".to_owned(), now: at, idempotency: None };
     submit(tx, &new)?;
-    let task = queue::claim(
-        tx,
-        &Claim { owner: "x", now: at, lease: Duration::from_secs(9), limit: 1, gates: &Gates::default() },
-    )?
-    .remove(0);
+    let task =
+        queue::claim(tx, &Claim { owner: "x", now: at, limit: 1, gates: &Gates::default() })?.remove(0);
     let state = State { status: task.status, workflow: task.workflow.clone() };
     let outcome = Outcome::Failed(Setback::new(reason, "no"));
     let event = Event::Settled { outcome, usage: Usage::default() };

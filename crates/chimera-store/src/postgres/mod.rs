@@ -52,7 +52,7 @@ static DIALECT: Dialect = Dialect {
         JOIN information_schema.key_column_usage AS k ON k.constraint_name = t.constraint_name AND k.table_schema = t.table_schema) \
         ON t.constraint_type = 'PRIMARY KEY' AND t.table_schema = c.table_schema AND t.table_name = c.table_name \
         AND k.table_name = c.table_name AND k.column_name = c.column_name \
-        WHERE c.table_schema = current_schema() AND c.table_name NOT IN ('schema_migrations', 'task_counts') AND NOT (c.table_name = 'tasks' AND c.column_name = 'lane') \
+        WHERE c.table_schema = current_schema() AND c.table_name NOT IN ('schema_migrations', 'task_counts', 'vocabulary') AND NOT (c.table_name = 'tasks' AND c.column_name = 'lane') \
         ORDER BY c.table_name, c.ordinal_position",
     lock_tasks: Some("LOCK TABLE tasks IN SHARE ROW EXCLUSIVE MODE"),
     close: &[

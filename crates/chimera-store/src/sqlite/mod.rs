@@ -50,7 +50,7 @@ static DIALECT: Dialect = Dialect {
     // It is never made smaller than it is.
     room: Some(["PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1073741823"]),
     tables: "SELECT m.name, p.name, p.pk FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS p \
-        WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite!_%' ESCAPE '!' AND m.name NOT IN ('schema_migrations', 'task_counts') ORDER BY m.name, p.cid",
+        WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite!_%' ESCAPE '!' AND m.name NOT IN ('schema_migrations', 'task_counts', 'vocabulary') ORDER BY m.name, p.cid",
     lock_tasks: None,
     close: &[
         "CREATE TRIGGER tasks_moved_1 BEFORE INSERT ON tasks BEGIN SELECT RAISE(ABORT, 'chimera: moved'); END",

@@ -1,6 +1,6 @@
 //! Tasks that wait for each other.
 
-use crate::fixture::{House, LEASE, NOW, conformance, epoch, failure, id, later, new_task, request, settled};
+use crate::fixture::{House, NOW, conformance, epoch, failure, id, later, new_task, request, settled};
 use chimera_core::{Gates, Phase, Policy, Status, Task, UnixMillis, limits};
 use chimera_store::after::{HELD, Unlinked, Waits, Why, waits};
 use chimera_store::queue::{self, Claim};
@@ -111,10 +111,7 @@ async fn two_that_complete_at_once_release_what_waits_for_both(house: House) {
         house.submit(new_task(right)).await;
         house.submit(waiting(both, &[left, right])).await;
         let claim = |tx: &mut chimera_store::Tx<'_>| {
-            queue::claim(
-                tx,
-                &Claim { owner: "one", now: NOW, lease: LEASE, limit: 2, gates: &Gates::default() },
-            )
+            queue::claim(tx, &Claim { owner: "one", now: NOW, limit: 2, gates: &Gates::default() })
         };
         let taken = house.store.write(claim).await.expect("claimed");
         let [first, second] = <[Task; 2]>::try_from(taken).expect("two");

@@ -7,7 +7,7 @@ use chimera_core::{
 };
 use chimera_store::settle::Onward;
 use chimera_store::steer::{self, Cancel};
-use chimera_store::{StoreError, moved, queue, read};
+use chimera_store::{StoreError, lease, moved, read};
 
 conformance! {
     no_result_outruns_an_acknowledged_cancellation,
@@ -111,7 +111,7 @@ async fn a_task_without_a_worker_ends_as_cancelled(house: House) {
     let policy = Policy::default();
     let forsaken = house
         .store
-        .write(move |tx| queue::forsake(tx, "one", &[id(1)], later(2), &policy))
+        .write(move |tx| lease::forsake(tx, "one", &[id(1)], later(2), &policy))
         .await
         .expect("done");
     assert_eq!(forsaken, [id(1)]);

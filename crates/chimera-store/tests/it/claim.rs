@@ -1,6 +1,6 @@
 //! Who is next.
 
-use crate::fixture::{House, LEASE, NOW, conformance, epoch, id, later, new_task, numbers, priority};
+use crate::fixture::{House, NOW, conformance, epoch, id, later, new_task, numbers, priority};
 use chimera_core::rank::STEP;
 use chimera_core::{Gates, Outcome, Reason, Scope, Setback, Status};
 use chimera_store::queue::{self, Claim};
@@ -88,7 +88,7 @@ async fn drain(store: Store, owner: &'static str) -> Vec<chimera_core::TaskId> {
     let mut taken = Vec::new();
     loop {
         let claim = move |tx: &mut chimera_store::Tx<'_>| {
-            queue::claim(tx, &Claim { owner, now: NOW, lease: LEASE, limit: 3, gates: &Gates::default() })
+            queue::claim(tx, &Claim { owner, now: NOW, limit: 3, gates: &Gates::default() })
         };
         let tasks = store.write(claim).await.expect("claimed");
         if tasks.is_empty() {

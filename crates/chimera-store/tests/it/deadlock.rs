@@ -1,7 +1,7 @@
 //! Two daemons on one server never wait for each other: what used to end in a deadlock, which the server ends after a second
 //! at the cost of somebody's work.
 
-use crate::fixture::{House, LEASE, conformance, epoch, id, later, new_task, settled};
+use crate::fixture::{House, conformance, epoch, id, later, new_task, settled};
 use chimera_core::gates::BreakerPolicy;
 use chimera_core::{Gates, Outcome, Policy, Reason, Setback, Task};
 use chimera_store::queue::{self, Claim};
@@ -70,7 +70,7 @@ fn gates() -> Gates {
 async fn claim(store: &Store, owner: &'static str, limit: u32) -> Result<Vec<Task>, StoreError> {
     let take = move |tx: &mut Tx<'_>| {
         let gates = &gates();
-        queue::claim(tx, &Claim { owner, now: later(2), lease: LEASE, limit, gates })
+        queue::claim(tx, &Claim { owner, now: later(2), limit, gates })
     };
     store.write_in_turn(take).await
 }

@@ -1,6 +1,7 @@
 //! A store in a temporary directory, and tasks to put into it.
 
 use crate::scratch::Scratch;
+use chimera_core::gates::DaemonState;
 use chimera_core::{
     Evidence, Gates, Outcome, Policy, Priority, Reason, Request, Setback, State, Task, TaskId, Tick,
     Transition, UnixMillis, Usage, step,
@@ -9,7 +10,7 @@ use chimera_store::queue::{self, Claim};
 use chimera_store::read::{self, PAGE};
 use chimera_store::settle::{self, Onward, Settlement};
 use chimera_store::submit::{IdempotencyKey, NewTask, submit};
-use chimera_store::{Database, Options, Store, StoreError};
+use chimera_store::{Database, Options, Store, StoreError, lease};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,7 +158,8 @@ impl House {
     ) -> Vec<Task> {
         let gates = gates.clone();
         let claim = move |tx: &mut chimera_store::Tx<'_>| {
-            queue::claim(tx, &Claim { owner, now, lease: LEASE, limit, gates: &gates })
+            lease::extend(tx, owner, &DaemonState::default(), now, LEASE)?;
+            queue::claim(tx, &Claim { owner, now, limit, gates: &gates })
         };
         self.store.write_in_turn(claim).await.expect("claimed")
     }
@@ -195,8 +197,27 @@ impl House {
 
     pub(crate) async fn rescue(&self, now: UnixMillis, gone: &[&str]) -> Vec<TaskId> {
         let gone: Vec<String> = gone.iter().map(ToString::to_string).collect();
-        let rescue = move |tx: &mut chimera_store::Tx<'_>| queue::rescue(tx, now, &gone, &Policy::default());
+        let rescue = move |tx: &mut chimera_store::Tx<'_>| {
+            let (mut taken, policy) = (Vec::new(), Policy::default());
+            for owner in lease::owners(tx, now)? {
+                if gone.contains(&owner.name) {
+                    taken.extend(lease::rescue_gone(tx, &owner.name, now, &policy)?);
+                } else if owner.expired {
+                    taken.extend(lease::rescue_expired(tx, &owner.name, now, &policy)?);
+                }
+            }
+            Ok(taken)
+        };
         self.store.write(rescue).await.expect("rescued")
+    }
+
+    /// Extends the lease of an owner, and gives what it holds.
+    pub(crate) async fn beat(&self, owner: &'static str, now: UnixMillis) -> Vec<lease::Held> {
+        let beat = move |tx: &mut chimera_store::Tx<'_>| {
+            lease::extend(tx, owner, &DaemonState::default(), now, LEASE)?;
+            lease::held(tx, owner)
+        };
+        self.store.write_apart(beat).await.expect("extended")
     }
 
     pub(crate) async fn task(&self, number: u64) -> Task {

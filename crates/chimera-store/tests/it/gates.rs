@@ -9,7 +9,7 @@ use chimera_core::{
 use chimera_store::queue::{self, Claim};
 use chimera_store::settle::{self, Onward, Settlement};
 use chimera_store::submit::{NewTask, submit};
-use chimera_store::{Options, Store, StoreError, hold, lanes, roster};
+use chimera_store::{Options, Store, StoreError, hold, lanes, lease, roster};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -268,7 +268,7 @@ async fn failures_that_were_of_another_time_are_forgotten(house: House) {
 async fn daemons_say_how_they_are_and_leave(house: House) {
     let state = DaemonState { workers: 3, throttled: Some("no memory".into()), ..DaemonState::default() };
     let said = state.clone();
-    house.store.write(move |tx| roster::present(tx, "one", &said, NOW, LEASE)).await.expect("written");
+    house.store.write(move |tx| lease::extend(tx, "one", &said, NOW, LEASE)).await.expect("written");
     let seen =
         |now| async move { house.store.read(move |tx| roster::daemons(tx, now)).await.expect("readable") };
     let daemons = seen(later(60)).await;
@@ -294,7 +294,7 @@ async fn drain(store: Store, owner: &'static str) -> u64 {
     loop {
         let own = gates.clone();
         let claim = move |tx: &mut chimera_store::Tx<'_>| {
-            queue::claim(tx, &Claim { owner, now: NOW, lease: LEASE, limit: 2, gates: &own })
+            queue::claim(tx, &Claim { owner, now: NOW, limit: 2, gates: &own })
         };
         let taken = store.write_in_turn(claim).await.expect("claimed");
         let counts = store.read(chimera_store::read::counts).await.expect("readable");

@@ -20,7 +20,7 @@ conformance! {
 
 async fn claim(house: &House, owner: &'static str, home: &'static str, now: UnixMillis) -> Vec<Task> {
     let claim = move |tx: &mut chimera_store::Tx<'_>| {
-        home::claim(tx, &Claim { owner, now, lease: LEASE, limit: 10, gates: &Gates::default() }, home)
+        home::claim(tx, &Claim { owner, now, limit: 10, gates: &Gates::default() }, home)
     };
     house.store.write(claim).await.expect("claimed")
 }

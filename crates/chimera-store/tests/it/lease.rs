@@ -1,8 +1,8 @@
 //! Leases: whoever lost one changes nothing any more.
 
-use crate::fixture::{House, LEASE, NOW, conformance, epoch, failure, id, later, new_task};
+use crate::fixture::{House, NOW, conformance, epoch, failure, id, later, new_task};
 use chimera_core::{EntryKind, Outcome, Policy, Reason, Status};
-use chimera_store::{StoreError, queue, read};
+use chimera_store::{StoreError, lease, read};
 
 conformance! {
     a_worker_that_lost_its_lease_changes_nothing,
@@ -22,8 +22,7 @@ async fn a_worker_that_lost_its_lease_changes_nothing(house: House) {
 
     let late = house.settle(&zombie, epoch(&zombie), failure(), later(62)).await;
     assert!(matches!(late, Err(StoreError::LeaseLost { id: lost }) if lost == id(1)));
-    let held = house.store.write(|tx| queue::heartbeat(tx, "one", later(62), LEASE)).await;
-    assert_eq!(held.expect("answered"), []);
+    assert_eq!(house.beat("one", later(62)).await, []);
     assert_eq!((house.task(1).await, house.story(1).await), before);
 
     house.settle(&heir, epoch(&heir), failure(), later(63)).await.expect("the heir holds it");
@@ -43,8 +42,7 @@ async fn nothing_settles_before_the_claim_or_twice(house: House) {
 async fn heartbeats_keep_a_task_and_tell_what_is_wished_of_it(house: House) {
     house.running(1, "one").await;
     let policy = Policy::default();
-    let beat = |at| house.store.write(move |tx| queue::heartbeat(tx, "one", at, LEASE));
-    let held = beat(later(50)).await.expect("answered");
+    let held = house.beat("one", later(50)).await;
     assert_eq!((held[0].id.clone(), held[0].epoch, held[0].cancel_requested), (id(1), 1, false));
     assert_eq!(house.rescue(later(100), &[]).await, [], "the heartbeat was 50 s ago");
 
@@ -53,8 +51,8 @@ async fn heartbeats_keep_a_task_and_tell_what_is_wished_of_it(house: House) {
         .write(move |tx| chimera_store::steer::cancel(tx, &id(1), NOW, &policy))
         .await
         .expect("wished");
-    assert!(beat(later(101)).await.expect("answered")[0].cancel_requested);
-    let wishes = house.store.read(|tx| queue::cancellations(tx, "one")).await;
+    assert!(house.beat("one", later(101)).await[0].cancel_requested);
+    let wishes = house.store.read_apart(|tx| lease::cancellations(tx, "one")).await;
     assert_eq!(wishes.expect("readable"), [id(1)]);
     assert_eq!(house.rescue(later(162), &[]).await, [id(1)]);
     assert_eq!(house.task(1).await.status, Status::Cancelled, "nobody starts again what was to be stopped");
@@ -63,9 +61,11 @@ async fn heartbeats_keep_a_task_and_tell_what_is_wished_of_it(house: House) {
 async fn an_owner_known_to_be_gone_is_not_waited_for(house: House) {
     house.running(1, "dead").await;
     house.running(2, "alive").await;
-    let mut owners = house.store.read(queue::owners).await.expect("readable");
-    owners.sort();
-    assert_eq!(owners, ["alive", "dead"]);
+    let owners = house.store.read(|tx| lease::owners(tx, NOW)).await.expect("readable");
+    assert_eq!(
+        owners.iter().map(|owner| (owner.name.as_str(), owner.expired)).collect::<Vec<_>>(),
+        [("alive", false), ("dead", false)]
+    );
     assert_eq!(house.rescue(NOW, &["dead"]).await, [id(1)]);
     let rescued = house.task(1).await;
     assert_eq!((rescued.status, rescued.lease, rescued.workflow.crashes), (Status::Queued, None, 1));

@@ -1,7 +1,7 @@
 //! A queue moves between databases, with tasks in flight.
 
 use crate::after::{complete, waiting};
-use crate::fixture::{House, LEASE, conformance, epoch, failure, id, key, later, new_task, settled};
+use crate::fixture::{House, conformance, epoch, failure, id, key, later, new_task, settled};
 use chimera_core::{Digest, Evidence, EvidenceKind, Gates, Outcome, Phase, Policy, Status};
 use chimera_store::batch::{self, NewBatch};
 use chimera_store::queue::{self, Claim};
@@ -122,10 +122,7 @@ async fn a_closed_queue_takes_and_gives_nothing_until_it_is_opened_again(house: 
     other.write(|tx| moved::close(tx, later(7))).await.expect("closed");
     assert_eq!(other.write(|tx| moved::close(tx, later(8))).await.expect("closed already"), []);
     let claim = |tx: &mut chimera_store::Tx<'_>| {
-        queue::claim(
-            tx,
-            &Claim { owner: "one", now: later(8), lease: LEASE, limit: 9, gates: &Gates::default() },
-        )
+        queue::claim(tx, &Claim { owner: "one", now: later(8), limit: 9, gates: &Gates::default() })
     };
     let submitted = house.store.write(|tx| submit::submit(tx, &new_task(3))).await;
     assert!(matches!(submitted, Err(StoreError::Moved)), "{submitted:?}");

@@ -1,9 +1,9 @@
 //! Random histories of several daemons on one database: whatever happens, in whatever order, epochs only grow,
 //! the journal has no gaps, and nobody without the lease leaves a mark.
 
-use crate::fixture::{House, LEASE, NOW, failure, id, new_task};
+use crate::fixture::{House, NOW, failure, id, new_task};
 use chimera_core::{EntryKind, Outcome, Phase, Policy, Reason, Setback, Status, Task, UnixMillis};
-use chimera_store::{Options, StoreError, counts, queue, steer};
+use chimera_store::{Options, StoreError, counts, steer};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -65,8 +65,7 @@ impl World {
             Act::Claim { owner } => self.claims.extend(self.house.claim(OWNERS[owner], now, 1).await),
             Act::Settle { claim, how } => self.settle(claim, how).await,
             Act::Heartbeat { owner } => {
-                let beat = self.house.store.write(move |tx| queue::heartbeat(tx, OWNERS[owner], now, LEASE));
-                for held in beat.await.expect("answered") {
+                for held in self.house.beat(OWNERS[owner], now).await {
                     let known = self.claims.iter().rfind(|task| task.id == held.id).expect("it was claimed");
                     let lease = known.lease.as_ref().expect("under a lease");
                     assert_eq!((lease.owner.as_str(), lease.epoch), (OWNERS[owner], held.epoch));

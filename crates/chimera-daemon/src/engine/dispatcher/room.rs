@@ -2,32 +2,46 @@
 
 use super::Dispatcher;
 use chimera_core::gates::DaemonState;
-use chimera_store::{Tx, ready, roster};
+use chimera_store::{StoreError, ready};
 
 impl Dispatcher {
     /// Sees whether the machine has room for more.
-    pub(super) async fn look_at_machine(&mut self) {
+    pub(super) fn look_at_machine(&mut self) {
         if !self.pool.is_due() {
             return;
         }
-        let (most, now) = (self.settings().max_workers, self.context.clock.now());
-        let ready = if self.pool.is_automatic() {
-            self.context.store.read(move |tx| ready::depth(tx, most, now)).await.unwrap_or_else(|err| {
-                tracing::error!(error = %err, "cannot count the tasks that wait");
-                0
-            })
-        } else {
-            0
-        };
+        if !self.pool.is_automatic() {
+            return self.take_in(0);
+        }
+        self.pool.put_off();
+        if self.counting.is_idle() {
+            let (store, now) = (self.context.store.clone(), self.context.clock.now());
+            let most = self.settings().max_workers;
+            self.counting.begin(async move { store.read_apart(move |tx| ready::depth(tx, most, now)).await });
+        }
+    }
+
+    /// The tasks that wait have been counted, for a pool that follows them.
+    pub(super) fn counted(&mut self, ready: Result<u32, StoreError>) {
+        match ready {
+            Ok(ready) => self.take_in(ready),
+            // The claim that fails as well says so.
+            Err(err) => tracing::debug!(error = %err, "cannot count the tasks that wait"),
+        }
+    }
+
+    fn take_in(&mut self, ready: u32) {
         if self.pool.look(&self.context.machine.strain(), ready, self.running.len()) {
             let (workers, throttled) = (self.pool.workers(), self.pool.throttled());
             tracing::info!(workers, throttled, "the pool changes");
-            self.present().await;
+            self.claim_wanted = true;
+            // Says at once what the next heartbeat would say.
+            self.beat();
         }
     }
 
     /// Says which tools are missing now; the next claim goes by it.
-    pub(super) async fn tools_changed(&self) {
+    pub(super) fn tools_changed(&mut self) {
         let missing = self.context.missing_tools();
         if missing.is_empty() {
             tracing::info!("the tools that were missing are there: tasks that waited for them go on");
@@ -35,18 +49,8 @@ impl Dispatcher {
         for tool in missing {
             tracing::warn!("{}; tasks that need it wait", tool.detail);
         }
-        self.present().await;
-    }
-
-    /// Says at once what the next heartbeat would say.
-    async fn present(&self) {
-        let (context, state, now) = (self.context.clone(), self.state(), self.context.clock.now());
-        let said = move |tx: &mut Tx<'_>| {
-            roster::present(tx, context.owner.as_str(), &state, now, context.settings.lease)
-        };
-        if let Err(err) = self.context.store.write(said).await {
-            tracing::error!(error = %err, "cannot say how this daemon is");
-        }
+        self.claim_wanted = true;
+        self.beat();
     }
 
     pub(super) fn state(&self) -> DaemonState {

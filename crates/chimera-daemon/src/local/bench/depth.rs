@@ -9,7 +9,6 @@ use chimera_store::queue::{self, Claim};
 use chimera_store::settle::{Settlement, settle};
 use chimera_store::submit::submit;
 use chimera_store::{Database, Options, Store, StoreError, Tx};
-use std::time::Duration;
 use tokio::time::Instant;
 
 /// The shortest queue that is measured.
@@ -80,7 +79,7 @@ pub(super) async fn claim(store: &Store, owner: &str) -> Result<f64> {
     let (now, owner) = (Clock::system().now(), owner.to_owned());
     let take = move |tx: &mut Tx<'_>| {
         let gates = &Gates::default();
-        queue::claim(tx, &Claim { owner: &owner, now, lease: Duration::from_secs(60), limit: 1, gates })
+        queue::claim(tx, &Claim { owner: &owner, now, limit: 1, gates })
     };
     let from = Instant::now();
     let mut tasks = store.write(take).await?;

@@ -9,7 +9,7 @@ use chimera_core::gates::DaemonState;
 use chimera_core::{Gates, UnixMillis};
 use chimera_store::queue::{self, Claim};
 use chimera_store::submit::submit;
-use chimera_store::{Database, Options, Store, StoreError, Tx, raw, roster};
+use chimera_store::{Database, Options, Store, StoreError, Tx, lease, raw};
 use std::time::Duration;
 
 /// Tasks that the daemon runs.
@@ -30,8 +30,7 @@ pub(super) async fn measure(database: &Database) -> Result<Vec<Figure>> {
         let take = move |tx: &mut Tx<'_>| {
             news.iter().try_for_each(|new| submit(tx, new).map(drop))?;
             let gates = &Gates::default();
-            queue::claim(tx, &Claim { owner: OWNER, now, lease: LEASE, limit, gates })
-                .map(|tasks| tasks.len())
+            queue::claim(tx, &Claim { owner: OWNER, now, limit, gates }).map(|tasks| tasks.len())
         };
         running += u32::try_from(store.write(take).await?)?;
         let mut bytes = Vec::with_capacity(BEATS);
@@ -50,8 +49,8 @@ pub(super) async fn measure(database: &Database) -> Result<Vec<Figure>> {
 
 /// What the engine does at each heartbeat to keep its tasks.
 fn beat(tx: &mut Tx<'_>, now: UnixMillis) -> Result<(), StoreError> {
-    queue::heartbeat(tx, OWNER, now, LEASE)?;
-    roster::present(tx, OWNER, &DaemonState::default(), now, LEASE)
+    lease::extend(tx, OWNER, &DaemonState::default(), now, LEASE)?;
+    lease::held(tx, OWNER).map(drop)
 }
 
 /// Bytes written so far: into the server's log, or by this process, which is the only one that has the file open.

@@ -1,0 +1,87 @@
+//! Claims: ready tasks for the free slots.
+
+use super::{Dispatcher, Running};
+use crate::engine::told;
+use crate::engine::worker::{Brake, Stop, work};
+use chimera_core::{Task, UnixMillis};
+use chimera_store::queue::{self, Claim};
+use chimera_store::{StoreError, home};
+use tokio::time::Instant;
+
+/// What a claim came to.
+pub(super) struct Claimed {
+    tasks: Vec<Task>,
+    /// There may be more.
+    filled: bool,
+    /// When another claim may find something.
+    next: Option<UnixMillis>,
+}
+
+impl Dispatcher {
+    /// Whether a claim may begin as soon as it is wanted.
+    pub(super) fn may_claim(&self) -> bool {
+        self.claiming.is_idle() && self.context.lease.holds() && self.pool.free(self.running.len()) > 0
+    }
+
+    /// Begins to fill the free slots.
+    pub(super) fn claim(&mut self) {
+        if !self.claim_wanted || !self.may_claim() || self.claims.left().is_some() {
+            return;
+        }
+        (self.claim_wanted, self.claim_began, self.next_ready) = (false, Some(Instant::now()), None);
+        let (context, limit) = (self.context.clone(), self.pool.free(self.running.len()));
+        let store = context.store.clone();
+        self.claiming.begin(async move {
+            let claim = move |tx: &mut chimera_store::Tx<'_>| {
+                // Here, not before: while this waited for its turn, the lease may have run out.
+                if !context.lease.holds() {
+                    return Ok(Claimed { tasks: Vec::new(), filled: false, next: None });
+                }
+                let now = context.clock.now();
+                let gates = &context.gates();
+                let claim = Claim { owner: context.owner.as_str(), now, limit, gates };
+                let tasks = match &context.home {
+                    None => queue::claim(tx, &claim)?,
+                    Some(home) => home::claim(tx, &claim, &home.name)?,
+                };
+                let filled = tasks.len() >= limit as usize;
+                let next = if filled { None } else { queue::next_event_at(tx, now)? };
+                Ok(Claimed { tasks, filled, next })
+            };
+            store.write_in_turn(claim).await
+        });
+    }
+
+    /// Takes in what a claim came to.
+    pub(super) fn claimed(&mut self, claimed: Result<Claimed, StoreError>) {
+        match claimed {
+            Ok(Claimed { tasks, filled, next }) => {
+                self.claims.over();
+                (self.next_ready, self.moved) = (next.filter(|_| !self.draining.is_cancelled()), false);
+                self.claim_wanted |= filled;
+                tasks.into_iter().for_each(|task| self.start(task));
+            }
+            Err(StoreError::Moved) => {
+                self.claims.failed(&StoreError::Moved);
+                self.moved();
+            }
+            Err(err) => {
+                self.claim_wanted = true;
+                self.claims.failed(&err);
+            }
+        }
+    }
+
+    fn start(&mut self, task: Task) {
+        let brake = Brake::default();
+        let id = task.id.clone();
+        told::claimed(&task);
+        if task.cancel_requested {
+            brake.pull(Stop::Cancelled);
+        }
+        let deadline = task.time_up().map(|(at, _)| at);
+        let worker = work(self.context.clone(), task, brake.clone(), self.draining.clone());
+        let handle = self.workers.spawn(worker);
+        self.running.insert(handle.id(), Running { task: id, brake, deadline, since: Instant::now() });
+    }
+}

@@ -1,0 +1,222 @@
+//! The heartbeat: extends the lease, stops what is no longer ours, and takes over from daemons that are gone.
+//!
+//! The beat writes one row on a connection of its own. Everything that is about others comes after it, in transactions
+//! of their own: what is wrong with a stranger's task does not cost this daemon its lease.
+
+use super::{Dispatcher, Stop};
+use crate::engine::Context;
+use chimera_agent::process::reap_orphans;
+use chimera_core::TaskId;
+use chimera_store::lease::{self, Held};
+use chimera_store::{StoreError, Tx, hold, home};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long daemons that are gone are remembered.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+
+/// A heartbeat that came back.
+pub(super) struct Beat {
+    /// When it began.
+    asked: Instant,
+    held: Result<Vec<Held>, StoreError>,
+}
+
+/// What the heartbeats have shown.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Since when the database has answered every one of them in time.
+    answering: Option<Instant>,
+    /// The tasks that were held without a worker at the last one.
+    idle: HashSet<TaskId>,
+    /// When the last one was taken in.
+    at: Option<Instant>,
+}
+
+/// Tasks that this daemon holds and does not work on.
+#[derive(Default)]
+struct Idle {
+    /// Their worker broke.
+    broken: Vec<TaskId>,
+    /// Their claim or their last result was committed without our having heard of it.
+    unheard: Vec<TaskId>,
+}
+
+impl Dispatcher {
+    /// Begins a heartbeat, unless one is under way.
+    pub(super) fn beat(&mut self) {
+        if !self.beating.is_idle() {
+            return;
+        }
+        let (context, state, asked) = (self.context.clone(), self.state(), Instant::now());
+        self.beating.begin(async move {
+            set_clock(&context).await;
+            let (store, lease) = (context.store.clone(), context.settings.lease);
+            let beat = move |tx: &mut Tx<'_>| {
+                // Here, not before: while this waited for its turn, the lease would have run down.
+                let now = context.clock.now();
+                lease::extend(tx, context.owner.as_str(), &state, now, lease)?;
+                lease::held(tx, context.owner.as_str())
+            };
+            Beat { asked, held: store.write_apart(beat).await }
+        });
+    }
+
+    /// Takes in a heartbeat.
+    pub(super) fn beaten(&mut self, Beat { asked, held }: Beat) {
+        let lease = self.settings().lease;
+        let held = match held {
+            Ok(held) => held,
+            Err(StoreError::Moved) => return self.moved(),
+            Err(err) => {
+                self.seen.answering = None;
+                return self.beats.failed(&err);
+            }
+        };
+        self.beats.over();
+        if asked.elapsed() > lease / 3 {
+            self.seen.answering = None;
+        }
+        self.seen.answering.get_or_insert_with(Instant::now);
+        self.context.lease.extend(asked, lease);
+        self.lease_told = false;
+        self.claim_wanted = true;
+        let cancelled: HashSet<&TaskId> =
+            held.iter().filter(|held| held.cancel_requested).map(|held| &held.id).collect();
+        let held: HashSet<&TaskId> = held.iter().map(|held| &held.id).collect();
+        // A task that was claimed after the beat is not among them.
+        self.stop_where(Stop::LeaseLost, |running| running.since < asked && !held.contains(&running.task));
+        self.stop_where(Stop::Cancelled, |running| cancelled.contains(&running.task));
+        let idle = self.idle(&held);
+        self.look_after_others(idle);
+    }
+
+    /// The tasks that have been held without a worker since the last heartbeat at least. What a claim has taken that is
+    /// still under way is not among them.
+    fn idle(&mut self, held: &HashSet<&TaskId>) -> Idle {
+        let working: HashSet<&TaskId> = self.running.values().map(|running| &running.task).collect();
+        let now: HashSet<TaskId> =
+            held.iter().filter(|id| !working.contains(*id)).map(|id| (*id).clone()).collect();
+        let claimed_since = self.claiming.is_idle() || self.claim_began > self.seen.at;
+        let mut idle = Idle::default();
+        if claimed_since {
+            let mut both: Vec<TaskId> = now.intersection(&self.seen.idle).cloned().collect();
+            // In an order that a simulation finds again.
+            both.sort();
+            (idle.broken, idle.unheard) = both.into_iter().partition(|id| self.broken.contains(id));
+        }
+        self.broken.retain(|id| now.contains(id));
+        (self.seen.idle, self.seen.at) = (now, Some(Instant::now()));
+        idle
+    }
+
+    fn look_after_others(&mut self, idle: Idle) {
+        if !self.caring.is_idle() {
+            return;
+        }
+        let (context, lease) = (self.context.clone(), self.settings().lease);
+        // Others had no chance to extend theirs while the database did not answer.
+        let answering = self.seen.answering.is_some_and(|since| since.elapsed() >= lease);
+        self.caring.begin(async move { care(&context, answering, idle).await });
+    }
+
+    /// The lease could not be extended for its whole length: others may take over from now on.
+    pub(super) fn lease_ran_out(&mut self) {
+        if std::mem::replace(&mut self.lease_told, true) {
+            return;
+        }
+        let lease = self.settings().lease;
+        tracing::error!(
+            ?lease,
+            "the lease ran out, as the database does not answer: nothing is deployed and nothing begins until it does"
+        );
+        self.seen.answering = None;
+        // The others change nothing that cannot be taken back: they go on, and their results are recorded if nobody
+        // has taken over by then.
+        self.stop_where(Stop::Interrupted, |running| running.brake.acts_outside());
+    }
+}
+
+/// Leases go by the clock of the database server, where several machines share one.
+async fn set_clock(context: &Context) {
+    let clock = &context.clock;
+    let asked = clock.uncorrected();
+    match context.store.server_time().await {
+        Ok(Some(time)) => clock.correct(time, asked),
+        Ok(None) => {}
+        // The heartbeat itself fails as well, and says so.
+        Err(err) => tracing::debug!(error = %err, "cannot read the time of the database server"),
+    }
+}
+
+/// Looks after what daemons that are gone have left; `answering` says whether they would have been able to extend their
+/// leases.
+async fn care(context: &Arc<Context>, answering: bool, idle: Idle) -> Result<(), StoreError> {
+    let Idle { broken, unheard } = idle;
+    let context_too = context.clone();
+    let keep = move |tx: &mut Tx<'_>| {
+        let (context, now) = (&context_too, context_too.clock.now());
+        if let Some(home) = &context.home {
+            home::present(tx, &home.name, now, context.settings.lease, home.patience)?;
+        }
+        hold::forget(tx, now)?;
+        lease::forget(tx, now.minus(REMEMBERED))?;
+        let mut taken = lease::forsake(tx, context.owner.as_str(), &broken, now, &context.settings.policy)?;
+        taken.extend(lease::hand_back(tx, context.owner.as_str(), &unheard, now)?);
+        Ok(taken)
+    };
+    told(&context.store.write(keep).await?);
+    let now = context.clock.now();
+    let owners = context.store.read_apart(move |tx| lease::owners(tx, now)).await?;
+    let mut died_here = false;
+    for owner in owners {
+        let gone = context.owner.knows_gone(&owner.name);
+        died_here |= gone;
+        if gone || (owner.expired && answering && owner.name != context.owner.as_str()) {
+            take_over(context, owner.name, gone).await?;
+        }
+    }
+    if died_here {
+        end_orphans();
+    }
+    Ok(())
+}
+
+/// Takes all tasks from an owner, a few at a time.
+async fn take_over(context: &Arc<Context>, owner: String, gone: bool) -> Result<(), StoreError> {
+    loop {
+        let (context_too, owner) = (context.clone(), owner.clone());
+        let rescue = move |tx: &mut Tx<'_>| {
+            // Here, not before: nobody is gone at a time at which the heartbeat was still seen.
+            let (now, policy) = (context_too.clock.now(), &context_too.settings.policy);
+            if gone {
+                lease::rescue_gone(tx, &owner, now, policy)
+            } else {
+                lease::rescue_expired(tx, &owner, now, policy)
+            }
+        };
+        let taken = context.store.write(rescue).await?;
+        if taken.is_empty() {
+            return Ok(());
+        }
+        told(&taken);
+    }
+}
+
+fn told(taken: &[TaskId]) {
+    for task in taken {
+        tracing::warn!(%task, "taken back from a daemon or worker that is gone");
+    }
+}
+
+/// Ends what daemons that died on this machine left running, beside everything else.
+fn end_orphans() {
+    tokio::task::spawn_blocking(|| {
+        let ended = reap_orphans();
+        if ended > 0 {
+            tracing::warn!(ended, "ended processes that a daemon which is gone left behind");
+        }
+    });
+}
