@@ -8,7 +8,7 @@ use crate::wiring::Shutdown;
 use anyhow::Result;
 use chimera_agent::runner::{Attempt, BoxFuture, Report, Runner};
 use chimera_core::{Outcome, Policy, Reason, Setback, Task, UnixMillis};
-use chimera_store::{Database, Options, Plant, Store};
+use chimera_store::{Database, Options, Plant, Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,6 +22,10 @@ const WORKERS: u32 = 6;
 const LONGEST: u64 = 30;
 /// One attempt in so many outlasts its lease, so that it needs heartbeats.
 const LASTING: u32 = 40;
+
+/// Tries to open the database, and the pause between two: twenty seconds, in which a server restarts.
+const OPENINGS: u32 = 100;
+const OPENING_PAUSE: Duration = Duration::from_millis(200);
 
 /// One life of a tortured daemon.
 #[derive(Debug, Clone)]
@@ -44,11 +48,11 @@ pub async fn run_daemon(life: &Incarnation) -> Result<()> {
     let shutdown = Shutdown::on_signals()?;
     let here = std::env::current_dir()?;
     let database = Database::parse(&life.database, &here, None).map_err(|detail| anyhow::anyhow!(detail))?;
-    let store = Store::open(&database, &Options { plant: life.plant, ..Options::default() })?;
+    let (store, time) = opened(&database, life.plant).await?;
     let (system, ahead) = (Clock::system(), Arc::new(AtomicI64::new(life.ahead)));
     obey(store.clone(), ahead.clone());
     let clock = Clock::new(move || UnixMillis(system.now().0 + ahead.load(Ordering::Relaxed)));
-    if let Some(time) = store.server_time().await? {
+    if let Some(time) = time {
         clock.set(time);
     }
     let settings = Settings {
@@ -69,6 +73,23 @@ pub async fn run_daemon(life: &Incarnation) -> Result<()> {
     engine.run(shutdown.asked, shutdown.now).await;
     store.close().await;
     Ok(())
+}
+
+/// The database and its time. A server may be restarted while a daemon starts, which whoever supervises a real one answers
+/// by starting it again.
+async fn opened(database: &Database, plant: Option<Plant>) -> Result<(Store, Option<UnixMillis>), StoreError> {
+    let mut tries = 1;
+    loop {
+        let opened = match Store::open(database, &Options { plant, ..Options::default() }) {
+            Ok(store) => store.server_time().await.map(|time| (store, time)),
+            Err(err) => Err(err),
+        };
+        if opened.is_ok() || tries >= OPENINGS {
+            return opened;
+        }
+        tries += 1;
+        tokio::time::sleep(OPENING_PAUSE).await;
+    }
 }
 
 /// Does what the torturer says on standard input, line by line: set the clock, leave the database no room to grow, give
