@@ -8,7 +8,7 @@ use chimera_store::{Database, Options, Store, counts, past};
 use std::time::Duration;
 
 /// A million ended tasks a day are 41,667 an hour: a round must not stop before that.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_round_goes_on_until_nothing_is_left_that_may_go() {
     const TASKS: u32 = 12_000;
     let dir = tempfile::tempdir().expect("a temporary directory");
