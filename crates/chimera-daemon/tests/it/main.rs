@@ -26,6 +26,7 @@ mod record;
 mod scratch;
 mod script;
 mod shows;
+mod silence;
 mod sim;
 mod stage;
 mod staged;

@@ -77,7 +77,10 @@ pub async fn run_daemon(life: &Incarnation) -> Result<()> {
 
 /// The database and its time. A server may be restarted while a daemon starts, which whoever supervises a real one answers
 /// by starting it again.
-async fn opened(database: &Database, plant: Option<Plant>) -> Result<(Store, Option<UnixMillis>), StoreError> {
+async fn opened(
+    database: &Database,
+    plant: Option<Plant>,
+) -> Result<(Store, Option<UnixMillis>), StoreError> {
     let mut tries = 1;
     loop {
         let opened = match Store::open(database, &Options { plant, ..Options::default() }) {
