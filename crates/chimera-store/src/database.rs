@@ -1,8 +1,12 @@
 //! Where the database is.
 
-use crate::postgres::PostgresServer;
+use crate::plant::Planted;
+use crate::postgres::{self, PostgresServer};
+use crate::session::Connect;
+use crate::{Options, sqlite};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where the database is. Its text form names no password.
 #[derive(Clone)]
@@ -26,6 +30,18 @@ impl Database {
             return Err("give `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`".to_owned());
         }
         Ok(Self::Postgres(Box::new(PostgresServer::parse(url, ca)?)))
+    }
+}
+
+/// How the writer gets its connection.
+pub(crate) fn connector(database: &Database, options: &Options) -> Arc<Connect> {
+    let connect = match database {
+        Database::Sqlite(path) => sqlite::writing(path.clone(), options.max_pages),
+        Database::Postgres(server) => postgres::connector((**server).clone()),
+    };
+    match options.plant {
+        None => connect,
+        Some(plant) => Arc::new(move || Ok(Box::new(Planted::new(connect()?, plant)))),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Looks at a database and changes nothing: for whoever asks whether it will do.
 
+use crate::database::connector;
 use crate::session::Session;
-use crate::store::{Options, connector};
+use crate::store::Options;
 use crate::{Database, StoreError, migrate, sqlite};
 use chimera_core::UnixMillis;
 

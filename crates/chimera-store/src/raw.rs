@@ -7,9 +7,9 @@
 //! made before the clock starts.
 
 use crate::change::Statement;
+use crate::database::connector;
 use crate::read::Reading;
 use crate::session::Session;
-use crate::store::connector;
 use crate::{Database, Options, StoreError, Value, journal, queue, settle, submit};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};

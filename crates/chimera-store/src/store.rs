@@ -1,12 +1,13 @@
 //! The handle: closures go to the writer and the readers, signals come back.
 
+use crate::apart::Apart;
 use crate::change::Change;
+use crate::database::connector;
 use crate::patience::{Deadline, Patience, until_closed};
-use crate::plant::Planted;
 use crate::session::Connect;
 use crate::sim::Queues;
 use crate::writer::Writer;
-use crate::{Database, Plant, ReadTx, StoreError, Tx, apart, group, migrate, postgres, reader, sqlite};
+use crate::{Database, Plant, ReadTx, StoreError, Tx, group, migrate, postgres, reader, sqlite};
 use chimera_core::UnixMillis;
 use std::any::Any;
 use std::future::Future;
@@ -61,13 +62,6 @@ struct Inner {
     ended: std::sync::Mutex<Option<oneshot::Receiver<()>>>,
 }
 
-/// The way to the connection apart.
-struct Apart {
-    jobs: mpsc::Sender<apart::Job>,
-    /// Whether it writes as well. A file has one writer at a time: there the writer thread does it, in its turn.
-    writes: bool,
-}
-
 /// Notices commits of other processes and tells them of ours, until it is dropped.
 pub(crate) type Watcher = Box<dyn Any + Send + Sync>;
 
@@ -111,9 +105,7 @@ impl Store {
             Database::Postgres(_) => connect_writer.clone(),
         };
         reader::start(&connect, options.readers.max(1), read_queue)?;
-        let (jobs, apart_queue) = mpsc::channel(READ_QUEUE);
-        apart::start(&connect, apart_queue)?;
-        let apart = Some(Apart { jobs, writes: matches!(database, Database::Postgres(_)) });
+        let apart = Some(Apart::start(&connect, matches!(database, Database::Postgres(_)))?);
         let (committed, _) = watch::channel(0);
         let (failed, _) = watch::channel(None);
         let (files, watcher) = match database {
@@ -185,11 +177,25 @@ impl Store {
         &self,
         ask: impl FnOnce(Deadline) -> (group::Job, oneshot::Receiver<Result<T, StoreError>>),
     ) -> Result<T, StoreError> {
+        self.ask(&self.inner.writes, ask).await
+    }
+
+    /// Puts a job into a queue and waits for its answer, as long as the store's patience lasts.
+    pub(crate) async fn ask<J, T>(
+        &self,
+        queue: &mpsc::Sender<J>,
+        ask: impl FnOnce(Deadline) -> (J, oneshot::Receiver<Result<T, StoreError>>),
+    ) -> Result<T, StoreError> {
         self.inner.sound()?;
         let deadline = self.patience.deadline();
         let (job, answer) = ask(deadline);
         self.inner.asked.fetch_add(1, Ordering::Relaxed);
-        self.inner.told(deadline.ask(&self.inner.writes, job, answer).await)
+        self.inner.told(deadline.ask(queue, job, answer).await)
+    }
+
+    /// The connection apart, where there is one.
+    pub(crate) fn apart(&self) -> Option<&Apart> {
+        self.inner.apart.as_ref()
     }
 
     /// Runs a closure on a snapshot.
@@ -201,11 +207,7 @@ impl Store {
         F: FnOnce(&ReadTx<'_>) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
-        self.inner.sound()?;
-        let deadline = self.patience.deadline();
-        let (job, answer) = reader::job(deadline, f);
-        self.inner.asked.fetch_add(1, Ordering::Relaxed);
-        self.inner.told(deadline.ask(&self.inner.reads, job, answer).await)
+        self.ask(&self.inner.reads, |deadline| reader::job(deadline, f)).await
     }
 
     /// Whether the database takes changes at the moment, as far as one that changes nothing can tell: a transaction of the
@@ -215,43 +217,6 @@ impl Store {
     /// Why it takes none.
     pub async fn takes_changes(&self) -> Result<(), StoreError> {
         self.write(|tx| tx.is_writable()).await
-    }
-
-    /// As [`Store::write`], with a commit of its own that nobody else's statements hold up, and that wakes nobody: for
-    /// heartbeats.
-    ///
-    /// # Errors
-    /// As [`Store::write`].
-    pub async fn write_apart<T, F>(&self, f: F) -> Result<T, StoreError>
-    where
-        F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
-        T: Send + 'static,
-    {
-        let Some(apart) = self.inner.apart.as_ref().filter(|apart| apart.writes) else {
-            return self.write(f).await;
-        };
-        self.inner.sound()?;
-        let deadline = self.patience.deadline();
-        let (job, answer) = group::job(deadline, None, f);
-        self.inner.asked.fetch_add(1, Ordering::Relaxed);
-        self.inner.told(deadline.ask(&apart.jobs, apart::Job::Write(job), answer).await)
-    }
-
-    /// As [`Store::read`], without waiting for what the interface reads: for what decides whether an attempt goes on.
-    ///
-    /// # Errors
-    /// As [`Store::read`].
-    pub async fn read_apart<T, F>(&self, f: F) -> Result<T, StoreError>
-    where
-        F: FnOnce(&ReadTx<'_>) -> Result<T, StoreError> + Send + 'static,
-        T: Send + 'static,
-    {
-        let Some(apart) = &self.inner.apart else { return self.read(f).await };
-        self.inner.sound()?;
-        let deadline = self.patience.deadline();
-        let (job, answer) = reader::job(deadline, f);
-        self.inner.asked.fetch_add(1, Ordering::Relaxed);
-        self.inner.told(deadline.ask(&apart.jobs, apart::Job::Read(job), answer).await)
     }
 
     /// The time of the database server; nothing if the database is on this machine anyway.
@@ -331,17 +296,5 @@ impl Inner {
             self.failed.send_if_modified(|failed| failed.is_none() && failed.replace(err.clone()).is_none());
         }
         self.sound().and(answer)
-    }
-}
-
-/// How the writer gets its connection.
-pub(crate) fn connector(database: &Database, options: &Options) -> Arc<Connect> {
-    let connect = match database {
-        Database::Sqlite(path) => sqlite::writing(path.clone(), options.max_pages),
-        Database::Postgres(server) => postgres::connector((**server).clone()),
-    };
-    match options.plant {
-        None => connect,
-        Some(plant) => Arc::new(move || Ok(Box::new(Planted::new(connect()?, plant)))),
     }
 }
