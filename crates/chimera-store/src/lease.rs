@@ -6,8 +6,9 @@
 
 use crate::queue::{change, decide};
 use crate::read::Reading;
-use crate::task_row::{self, columns, task as read_task};
-use crate::{StoreError, Tx, read};
+use crate::task_row::{self, columns};
+use crate::unreadable::read_or_set_aside;
+use crate::{StoreError, Tx};
 use chimera_core::gates::DaemonState;
 use chimera_core::{Event, Outcome, Policy, Task, TaskId, UnixMillis, Usage};
 use std::collections::HashMap;
@@ -37,6 +38,7 @@ const ALIVE: &str =
     "SELECT CAST(CASE WHEN expires_at >= $2 THEN 1 ELSE 0 END AS BIGINT) FROM daemons WHERE owner = $1";
 const OWNED: &str =
     concat!("SELECT ", columns!(), " FROM tasks WHERE status = 'running' AND lease_owner = $1 LIMIT $2");
+const ONE: &str = concat!("SELECT ", columns!(), " FROM tasks WHERE task_id = $1");
 const EXPIRIES: &str = "SELECT owner, expires_at FROM daemons";
 const FORGET: &str = "DELETE FROM daemons WHERE expires_at < $1";
 
@@ -161,7 +163,8 @@ pub fn rescue_gone(
 ) -> Result<Vec<TaskId>, StoreError> {
     let mut taken = Vec::new();
     for row in tx.take_free(OWNED, &[owner.into(), i64::from(AT_ONCE).into()])? {
-        taken.push(take_back(tx, &read_task(&row)?, Event::Rescued, now, policy)?);
+        let Some(task) = read_or_set_aside(tx, &row, now)? else { continue };
+        taken.push(take_back(tx, &task, Event::Rescued, now, policy)?);
     }
     Ok(taken)
 }
@@ -204,7 +207,8 @@ fn taken_back(
 ) -> Result<Vec<TaskId>, StoreError> {
     let mut taken = Vec::new();
     for id in tasks {
-        let Some(task) = read::task_to_change(tx, id)? else { continue };
+        let Some(row) = tx.take_first(ONE, &[id.as_str().into()])? else { continue };
+        let Some(task) = read_or_set_aside(tx, &row, now)? else { continue };
         if task.lease.as_ref().is_some_and(|lease| lease.owner == owner) {
             taken.push(take_back(tx, &task, event(), now, policy)?);
         }

@@ -9,7 +9,7 @@
 //! for each other, [`dead`] is about those that failed, [`prune`] removes what ended long ago, [`chores`] says whose turn that is, [`moved`] and [`transfer`]
 //! take a queue to another database, [`read`] answers questions, [`counts`] the one how many there are; `group` is one transaction of the writer, `apart` the connection of heartbeats, `change` what
 //! many callers change by one statement, [`sim`] a database for simulations, [`past`] makes up ended tasks, `session` is
-//! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam, `thread` what its threads are called. [`look`] changes nothing.
+//! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam, `thread` what its threads are called. `unreadable` sets rows aside that cannot be read. [`look`] changes nothing.
 
 pub mod after;
 mod alone;
@@ -54,6 +54,7 @@ mod thread;
 pub mod times;
 pub mod transfer;
 mod tx;
+mod unreadable;
 mod writer;
 
 pub use database::Database;

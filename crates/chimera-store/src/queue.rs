@@ -8,7 +8,8 @@
 
 use crate::change::{Change, Statement};
 use crate::ready::{self, ANY, Ready};
-use crate::task_row::{self, task as read_task};
+use crate::task_row;
+use crate::unreadable::read_or_set_aside;
 use crate::{Row, StoreError, Tx, Value, hold, journal, lanes, read, times};
 use chimera_core::{Event, Gates, Lease, Policy, State, Task, Tick, Transition, UnixMillis, step};
 
@@ -95,7 +96,7 @@ pub(crate) fn find(
     row: &Row,
     claim: &Claim<'_>,
 ) -> Result<Option<(Task, Change)>, StoreError> {
-    let task = read_task(row)?;
+    let Some(task) = read_or_set_aside(tx, row, claim.now)? else { return Ok(None) };
     if times::is_up(&task, claim.now) {
         times::end_if_up(tx, &task, claim.now)?;
         return Ok(None);

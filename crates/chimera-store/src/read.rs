@@ -117,7 +117,8 @@ pub fn list(
     let after = cursor.map(parse_cursor).transpose()?;
     let last = if filter.is_walked() { None } else { last_examined(tx, filter, after.as_ref())? };
     let (sql, params) = list_query(tx.dialect(), filter, after.as_ref(), last.as_ref(), limit);
-    let mut items: Vec<Task> = tx.query(&sql, &params)?.iter().map(read_task).collect::<Result<_, _>>()?;
+    let rows = tx.query(&sql, &params)?;
+    let mut items: Vec<Task> = rows.iter().filter_map(readable).collect::<Result<_, _>>()?;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
     let place = |at: UnixMillis, id: &TaskId| format!("{}.{id}", at.0);
@@ -127,6 +128,21 @@ pub fn list(
         last.map(|(at, id)| place(at, &id))
     };
     Ok(Page { items, next })
+}
+
+/// A task for a list; one that cannot be read is told in the log, and hides none of the others.
+fn readable(row: &crate::Row) -> Option<Result<Task, StoreError>> {
+    match read_task(row) {
+        Err(StoreError::Corrupt(detail)) => {
+            tracing::error!(
+                task = row.text(0).unwrap_or_default(),
+                detail,
+                "the row of a task cannot be read"
+            );
+            None
+        }
+        task => Some(task),
+    }
 }
 
 /// The last task that may be looked at, if there are more: of the filter's status, if it is one.

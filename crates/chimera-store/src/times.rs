@@ -2,7 +2,8 @@
 //! begins too late. A running one is stopped by the daemon that works on it.
 
 use crate::queue::{change, decide};
-use crate::task_row::{columns, task as read_task};
+use crate::task_row::columns;
+use crate::unreadable::read_or_set_aside;
 use crate::{StoreError, Tx, read};
 use chimera_core::{Event, Policy, Task, TaskId, TimeUp, UnixMillis};
 
@@ -33,7 +34,7 @@ pub fn next(tx: &read::Reading<'_>) -> Result<Option<UnixMillis>, StoreError> {
 pub fn sweep(tx: &mut Tx<'_>, now: UnixMillis, limit: u32) -> Result<Vec<(TaskId, TimeUp)>, StoreError> {
     let mut ended = Vec::new();
     for row in tx.take_free(DUE, &[now.0.into(), i64::from(limit).into()])? {
-        let task = read_task(&row)?;
+        let Some(task) = read_or_set_aside(tx, &row, now)? else { continue };
         if let Some(which) = end_if_up(tx, &task, now)? {
             ended.push((task.id, which));
         }

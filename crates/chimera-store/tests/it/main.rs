@@ -26,6 +26,7 @@ mod submit;
 mod times;
 mod together;
 mod transfer;
+mod unreadable;
 mod url;
 mod walk;
 mod write;
