@@ -28,6 +28,10 @@ pub mod task;
 pub mod time;
 pub mod workflow;
 
+/// The number of the words that workflows, requests and journals are written in. It grows with each new phase, reason,
+/// status, outcome or event, so that a daemon that would not understand them refuses the database.
+pub const VOCABULARY: i64 = 1;
+
 pub use digest::Digest;
 pub use evidence::{Evidence, EvidenceKind};
 pub use gates::{Gates, Lane, Scope};

@@ -175,6 +175,7 @@ pub fn open(config: &Config) -> Result<Store> {
         // They name it.
         StoreError::Open { .. }
         | StoreError::Newer { .. }
+        | StoreError::NewerWords { .. }
         | StoreError::Outdated { .. }
         | StoreError::Checksum { .. } => err.into(),
         err => anyhow::Error::from(err).context(format!("cannot open the database {}", config.database)),

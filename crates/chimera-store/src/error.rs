@@ -58,6 +58,18 @@ pub enum StoreError {
         /// The newest one known here.
         known: i64,
     },
+    /// A newer version may have written words that this one does not know.
+    #[error(
+        "{place} has the words of vocabulary {found}, this version knows {known}: use a newer chimera-daemon"
+    )]
+    NewerWords {
+        /// The database.
+        place: String,
+        /// Its vocabulary.
+        found: i64,
+        /// The one known here.
+        known: i64,
+    },
     /// The database has to be migrated first.
     #[error("{place} has schema {found}, this version needs {known}: run `chimera-daemon migrate`")]
     Outdated {

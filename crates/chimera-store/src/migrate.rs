@@ -2,6 +2,7 @@
 
 use crate::session::{Dialect, Session};
 use crate::{StoreError, patience};
+use chimera_core::VOCABULARY;
 use sha2::{Digest as _, Sha256};
 
 /// Every migration, in order; the first one has version 1. What is released here never changes.
@@ -26,6 +27,19 @@ const ROW_NUMBER: &str = "INTEGER PRIMARY KEY";
 /// Where a migration has what each database says in its own words.
 const COUNTING: &str = "-- How the database counts.";
 const LANES: &str = "-- The lane of a waiting task.";
+
+const WORDS: &str = "SELECT COALESCE(MAX(number), 0) FROM vocabulary";
+const NEW_WORDS: &str = "UPDATE vocabulary SET number = $1 WHERE number < $1";
+
+/// Refuses a database in whose JSON a newer version may have written words that this one does not know; otherwise says
+/// which ones this version may write.
+fn words(session: &dyn Session, place: &str) -> Result<(), StoreError> {
+    let found = session.query(WORDS, &[])?.first().map_or(Ok(0), |row| row.int(0))?;
+    if found > VOCABULARY {
+        return Err(StoreError::NewerWords { place: place.to_owned(), found, known: VOCABULARY });
+    }
+    session.execute(NEW_WORDS, &[VOCABULARY.into()]).map(drop)
+}
 
 /// The schema of this version.
 pub(crate) fn newest() -> i64 {
@@ -86,6 +100,7 @@ fn bring_up(session: &dyn Session, place: &str, migrate: bool) -> Result<(), Sto
             }
         }
     }
+    words(session, place)?;
     if found < known {
         session.dialect().tuning.iter().try_for_each(|sql| session.batch(sql))?;
     }

@@ -1,7 +1,7 @@
 //! Names: ids, digests, slugs, words of the API.
 
 use chimera_core::slug::{SLUG_BYTES, slug};
-use chimera_core::{Digest, Phase, Priority, Role, Status, TaskId, UnixMillis, Workflow};
+use chimera_core::{Digest, Phase, Priority, Reason, Role, Status, TaskId, UnixMillis, Workflow};
 use proptest::prelude::*;
 
 #[test]
@@ -135,4 +135,16 @@ fn progress_counts_the_phase_that_runs_and_a_failed_task_shows_how_far_it_came()
     assert_eq!(at(Phase::Complete), "7/7 phases complete");
     let failed = Workflow { phase: Phase::Failed, failed_in: Some(Phase::GuardianReview), ..Workflow::new() };
     assert_eq!(failed.progress(), "3/7 phases complete");
+}
+
+/// A daemon that does not know a word must not read it: whoever adds one adds one to the number, here and there.
+#[test]
+fn a_new_word_is_a_new_vocabulary() {
+    let words: Vec<&str> = Phase::ALL
+        .iter()
+        .map(|phase| phase.as_str())
+        .chain(Reason::ALL.iter().map(|reason| reason.as_str()))
+        .chain(Status::ALL.iter().map(|status| status.as_str()))
+        .collect();
+    assert_eq!((chimera_core::VOCABULARY, words.len()), (1, 30), "{words:?}");
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 conformance! {
     a_database_of_a_newer_version_is_left_alone,
+    words_of_a_newer_version_are_refused,
     a_migration_that_is_not_the_one_applied_is_refused,
     a_look_tells_the_schema_and_changes_nothing,
 }
@@ -24,6 +25,13 @@ async fn a_database_of_a_newer_version_is_left_alone(house: House) {
     execute(&house.store, sql, "future".into()).await;
     let err = house.refusal();
     assert!(matches!(err, StoreError::Newer { found: 99, .. }));
+    assert!(err.to_string().contains("use a newer chimera-daemon"), "{err}");
+}
+
+async fn words_of_a_newer_version_are_refused(house: House) {
+    execute(&house.store, "UPDATE vocabulary SET number = 99 WHERE number <> 0 OR $1 = ''", "".into()).await;
+    let err = house.refusal();
+    assert!(matches!(err, StoreError::NewerWords { found: 99, .. }), "{err:?}");
     assert!(err.to_string().contains("use a newer chimera-daemon"), "{err}");
 }
 
