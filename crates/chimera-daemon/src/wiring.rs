@@ -133,15 +133,9 @@ pub async fn serve(
 
 /// Keeps a clock with that of the database's server, if it has one.
 async fn follow(store: Store, clock: Clock) {
-    loop {
+    tokio::time::sleep(FOLLOW).await;
+    while engine::set_clock(&store, &clock).await {
         tokio::time::sleep(FOLLOW).await;
-        let asked = clock.uncorrected();
-        match store.server_time().await {
-            Ok(Some(time)) => clock.correct(time, asked),
-            Ok(None) => return,
-            // The clock goes on evenly meanwhile.
-            Err(err) => tracing::debug!(error = %err, "the server does not tell its time"),
-        }
     }
 }
 

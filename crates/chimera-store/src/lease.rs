@@ -194,7 +194,6 @@ pub fn hand_back(
     tasks: &[TaskId],
     now: UnixMillis,
 ) -> Result<Vec<TaskId>, StoreError> {
-    let interrupted = || Event::Settled { outcome: Outcome::Interrupted, usage: Usage::default() };
     taken_back(tx, (owner, tasks), now, &Policy::default(), interrupted)
 }
 
@@ -216,8 +215,13 @@ fn taken_back(
     Ok(taken)
 }
 
+/// The end of an attempt that counts as nothing.
+pub(crate) fn interrupted() -> Event {
+    Event::Settled { outcome: Outcome::Interrupted, usage: Usage::default() }
+}
+
 /// A task whose cancellation was wished for ends as cancelled.
-fn take_back(
+pub(crate) fn take_back(
     tx: &mut Tx<'_>,
     task: &Task,
     event: Event,

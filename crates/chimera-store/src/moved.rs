@@ -4,10 +4,10 @@
 //! whatever version, takes nothing from it and accepts nothing into it any more. What was running is handed back
 //! under a new epoch first, so that no worker can record a result even if the queue is opened again.
 
-use crate::queue::{change, decide};
+use crate::lease::{interrupted, take_back};
 use crate::task_row::{columns, task as read_task};
 use crate::{StoreError, Tx, read};
-use chimera_core::{Event, Outcome, Policy, Task, UnixMillis, Usage};
+use chimera_core::{Policy, Task, UnixMillis};
 
 /// What the triggers raise.
 pub(crate) const RAISED: &str = "chimera: moved";
@@ -55,10 +55,7 @@ pub fn is_closed(tx: &read::Reading<'_>) -> Result<bool, StoreError> {
 pub(crate) fn hand_back(tx: &mut Tx<'_>, now: UnixMillis) -> Result<Vec<Task>, StoreError> {
     let running = tx.query(RUNNING, &[])?.iter().map(read_task).collect::<Result<Vec<_>, _>>()?;
     for task in &running {
-        let interrupted = || Event::Settled { outcome: Outcome::Interrupted, usage: Usage::default() };
-        let event = if task.cancel_requested { Event::Cancelled } else { interrupted() };
-        let transition = decide(task, event, now, &Policy::default())?;
-        change(tx, task, &transition, now)?;
+        take_back(tx, task, interrupted(), now, &Policy::default())?;
         tx.execute(NEW_EPOCH, &[task.id.as_str().into()])?;
     }
     Ok(running)

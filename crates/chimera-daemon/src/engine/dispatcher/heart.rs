@@ -4,7 +4,7 @@
 //! of their own: what is wrong with a stranger's task does not cost this daemon its lease.
 
 use super::{Dispatcher, Stop};
-use crate::engine::Context;
+use crate::engine::{Context, set_clock};
 use chimera_agent::process::reap_orphans;
 use chimera_core::TaskId;
 use chimera_store::lease::{self, Held};
@@ -52,7 +52,7 @@ impl Dispatcher {
         }
         let (context, state, asked) = (self.context.clone(), self.state(), Instant::now());
         self.beating.begin(async move {
-            set_clock(&context).await;
+            set_clock(&context.store, &context.clock).await;
             let (store, lease) = (context.store.clone(), context.settings.lease);
             let beat = move |tx: &mut Tx<'_>| {
                 // Here, not before: while this waited for its turn, the lease would have run down.
@@ -136,18 +136,6 @@ impl Dispatcher {
         // The others change nothing that cannot be taken back: they go on, and their results are recorded if nobody
         // has taken over by then.
         self.stop_where(Stop::Interrupted, |running| running.brake.acts_outside());
-    }
-}
-
-/// Leases go by the clock of the database server, where several machines share one.
-async fn set_clock(context: &Context) {
-    let clock = &context.clock;
-    let asked = clock.uncorrected();
-    match context.store.server_time().await {
-        Ok(Some(time)) => clock.correct(time, asked),
-        Ok(None) => {}
-        // The heartbeat itself fails as well, and says so.
-        Err(err) => tracing::debug!(error = %err, "cannot read the time of the database server"),
     }
 }
 
