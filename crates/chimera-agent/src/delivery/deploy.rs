@@ -21,33 +21,35 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<PhaseOutput, Halt> {
     if let Staging::Agent { agent, .. } = &project.staging {
         return by_agent(bench, &project, &head, agent).await;
     }
-    let deployment = stage_change(bench, &project, &worktree, &head, None).await?;
+    let change = Commit { project: &project, worktree: &worktree, commit: &head, port: None };
+    let deployment = stage_change(bench, change).await?;
     let revision = bench.rooms.staging.revision(&bench.task().id).await?;
     Ok(PhaseOutput::StagingDeployment { url: deployment.url, revision })
 }
 
-/// Serves a commit in the task's place of that staging, at this port if that is given and free.
+/// What is to be served.
+#[derive(Clone, Copy)]
+pub(super) struct Commit<'a> {
+    pub(super) project: &'a Project,
+    pub(super) worktree: &'a Worktree,
+    pub(super) commit: &'a Digest,
+    /// Where, if that is free; otherwise at any port.
+    pub(super) port: Option<u16>,
+}
+
+/// Serves a commit in the task's place of that staging.
 pub(super) async fn stage(
     bench: &Bench<'_>,
     staging: &crate::staging::Staging,
-    project: &Project,
-    worktree: &Worktree,
-    commit: &Digest,
-    port: Option<u16>,
+    commit: Commit<'_>,
 ) -> Result<Deployment, Halt> {
-    Ok(try_stage(bench, staging, project, worktree, commit, port).await??)
+    Ok(try_stage(bench, staging, commit).await??)
 }
 
 /// Serves the change in the task's place. What cannot be built or started here could be before the change: its coder
 /// gets another round.
-pub(super) async fn stage_change(
-    bench: &Bench<'_>,
-    project: &Project,
-    worktree: &Worktree,
-    head: &Digest,
-    port: Option<u16>,
-) -> Result<Deployment, Halt> {
-    let staged = try_stage(bench, &bench.rooms.staging, project, worktree, head, port).await?;
+pub(super) async fn stage_change(bench: &Bench<'_>, change: Commit<'_>) -> Result<Deployment, Halt> {
+    let staged = try_stage(bench, &bench.rooms.staging, change).await?;
     staged.map_err(|err| broken_by_the_change(bench, err))
 }
 
@@ -70,10 +72,7 @@ pub(super) fn broken_by_the_change(bench: &Bench<'_>, err: StagingError) -> Halt
 async fn try_stage(
     bench: &Bench<'_>,
     staging: &crate::staging::Staging,
-    project: &Project,
-    worktree: &Worktree,
-    commit: &Digest,
-    port: Option<u16>,
+    Commit { project, worktree, commit, port }: Commit<'_>,
 ) -> Result<Result<Deployment, StagingError>, Halt> {
     let source = bench.private_dir("staged")?;
     place::copy_to_serve(bench, worktree, commit, &source).await?;

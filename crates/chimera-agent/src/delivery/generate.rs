@@ -219,7 +219,8 @@ async fn red(
     let at = match &project.staging {
         Staging::Agent { .. } => target::of_base(bench, project)?,
         Staging::Static { .. } | Staging::Start { .. } => {
-            deploy::stage(bench, &bench.rooms.staging, project, worktree, base, None).await?.url
+            let base = deploy::Commit { project, worktree, commit: base, port: None };
+            deploy::stage(bench, &bench.rooms.staging, base).await?.url
         }
     };
     let origin = trial::origin(project, &at);

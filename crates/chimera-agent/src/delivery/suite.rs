@@ -85,10 +85,8 @@ async fn run(
     if exit == Exit::Stopped {
         return Err(Halt::interrupted());
     }
-    if exit.is_from_outside() {
-        let why =
-            format!("the suite was ended from outside, by {exit}: short of memory, or by somebody's hand");
-        return Err(Halt::transient(Reason::AgentError, why));
+    if let Some(why) = exit.from_outside() {
+        return Err(Halt::transient(Reason::AgentError, format!("the suite {why}")));
     }
     bench.keep_file(EvidenceKind::Log, &format!("{label}.log"), &log);
     let mut ran = match &suite.report {

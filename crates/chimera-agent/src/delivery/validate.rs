@@ -1,7 +1,7 @@
 //! E2E_VALIDATION: the unchanged test passes on the staged revision, and the branch is handed over.
 
 use super::bench::Bench;
-use super::deploy;
+use super::deploy::{self, Commit};
 use super::generate::load;
 use super::halt::Halt;
 use super::missed::{self, Missed};
@@ -87,7 +87,7 @@ async fn stage_again(
     }
     let url = bench.have("deployment", |have| &have.deployment_url)?;
     let port = url::Url::parse(&url).ok().and_then(|url| url.port());
-    deploy::stage_change(bench, project, worktree, head, port).await.map(drop)
+    deploy::stage_change(bench, Commit { project, worktree, commit: head, port }).await.map(drop)
 }
 
 impl Validation<'_> {
@@ -118,8 +118,7 @@ impl Validation<'_> {
         for number in 1..=needed {
             if number > 1 && self.keeps_state() {
                 // What the run before has left in the application must not decide this one.
-                at =
-                    deploy::stage_change(self.bench, self.project, self.worktree, self.head, None).await?.url;
+                at = deploy::stage_change(self.bench, self.commit(self.head)).await?.url;
                 self.served(&at).await?;
                 // And the number of visitors must not: this run is not the first one of its server.
                 for _ in 1..number {
@@ -158,7 +157,7 @@ impl Validation<'_> {
         let base = self.bench.have("base commit", |have| &have.base_commit)?;
         let (bases, task) = (&self.bench.rooms.bases, &self.bench.task().id);
         let run = async {
-            let staged = deploy::stage(self.bench, bases, self.project, self.worktree, &base, None).await;
+            let staged = deploy::stage(self.bench, bases, self.commit(&base)).await;
             // It could be staged for red: that it cannot now is the machine's trouble.
             let at = staged.map_err(Halt::passing)?.url;
             Ok(self.run(&at, LABEL).await?.report)
@@ -166,6 +165,11 @@ impl Validation<'_> {
         let report = run.await;
         bases.withdraw(task).await;
         report
+    }
+
+    /// What is to be served of that commit.
+    fn commit<'a>(&'a self, commit: &'a Digest) -> Commit<'a> {
+        Commit { project: self.project, worktree: self.worktree, commit, port: None }
     }
 
     /// Runs the test on the change; whether it passed. If not, all that the next round is shown of it is noted.

@@ -74,8 +74,8 @@ pub enum ReviewError {
     #[error(transparent)]
     Spawn(#[from] SpawnError),
     /// A check of the project was ended by something else.
-    #[error("check `{0}` was ended from outside, by {1}: short of memory, or by somebody's hand")]
-    Killed(String, Exit),
+    #[error("check `{0}` {1}")]
+    Killed(String, String),
 }
 
 /// Reviews a change.
@@ -121,10 +121,13 @@ async fn check(
         grace: GRACE,
         output_cap: OUTPUT_CAP,
     };
-    let ended = match process::run_to_the_end(&spec, stop).await? {
+    let exit = process::run_to_the_end(&spec, stop).await?;
+    if let Some(why) = exit.from_outside() {
+        return Err(ReviewError::Killed(command.to_owned(), why));
+    }
+    let ended = match exit {
         Exit::Code(0) => return Ok(None),
         Exit::Stopped => return Err(ReviewError::Stopped),
-        exit if exit.is_from_outside() => return Err(ReviewError::Killed(command.to_owned(), exit)),
         Exit::Code(code) => format!("ended with exit code {code}"),
         Exit::Signal(signal) => format!("was ended by signal {signal}"),
         Exit::TimedOut => format!("was not done within {:?}", review.timeout),

@@ -73,9 +73,12 @@ pub enum Exit {
 const FROM_OUTSIDE: [i32; 4] = [1, 2, 9, 15];
 
 impl Exit {
-    /// Whether something outside ended the program, so that its end says nothing about what it was working on.
-    pub fn is_from_outside(&self) -> bool {
-        matches!(self, Self::Signal(signal) if FROM_OUTSIDE.contains(signal))
+    /// What to say if something outside ended the program: its end tells nothing about what it was working on, so that
+    /// the same is worth another try.
+    pub fn from_outside(&self) -> Option<String> {
+        let outside = matches!(self, Self::Signal(signal) if FROM_OUTSIDE.contains(signal));
+        let why = "the system, short of memory, or a person did it";
+        outside.then(|| format!("was ended from outside, by {self}: {why}"))
     }
 }
 

@@ -32,10 +32,13 @@ pub(super) async fn build(
 ) -> Result<(), StagingError> {
     let before = log::length(&record.log);
     let spec = spec(command, place, record, (BUILD_TIMEOUT, BUILD_GRACE));
-    match run_to_the_end(&spec, stop).await? {
+    let exit = run_to_the_end(&spec, stop).await?;
+    if let Some(why) = exit.from_outside() {
+        return Err(StagingError::Passing(format!("the build {why}")));
+    }
+    match exit {
         Exit::Code(0) => Ok(()),
         Exit::Stopped => Err(StagingError::Stopped),
-        exit if exit.is_from_outside() => Err(StagingError::Passing(format!("the build {}", killed(&exit)))),
         exit => {
             let printed = log::length(&record.log).saturating_sub(before);
             let summary = format!("the build ended with {exit}");
@@ -86,16 +89,12 @@ async fn died(server: &Server, record: &Record) -> StagingError {
             record.port
         ));
     }
-    if let Some(exit) = server.exit().filter(Exit::is_from_outside) {
-        return StagingError::Passing(format!("the server {}", killed(&exit)));
+    if let Some(why) = server.exit().and_then(|exit| exit.from_outside()) {
+        return StagingError::Passing(format!("the server {why}"));
     }
     let exit = server.exit().map(|exit| format!(" ({exit})")).unwrap_or_default();
     let summary = format!("the server ended before it was ready{exit}");
     StagingError::Failed(failure(Step::Start, summary, record, server.printed()))
-}
-
-fn killed(exit: &Exit) -> String {
-    format!("was ended from outside, by {exit}: short of memory, or by somebody's hand")
 }
 
 fn failure(step: Step, summary: String, record: &Record, printed: u64) -> Failure {

@@ -1,8 +1,10 @@
 //! The pause after a call of the database that failed: longer each time, and told once.
 
+use chimera_core::TaskId;
 use chimera_store::StoreError;
 use std::time::Duration;
 use tokio::time::Instant;
+use tracing::field::display;
 
 /// After the first failure: a connection that broke is mostly made again at once.
 const FIRST: Duration = Duration::from_millis(100);
@@ -14,6 +16,8 @@ const LONGEST: Duration = Duration::from_secs(5);
 pub(super) struct Pause {
     /// What the calls do, for the log: `claim tasks`.
     doing: &'static str,
+    /// The one task that they are about, for the log.
+    task: Option<TaskId>,
     trouble: Option<Trouble>,
 }
 
@@ -26,14 +30,19 @@ struct Trouble {
 
 impl Pause {
     pub(super) fn new(doing: &'static str) -> Self {
-        Self { doing, trouble: None }
+        Self { doing, task: None, trouble: None }
+    }
+
+    /// All calls are about that task.
+    pub(super) fn of(self, task: &TaskId) -> Self {
+        Self { task: Some(task.clone()), ..self }
     }
 
     /// A call worked.
     pub(super) fn over(&mut self) {
         if let Some(trouble) = self.trouble.take() {
             let after_ms = u64::try_from(trouble.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(after_ms, "can {} again", self.doing);
+            tracing::info!(task = self.task.as_ref().map(display), after_ms, "can {} again", self.doing);
         }
     }
 
@@ -42,7 +51,8 @@ impl Pause {
         let now = Instant::now();
         let (since, pause) = match &self.trouble {
             None => {
-                tracing::error!(error = %err, "cannot {}; trying again and again", self.doing);
+                let task = self.task.as_ref().map(display);
+                tracing::error!(task, error = %err, "cannot {}; trying again and again", self.doing);
                 (now, FIRST)
             }
             Some(trouble) => {
@@ -51,6 +61,11 @@ impl Pause {
             }
         };
         self.trouble = Some(Trouble { since, pause, until: now + pause });
+    }
+
+    /// For how long no call has worked.
+    pub(super) fn lasts(&self) -> Duration {
+        self.trouble.as_ref().map(|trouble| trouble.since.elapsed()).unwrap_or_default()
     }
 
     /// When the next call may begin, if the last one failed.

@@ -2,6 +2,7 @@
 //! words of our own, if what came of it cannot be recorded at all.
 
 use super::Context;
+use super::pause::Pause;
 use super::worker::{Brake, Stop};
 use chimera_agent::runner::Report;
 use chimera_core::{
@@ -11,12 +12,7 @@ use chimera_store::StoreError;
 use chimera_store::settle::{self, Onward, Settlement};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 
-/// Pause before the second try; it doubles with each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// Longest pause between two tries: so much later than the database may a worker be back.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long a result is kept for a database that does not take it: people can make room on a disk meanwhile. Then the
 /// worker leaves, and what its attempt did is done again.
 const KEPT: Duration = Duration::from_secs(3600);
@@ -41,15 +37,13 @@ pub(super) async fn record(
     mut report: Report,
     brake: &Brake,
 ) -> Result<Transition, NotRecorded> {
-    let (since, mut pause, mut refusals, mut waited) = (Instant::now(), FIRST_PAUSE, 0, false);
+    let (mut pause, mut refusals) = (Pause::new("record a result").of(&task.id), 0);
     let was_late = brake.reason() == Some(Stop::Deadline);
     loop {
         let transition = Arc::new(follow(context, task, &report, brake.reason(), was_late)?);
         let err = match settle(context, task, &transition, &report).await {
             Ok(onward) => {
-                if waited {
-                    tracing::info!(task = %task.id, after = ?since.elapsed(), "the result is recorded now");
-                }
+                pause.over();
                 return outcome(context, task, transition, onward);
             }
             Err(StoreError::LeaseLost { .. } | StoreError::Moved) => return Err(NotRecorded::LeaseLost),
@@ -57,11 +51,7 @@ pub(super) async fn record(
             Err(StoreError::Fatal(_)) => return Err(NotRecorded::GaveUp),
             Err(err) => err,
         };
-        if err.is_passing() && since.elapsed() < KEPT {
-            if !std::mem::replace(&mut waited, true) {
-                tracing::error!(task = %task.id, error = %err, "cannot record a result yet; trying until it works");
-            }
-        } else {
+        if !err.is_passing() || pause.lasts() >= KEPT {
             refusals += 1;
             if err.is_passing() || refusals > REFUSALS {
                 tracing::error!(task = %task.id, error = %err, "cannot record a result; its phase will be done again");
@@ -73,8 +63,8 @@ pub(super) async fn record(
                 continue;
             }
         }
-        rest(pause, brake).await;
-        pause = LONGEST_PAUSE.min(pause * 2);
+        pause.failed(&err);
+        rest(&pause, brake).await;
     }
 }
 
@@ -134,12 +124,13 @@ async fn settle(
 }
 
 /// Waits for the next try, no longer than until somebody stops the task.
-async fn rest(pause: Duration, brake: &Brake) {
+async fn rest(pause: &Pause, brake: &Brake) {
+    let rest = tokio::time::sleep(pause.left().unwrap_or_default());
     if brake.is_pulled() {
-        return tokio::time::sleep(pause).await;
+        return rest.await;
     }
     tokio::select! {
-        () = tokio::time::sleep(pause) => (),
+        () = rest => (),
         () = brake.pulled() => (),
     }
 }
