@@ -10,11 +10,12 @@ mod drain;
 mod heart;
 mod room;
 
+use super::brake::Stop;
 use super::pause::Pause;
 use super::pool::Pool;
 use super::running::Running;
 use super::tools;
-use super::worker::{Left, Stop};
+use super::worker::Left;
 use super::{Context, Settings};
 use call::Call;
 use chimera_core::{TaskId, UnixMillis};

@@ -24,8 +24,31 @@ impl LocalLease {
         self.until().is_some_and(|until| Instant::now() < until)
     }
 
-    /// When it runs out, if it holds.
+    /// When it runs out, or ran out: this may be asked late.
     pub(super) fn runs_out_at(&self) -> Option<Instant> {
-        self.until().filter(|until| Instant::now() < *until)
+        *self.until()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LocalLease;
+    use std::time::Duration;
+    use tokio::time::{Instant, advance};
+
+    /// A process that was frozen is back after the moment: it still has to hear of it.
+    #[tokio::test(start_paused = true)]
+    async fn an_end_that_has_passed_is_told() {
+        let (lease, asked) = (LocalLease::default(), Instant::now());
+        assert_eq!((lease.holds(), lease.runs_out_at()), (false, None), "there was no heartbeat");
+        lease.extend(asked, Duration::from_secs(30));
+        advance(Duration::from_secs(40)).await;
+        assert_eq!((lease.holds(), lease.runs_out_at()), (false, Some(asked + Duration::from_secs(30))));
+        lease.extend(asked + Duration::from_secs(5), Duration::from_secs(5));
+        assert_eq!(
+            lease.runs_out_at(),
+            Some(asked + Duration::from_secs(30)),
+            "a late answer takes nothing away"
+        );
     }
 }

@@ -3,6 +3,7 @@
 //! A runner keeps its time limit and obeys its stop signal. This is for the day when it does neither: a worker
 //! that waited for ever would have its lease extended for ever.
 
+use super::brake::Brake;
 use chimera_agent::runner::Report;
 use std::time::Duration;
 use tokio::task::{JoinError, JoinHandle};
@@ -20,13 +21,13 @@ pub(super) enum Lost {
 pub(super) async fn bounded(
     mut attempt: JoinHandle<Report>,
     (timeout, patience): (Duration, Duration),
-    brake: &CancellationToken,
+    brake: &Brake,
     stop: &CancellationToken,
 ) -> Result<Report, Lost> {
     let overrun = tokio::select! {
         biased;
         ended = &mut attempt => return ended.map_err(Lost::Broke),
-        () = brake.cancelled() => false,
+        () = brake.pulled() => false,
         () = tokio::time::sleep(timeout + patience) => true,
     };
     stop.cancel();

@@ -2,11 +2,12 @@
 //!
 //! One loop owns the state ([`dispatcher`]): it claims ready tasks into free slots, beats the heart of their
 //! leases, takes over from daemons that are gone, and stops what lost its lease or was cancelled. One
-//! [`worker`] per claimed task runs its phases: attempt, step, settle ([`record`]). [`fence`] keeps an attempt whose lease is
+//! [`worker`] per claimed task runs its phases: attempt, step, settle ([`record`]), until a [`brake`] stops it. [`fence`] keeps an attempt whose lease is
 //! lost from acting, [`lease`] knows how long it holds without asking, [`pause`] spares a database that fails,
 //! [`limit`] ends attempts that hang, [`pool`] says how many may run, `ends` waiting tasks whose time is
 //! up, [`tools`] holds back those whose tools are missing, `told` is what the log says. [`owner`] says who this daemon is and which other owners are gone, [`home`] where the branches of its tasks are.
 
+mod brake;
 mod dispatcher;
 mod ends;
 mod fence;

@@ -1,5 +1,6 @@
 //! The pause after a call of the database that failed: longer each time, and told once.
 
+use super::brake::Brake;
 use chimera_core::TaskId;
 use chimera_store::StoreError;
 use std::time::Duration;
@@ -71,6 +72,18 @@ impl Pause {
     /// When the next call may begin, if the last one failed.
     pub(super) fn until(&self) -> Option<Instant> {
         self.trouble.as_ref().map(|trouble| trouble.until)
+    }
+
+    /// Waits until the next call may begin, or until the task is stopped while it waits.
+    pub(super) async fn wait(&self, brake: &Brake) {
+        let wait = tokio::time::sleep(self.left().unwrap_or_default());
+        if brake.is_pulled() {
+            return wait.await;
+        }
+        tokio::select! {
+            () = wait => (),
+            () = brake.pulled() => (),
+        }
     }
 
     /// How long the next call has to wait.

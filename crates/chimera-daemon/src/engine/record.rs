@@ -2,8 +2,8 @@
 //! words of our own, if what came of it cannot be recorded at all.
 
 use super::Context;
+use super::brake::{Brake, Stop};
 use super::pause::Pause;
-use super::worker::{Brake, Stop};
 use chimera_agent::runner::Report;
 use chimera_core::{
     Event, IllegalEvent, Next, Outcome, Reason, Setback, State, Task, Transition, Usage, step,
@@ -64,7 +64,7 @@ pub(super) async fn record(
             }
         }
         pause.failed(&err);
-        rest(&pause, brake).await;
+        pause.wait(brake).await;
     }
 }
 
@@ -121,18 +121,6 @@ async fn settle(
         now: context.clock.now(),
     };
     settle::record(&context.store, settlement).await
-}
-
-/// Waits for the next try, no longer than until somebody stops the task.
-async fn rest(pause: &Pause, brake: &Brake) {
-    let rest = tokio::time::sleep(pause.left().unwrap_or_default());
-    if brake.is_pulled() {
-        return rest.await;
-    }
-    tokio::select! {
-        () = rest => (),
-        () = brake.pulled() => (),
-    }
 }
 
 /// What takes the place of a result that the database refuses: nothing in it is foreign text.

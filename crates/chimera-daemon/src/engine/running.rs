@@ -1,6 +1,6 @@
 //! What the dispatcher knows of a task that is being worked on.
 
-use super::worker::{Brake, Stop};
+use super::brake::{Brake, Stop};
 use chimera_core::{TaskId, UnixMillis};
 use tokio::time::Instant;
 

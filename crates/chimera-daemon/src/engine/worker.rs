@@ -2,34 +2,15 @@
 //!
 //! Each round is attempt, step, settle; the last is the only write, and it is fenced by the lease's epoch.
 
+use super::brake::Brake;
 use super::limit::{self, Lost};
 use super::record::{NotRecorded, record};
 use super::{Context, fence, told};
 use chimera_agent::runner::{Attempt, Report};
 use chimera_core::{Next, Outcome, Reason, Setback, Task, Transition};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// Why a task is stopped from outside; a later one counts more than those before it. A person who asked to cancel a task
-/// was told that it will stop, which neither its deadline nor a shutdown may turn into anything else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Stop {
-    /// The daemon shuts down, or could not extend its lease: the attempt counts as nothing.
-    Interrupted = 1,
-    /// Its deadline has passed.
-    Deadline = 2,
-    /// Somebody asked to cancel it.
-    Cancelled = 3,
-    /// The lease is gone: nothing may be written any more.
-    LeaseLost = 4,
-}
-
-impl Stop {
-    const ALL: [Self; 4] = [Self::Interrupted, Self::Deadline, Self::Cancelled, Self::LeaseLost];
-}
 
 /// How a worker left its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,43 +19,6 @@ pub(super) enum Left {
     Done,
     /// Held, with a result that cannot be recorded.
     GaveUp,
-}
-
-/// The way to stop a worker: a reason and a signal.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Brake {
-    reason: Arc<AtomicU8>,
-    signal: CancellationToken,
-    /// The attempt under way acts outside of the daemon.
-    outside: Arc<AtomicBool>,
-}
-
-impl Brake {
-    /// Stops the worker; a reason that counts more replaces one that counts less.
-    pub(super) fn pull(&self, why: Stop) {
-        self.reason.fetch_max(why as u8, Ordering::SeqCst);
-        self.signal.cancel();
-    }
-
-    pub(super) fn is_pulled(&self) -> bool {
-        self.signal.is_cancelled()
-    }
-
-    /// Waits until somebody pulls it.
-    pub(super) async fn pulled(&self) {
-        self.signal.cancelled().await;
-    }
-
-    /// What counts most of why it was pulled.
-    pub(super) fn reason(&self) -> Option<Stop> {
-        let reason = self.reason.load(Ordering::SeqCst);
-        Stop::ALL.into_iter().find(|stop| *stop as u8 == reason)
-    }
-
-    /// Whether the attempt under way may change what others see.
-    pub(super) fn acts_outside(&self) -> bool {
-        self.outside.load(Ordering::SeqCst)
-    }
 }
 
 /// Works on a claimed task. `draining` is cancelled when no new phase may begin.
@@ -110,21 +54,21 @@ pub(super) async fn work(
 
 /// One attempt. A panic in it is an unknown outcome.
 async fn attempt(context: &Arc<Context>, task: &Task, brake: &Brake, draining: &CancellationToken) -> Report {
-    if brake.signal.is_cancelled() || draining.is_cancelled() {
+    if brake.is_pulled() || draining.is_cancelled() {
         return Outcome::Interrupted.into();
     }
     let phase = task.phase();
-    brake.outside.store(phase.acts_outside(), Ordering::SeqCst);
+    brake.begin(phase.acts_outside());
     // After that: who looks for what acts outside finds either this or a lease that has run out.
     if phase.acts_outside() && !context.lease.holds() {
         return Outcome::Interrupted.into();
     }
     let timeout = context.settings.timeouts.get(&phase).copied().unwrap_or(Duration::from_secs(600));
     let attempt = Attempt { task: task.clone(), timeout, fence: fence::of(context, task, brake) };
-    let (runner, stop) = (context.runner.clone(), brake.signal.child_token());
+    let (runner, stop) = (context.runner.clone(), brake.child());
     let signal = stop.clone();
     let running = tokio::spawn(async move { runner.run(attempt, signal).await });
-    match limit::bounded(running, (timeout, context.settings.patience), &brake.signal, &stop).await {
+    match limit::bounded(running, (timeout, context.settings.patience), brake, &stop).await {
         Ok(report) => report,
         Err(Lost::Hung) => hung(task, timeout, brake),
         Err(Lost::Broke(err)) => {

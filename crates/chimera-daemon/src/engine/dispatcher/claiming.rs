@@ -1,8 +1,9 @@
 //! Claims: ready tasks for the free slots.
 
 use super::{Dispatcher, Running};
+use crate::engine::brake::{Brake, Stop};
 use crate::engine::told;
-use crate::engine::worker::{Brake, Stop, work};
+use crate::engine::worker::work;
 use chimera_core::{Task, UnixMillis};
 use chimera_store::queue::{self, Claim};
 use chimera_store::{StoreError, home};

@@ -52,7 +52,7 @@ impl Dispatcher {
             self.stop_overdue();
             self.look_if_due();
             let nap = tokio::time::sleep(self.nap());
-            let ran_out = until(self.lease_end());
+            let (ran_out, again) = (until(self.lease_end()), until(self.beat_again()));
             tokio::select! {
                 biased;
                 Some(ended) = self.workers.join_next_with_id() => self.ended(ended),
@@ -60,6 +60,7 @@ impl Dispatcher {
                 () = &mut limit => return,
                 () = ran_out => self.lease_ran_out(),
                 _ = beat.tick() => self.beat(),
+                () = again => self.beat(),
                 beat = self.beating.ended() => self.beaten(beat),
                 cared = self.caring.ended() => self.cared(cared),
                 // One that was under way: its tasks are handed back.
