@@ -39,6 +39,10 @@ pub const WAITS: u32 = 100;
 /// again has nothing to add.
 pub const UNCHANGED: u32 = 1;
 
+/// Crashes of the daemon in one phase that make each task that it ran suspect: such a task runs alone, so that the next
+/// crash has one cause.
+pub const SUSPECT_CRASHES: u32 = 2;
+
 /// Cuts a text to at most `max` bytes at a character boundary, marking the cut with an ellipsis if there is room for it.
 pub fn truncate(text: &mut String, max: usize) {
     const MARK: &str = "…";

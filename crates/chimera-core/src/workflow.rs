@@ -154,6 +154,12 @@ impl Workflow {
         (self.failures, self.waits, self.crashes) = (0, 0, 0);
     }
 
+    /// Whether the task may be what crashes its daemons: it has seen [`crate::limits::SUSPECT_CRASHES`] in this phase. It
+    /// then runs alone, until the phase has ended in order or the daemon has crashed once more.
+    pub fn is_suspect(&self) -> bool {
+        self.crashes >= crate::limits::SUSPECT_CRASHES
+    }
+
     /// The line that the API shows, such as `2/7 phases complete` while CODE_IMPLEMENTATION runs.
     ///
     /// A failed task shows how far it came.

@@ -6,7 +6,7 @@
 use crate::queue::{self, Claim};
 use crate::read::Reading;
 use crate::ready::{Ready, ready};
-use crate::{StoreError, Tx};
+use crate::{StoreError, Tx, suspects};
 use chimera_core::{Task, TaskId, UnixMillis};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const PRESENT: &str = "INSERT INTO homes (home, seen_at, expires_at) VALUES ($1,
 const GIVE_UP: &str = "UPDATE tasks SET home = NULL WHERE home IS NOT NULL AND parked IS NOT NULL \
     AND home IN (SELECT home FROM homes WHERE seen_at < $1)";
 const AWAY: &str = "SELECT homes.home, homes.seen_at FROM tasks JOIN homes ON homes.home = tasks.home \
-    WHERE tasks.task_id = $1 AND tasks.parked = 0 AND tasks.phase <> 'E2E_TEST_GENERATION' AND homes.expires_at < $2";
+    WHERE tasks.task_id = $1 AND (tasks.parked = 0 OR tasks.ready_at = $3) AND tasks.phase <> 'E2E_TEST_GENERATION' AND homes.expires_at < $2";
 
 /// A home that has the branch of a waiting task, and is silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +36,14 @@ pub struct Away {
 pub fn claim(tx: &mut Tx<'_>, claim: &Claim<'_>, home: &str) -> Result<Vec<Task>, StoreError> {
     let taken = queue::claim_from(tx, claim, &READY, Some(home))?;
     if !taken.is_empty() {
-        tx.later(BIND, &[home.into(), claim.owner.into()])?;
+        bind(tx, claim.owner, home)?;
     }
     Ok(taken)
+}
+
+/// Says that the branches of an owner's tasks are at a home from now on.
+pub(crate) fn bind(tx: &mut Tx<'_>, owner: &str, home: &str) -> Result<(), StoreError> {
+    tx.later(BIND, &[home.into(), owner.into()])
 }
 
 /// Says that a home is there, for `lease` from now on; gives up those that have been silent for longer than `patience`:
@@ -63,6 +68,6 @@ pub fn present(
 /// # Errors
 /// The database's.
 pub fn away(tx: &Reading<'_>, id: &TaskId, now: UnixMillis) -> Result<Option<Away>, StoreError> {
-    let row = tx.first(AWAY, &[id.as_str().into(), now.0.into()])?;
+    let row = tx.first(AWAY, &[id.as_str().into(), now.0.into(), suspects::PARKED.0.into()])?;
     row.map(|row| Ok(Away { home: row.text(0)?.to_owned(), seen_at: UnixMillis(row.int(1)?) })).transpose()
 }

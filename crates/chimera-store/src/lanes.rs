@@ -31,6 +31,7 @@ macro_rules! at_home {
         )
     };
 }
+pub(crate) use at_home;
 
 /// The earliest ready tasks. Public for plans and measurements.
 pub const EARLIEST: &str = concat!(
@@ -103,6 +104,25 @@ pub(crate) fn claim(
     Ok(pick.taken)
 }
 
+/// Counts a task that was taken, and writes down what it tries and where its change is.
+pub(crate) fn admit(
+    tx: &mut Tx<'_>,
+    board: &mut Board<'_>,
+    candidate: &Candidate,
+    task: &Task,
+    claim: &Claim<'_>,
+) -> Result<(), StoreError> {
+    let attempt = task.workflow.attempt;
+    for scope in board.admit(candidate, attempt) {
+        hold::probe(tx, &scope, &task.id, attempt)?;
+    }
+    let staged = matches!(task.phase(), Phase::StagingDeployment | Phase::E2eValidation);
+    match candidate.place.as_deref().filter(|_| staged) {
+        Some(place) => hold::stage(tx, place, &task.id, claim.now),
+        None => Ok(()),
+    }
+}
+
 struct Pick<'a, 'b> {
     claim: &'a Claim<'b>,
     home: &'a str,
@@ -137,14 +157,7 @@ impl Pick<'_, '_> {
         let Some(row) = rows.first() else { return Ok(()) };
         let found = queue::find(tx, row, self.claim)?;
         let Some(task) = queue::take(tx, Vec::from_iter(found))?.pop() else { return Ok(()) };
-        let attempt = task.workflow.attempt;
-        for scope in self.board.admit(candidate, attempt) {
-            hold::probe(tx, &scope, &task.id, attempt)?;
-        }
-        let staged = matches!(task.phase(), Phase::StagingDeployment | Phase::E2eValidation);
-        if let Some(place) = candidate.place.as_deref().filter(|_| staged) {
-            hold::stage(tx, place, &task.id, self.claim.now)?;
-        }
+        admit(tx, &mut self.board, candidate, &task, self.claim)?;
         self.taken.push(task);
         Ok(())
     }

@@ -49,6 +49,7 @@ mod sqlite;
 pub mod steer;
 mod store;
 pub mod submit;
+pub mod suspects;
 mod task_row;
 mod thread;
 pub mod times;

@@ -10,8 +10,8 @@ use crate::change::{Change, Statement};
 use crate::ready::{self, ANY, Ready};
 use crate::task_row;
 use crate::unreadable::read_or_set_aside;
-use crate::{Row, StoreError, Tx, Value, hold, journal, lanes, read, times};
-use chimera_core::{Event, Gates, Lease, Policy, State, Task, Tick, Transition, UnixMillis, step};
+use crate::{Row, StoreError, Tx, Value, hold, journal, lanes, read, suspects, times};
+use chimera_core::{Event, Gates, Lease, Policy, State, Status, Task, Tick, Transition, UnixMillis, step};
 
 pub(crate) static TAKE: Statement = Statement::update(
     "status = 'running', parked = NULL, lease_owner = given.column1, lease_epoch = lease_epoch + 1, \
@@ -19,7 +19,7 @@ pub(crate) static TAKE: Statement = Statement::update(
     &["TEXT", "BIGINT", "TEXT", "BIGINT", "TEXT"],
     "status = 'queued'",
 );
-const CHANGE: &str = "UPDATE tasks SET status = $1, phase = $2, workflow_state = $3, seq = $4, ready_at = $5, parked = CASE WHEN $1 = 'queued' THEN 0 END, \
+const CHANGE: &str = "UPDATE tasks SET status = $1, phase = $2, workflow_state = $3, seq = $4, ready_at = $5, parked = $10, \
     lease_owner = NULL, lease_expires_at = NULL, completed_at = $6, cancel_requested = 0, attempt = $7 WHERE task_id = $8 AND seq = $9";
 /// The earliest time among parked tasks. Public for plans and measurements.
 pub const NEXT_READY: &str = "SELECT MIN(ready_at) FROM tasks WHERE parked = 1";
@@ -90,7 +90,8 @@ pub(crate) fn take(tx: &mut Tx<'_>, taken: Vec<(Task, Change)>) -> Result<Vec<Ta
     Ok(tasks)
 }
 
-/// What a claim finds at a ready task, to be taken; one whose time is up ends instead.
+/// What a claim finds at a ready task, to be taken; one whose time is up ends instead, and one that must run alone is
+/// parked until a daemon has nothing else to do.
 pub(crate) fn find(
     tx: &mut Tx<'_>,
     row: &Row,
@@ -101,11 +102,15 @@ pub(crate) fn find(
         times::end_if_up(tx, &task, claim.now)?;
         return Ok(None);
     }
+    if task.workflow.is_suspect() {
+        suspects::park(tx, &task.id)?;
+        return Ok(None);
+    }
     taken(task, task_row::epoch(row)? + 1, claim).map(Some)
 }
 
 /// A task once it is taken, and the change that takes it.
-fn taken(task: Task, epoch: i64, claim: &Claim<'_>) -> Result<(Task, Change), StoreError> {
+pub(crate) fn taken(task: Task, epoch: i64, claim: &Claim<'_>) -> Result<(Task, Change), StoreError> {
     let event = Event::Claimed { worker: claim.owner.to_owned(), epoch };
     let Transition { state, entry, .. } = decide(&task, event, claim.now, &Policy::default())?;
     let values = vec![
@@ -167,16 +172,19 @@ pub(crate) fn change(
 ) -> Result<(), StoreError> {
     let State { status, workflow } = &transition.state;
     let seq = task.seq + 1;
+    let alone = *status == Status::Queued && workflow.is_suspect();
+    let ready_at = if alone { suspects::PARKED } else { now };
     let params = [
         status.as_str().into(),
         workflow.phase.as_str().into(),
         serde_json::to_string(workflow)?.into(),
         seq.into(),
-        now.0.into(),
+        ready_at.0.into(),
         status.is_end().then_some(now.0).into(),
         i64::from(workflow.attempt).into(),
         task.id.as_str().into(),
         task.seq.into(),
+        (*status == Status::Queued).then_some(alone).into(),
     ];
     if tx.execute(CHANGE, &params)? != 1 {
         return Err(StoreError::Busy);

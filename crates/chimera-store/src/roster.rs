@@ -3,9 +3,10 @@
 use crate::read::Reading;
 use crate::{Row, StoreError, Tx};
 use chimera_core::UnixMillis;
-use chimera_core::gates::Daemon;
+use chimera_core::gates::{Daemon, DaemonState};
 
 const LEAVE: &str = "DELETE FROM daemons WHERE owner = $1";
+const SAY: &str = "UPDATE daemons SET state = $1 WHERE owner = $2";
 const DAEMONS: &str = "SELECT owner, seen_at, state FROM daemons WHERE expires_at >= $1 ORDER BY owner";
 
 /// Says that a daemon is gone, which gives up its lease.
@@ -14,6 +15,11 @@ const DAEMONS: &str = "SELECT owner, seen_at, state FROM daemons WHERE expires_a
 /// The database's.
 pub fn leave(tx: &mut Tx<'_>, owner: &str) -> Result<(), StoreError> {
     tx.execute(LEAVE, &[owner.into()]).map(drop)
+}
+
+/// Says how a daemon is, without a heartbeat.
+pub(crate) fn say(tx: &mut Tx<'_>, owner: &str, state: &DaemonState) -> Result<(), StoreError> {
+    tx.later(SAY, &[serde_json::to_string(state)?.into(), owner.into()])
 }
 
 /// The daemons that live.

@@ -6,7 +6,7 @@
 use crate::change::{Change, Statement};
 use crate::hold::{self, breaker_of};
 use crate::queue::decide;
-use crate::{Store, StoreError, Tx, after, journal, read};
+use crate::{Store, StoreError, Tx, after, journal, read, suspects};
 use chimera_core::gates::{Board, Breaker, Failure, Gates, Health, Pause};
 use chimera_core::{
     Entry, EntryKind, Event, Evidence, Lane, Next, Outcome, Policy, Scope, State, Status, Task, TaskId,
@@ -225,6 +225,7 @@ impl Settlement {
         let (phase, text) = (workflow.phase.as_str().into(), serde_json::to_string(workflow)?.into());
         let wait = match transition.next {
             Next::Run => None,
+            Next::Wait(_) if workflow.is_suspect() => Some(suspects::PARKED),
             Next::Wait(until) => Some(until),
             Next::End => Some(self.now),
         };

@@ -159,6 +159,9 @@ pub struct DaemonState {
     /// The tools that it does not find, so that it takes no task that needs them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_tools: Vec<MissingTool>,
+    /// The task that it runs alone, or lets its running phases end for; see [`crate::Workflow::is_suspect`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone_for: Option<TaskId>,
 }
 
 impl DaemonState {

@@ -27,7 +27,8 @@ pub struct Policy {
     pub max_review_rounds: u32,
     /// Times the change may fail on staging: its build, its start or its test.
     pub max_validation_rounds: u32,
-    /// Crashes of the daemon during one phase until the task is set aside as poisoned.
+    /// Crashes of the daemon during one phase until the task is set aside as poisoned. Above
+    /// [`limits::SUSPECT_CRASHES`], the last of them found it alone.
     pub max_crashes: u32,
 }
 
@@ -39,7 +40,7 @@ impl Default for Policy {
             max_test_rounds: 3,
             max_review_rounds: 3,
             max_validation_rounds: 3,
-            max_crashes: 5,
+            max_crashes: limits::SUSPECT_CRASHES + 1,
         }
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn gates(client: &Client, json: bool) -> Result<End> {
     }
     section("paused", &pauses, &["id", "since", "until", "reason"]);
     section("failing", &breakers, &["id", "state", "failures", "until", "error"]);
-    section("daemons", &daemons, &["owner", "workers", "seen_at", "throttled", "missing_tools"]);
+    section("daemons", &daemons, &["owner", "workers", "seen_at", "throttled", "missing_tools", "alone_for"]);
     Ok(End::Done)
 }
 

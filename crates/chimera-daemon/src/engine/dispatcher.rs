@@ -9,6 +9,7 @@ mod claiming;
 mod drain;
 mod heart;
 mod room;
+mod solo;
 
 use super::brake::Stop;
 use super::pause::Pause;
@@ -21,7 +22,8 @@ use call::Call;
 use chimera_core::{TaskId, UnixMillis};
 use chimera_store::{StoreError, lease};
 use claiming::Claimed;
-use heart::{Beat, Seen};
+use heart::{Beat, Cared, Seen};
+use solo::Solo;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +56,7 @@ pub(super) struct Dispatcher {
     seen: Seen,
     /// The end of the lease has been told.
     lease_told: bool,
-    caring: Call<Result<(), StoreError>>,
+    caring: Call<Result<Cared, StoreError>>,
     cares: Pause,
     looking: Call<Result<Vec<TaskId>, StoreError>>,
     looks: Pause,
@@ -64,6 +66,7 @@ pub(super) struct Dispatcher {
     look_again: bool,
     /// Tasks whose worker broke.
     broken: HashSet<TaskId>,
+    solo: Solo,
     pool: Pool,
     counting: Call<Result<u32, StoreError>>,
     /// How long the next poll waits.
@@ -74,6 +77,7 @@ pub(super) struct Dispatcher {
 
 impl Dispatcher {
     pub(super) fn new(context: Arc<Context>, shutdown: CancellationToken) -> Self {
+        let solo = Solo::new(&shutdown);
         let (pool, lull) = (Pool::new(&context.settings), context.settings.poll_interval);
         Self {
             context,
@@ -96,6 +100,7 @@ impl Dispatcher {
             look_at: None,
             look_again: false,
             broken: HashSet::new(),
+            solo,
             pool,
             counting: Call::NONE,
             lull,
@@ -197,6 +202,7 @@ impl Dispatcher {
             Err(err) => err.id(),
         };
         let Some(running) = self.running.remove(&id) else { return };
+        self.one_less(running.alone);
         match ended {
             Ok((_, Left::Done)) => return,
             Ok((_, Left::GaveUp)) => {}
@@ -206,9 +212,12 @@ impl Dispatcher {
         self.broken.insert(running.task);
     }
 
-    fn cared(&mut self, cared: Result<(), StoreError>) {
+    fn cared(&mut self, cared: Result<Cared, StoreError>) {
         match cared {
-            Ok(()) => self.cares.over(),
+            Ok(Cared { suspects }) => {
+                self.cares.over();
+                self.suspects_wait(suspects);
+            }
             Err(StoreError::Moved) => self.moved(),
             Err(err) => self.cares.failed(&err),
         }

@@ -9,6 +9,8 @@ pub(super) struct Running {
     pub(super) task: TaskId,
     pub(super) brake: Brake,
     pub(super) deadline: Option<UnixMillis>,
+    /// Nothing else may run beside it.
+    pub(super) alone: bool,
     /// Since when this daemon has known that it holds it.
     pub(super) since: Instant,
 }

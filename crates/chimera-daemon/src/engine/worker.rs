@@ -28,6 +28,7 @@ pub(super) async fn work(
     brake: Brake,
     draining: CancellationToken,
 ) -> Left {
+    let (alone, draining) = (task.workflow.is_suspect(), draining.child_token());
     loop {
         let began = context.clock.now();
         let report = attempt(&context, &task, &brake, &draining).await;
@@ -42,6 +43,8 @@ pub(super) async fn work(
         (task.status, task.workflow) = (state.status, state.workflow);
         task.seq += 1;
         match next {
+            // The phase has ended in order: what comes next needs no daemon of its own.
+            Next::Run if alone => draining.cancel(),
             Next::Run => {}
             Next::Wait(_) => return Left::Done,
             Next::End => {

@@ -112,6 +112,9 @@ pub(super) struct DaemonView {
     /// Tools that it does not find, each with the way to get it: it takes no task that needs one of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing_tools: Vec<String>,
+    /// The task that it runs alone, or lets its running phases end for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alone_for: Option<String>,
 }
 
 /// The daemons that take tasks.
@@ -151,7 +154,8 @@ impl DaemonView {
     fn of(Daemon { owner, seen_at, state }: Daemon) -> Self {
         let missing_tools = state.missing_tools.into_iter().map(|tool| tool.detail).collect();
         let (workers, roles, throttled) = (state.workers, state.roles, state.throttled);
-        Self { owner, seen_at: rfc3339(seen_at), workers, roles, throttled, missing_tools }
+        let alone_for = state.alone_for.map(|task| task.to_string());
+        Self { owner, seen_at: rfc3339(seen_at), workers, roles, throttled, missing_tools, alone_for }
     }
 }
 

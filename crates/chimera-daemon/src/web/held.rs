@@ -12,7 +12,7 @@ pub(super) fn held_by(task: &Task, gates: &Gates, board: &Board<'_>) -> Option<W
         lane: Lane::new(task.project.clone(), task.phase()),
         place: gates.place(&task.project, task.request.staging_url.as_deref()),
     };
-    board.obstacle(&candidate).map(told).or_else(|| without_worker(board))
+    board.obstacle(&candidate).map(told).or_else(|| without_worker(board)).or_else(|| alone(task, board))
 }
 
 fn told(obstacle: Obstacle) -> WaitingFor {
@@ -70,6 +70,25 @@ fn without_worker(board: &Board<'_>) -> Option<WaitingFor> {
     let reason = reasons?.first().copied().unwrap_or_default();
     let detail = format!("no daemon takes tasks at the moment: {reason}");
     Some(WaitingFor { kind: WaitingKind::Throttled, until: None, detail })
+}
+
+/// A daemon that runs nothing else, for a task that may be what crashes daemons.
+fn alone(task: &Task, board: &Board<'_>) -> Option<WaitingFor> {
+    if !task.workflow.is_suspect() {
+        return None;
+    }
+    let making_room = board.facts().daemons.iter().find_map(|daemon| daemon.state.alone_for.as_ref());
+    let until = match making_room {
+        Some(other) if *other != task.id => format!("after {other}, which runs alone before it"),
+        Some(_) => "once the phases have ended that its daemon still runs".to_owned(),
+        None => "as soon as a daemon has made room for it".to_owned(),
+    };
+    let detail = format!(
+        "its daemon crashed {} times in {}: it runs alone until it is known whether it was the cause, {until}",
+        task.workflow.crashes,
+        task.phase()
+    );
+    Some(WaitingFor { kind: WaitingKind::Alone, until: None, detail })
 }
 
 #[cfg(test)]

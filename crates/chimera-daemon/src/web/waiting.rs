@@ -4,6 +4,7 @@ use super::time::rfc3339;
 use chimera_core::{Status, Task, UnixMillis};
 use chimera_store::after::{HELD, Waits};
 use chimera_store::home::Away;
+use chimera_store::suspects;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -43,6 +44,8 @@ pub enum WaitingKind {
     Tools,
     /// As many run of its project, its agent or its role as may.
     Limit,
+    /// Its daemon crashed twice in this phase: it runs alone until it is known whether it was the cause.
+    Alone,
     /// No daemon that takes tasks was heard of.
     NoDaemon,
     /// The machines have too little memory, or too much to do.
@@ -73,7 +76,7 @@ pub fn waiting_for(task: &Task, around: &Around, now: UnixMillis) -> Option<Wait
         let detail = others(&around.after);
         return Some(WaitingFor { kind: WaitingKind::After, until: None, detail });
     }
-    if task.ready_at > now {
+    if task.ready_at > now && task.ready_at != suspects::PARKED {
         let until = rfc3339(task.ready_at);
         let failures = task.workflow.failures;
         let (kind, detail) = if task.workflow.waits > 0 {

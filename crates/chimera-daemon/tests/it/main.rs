@@ -28,6 +28,7 @@ mod script;
 mod shows;
 mod silence;
 mod sim;
+mod solo;
 mod stage;
 mod staged;
 mod surroundings;

@@ -10,6 +10,7 @@ use chimera_store::queue::{self, Claim};
 use chimera_store::read::{self, PAGE};
 use chimera_store::settle::{self, Onward, Settlement};
 use chimera_store::submit::{IdempotencyKey, NewTask, submit};
+use chimera_store::suspects::{self, Turn};
 use chimera_store::{Database, Options, Store, StoreError, lease};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -162,6 +163,39 @@ impl House {
             queue::claim(tx, &Claim { owner, now, limit, gates: &gates })
         };
         self.store.write_in_turn(claim).await.expect("claimed")
+    }
+
+    /// Lets two daemons crash under the ready task, each with nothing else to do.
+    pub(crate) async fn make_suspect(&self, number: u64) {
+        for _ in 0..2 {
+            assert_eq!(numbers(&self.claim("doomed", NOW, 1).await), [number]);
+            self.rescue(NOW, &["doomed"]).await;
+        }
+        assert!(self.task(number).await.workflow.is_suspect());
+    }
+
+    /// Asks for a task that must run alone.
+    pub(crate) async fn ask_alone(
+        &self,
+        owner: &'static str,
+        now: UnixMillis,
+        gates: Gates,
+        home: Option<&'static str>,
+    ) -> Turn {
+        let ask = move |tx: &mut chimera_store::Tx<'_>| {
+            let state = DaemonState { workers: 3, ..DaemonState::default() };
+            lease::extend(tx, owner, &state, now, LEASE)?;
+            suspects::claim(tx, &Claim { owner, now, limit: 3, gates: &gates }, home, &state)
+        };
+        self.store.write_in_turn(ask).await.expect("asked")
+    }
+
+    /// Takes a task that must run alone.
+    pub(crate) async fn claim_alone(&self, owner: &'static str, now: UnixMillis) -> Task {
+        match self.ask_alone(owner, now, Gates::default(), None).await {
+            Turn::Taken(task) => *task,
+            turn => panic!("{turn:?}"),
+        }
     }
 
     /// Submits a task and takes it.

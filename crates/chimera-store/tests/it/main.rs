@@ -23,6 +23,7 @@ mod setup;
 mod silence;
 mod steer;
 mod submit;
+mod suspects;
 mod times;
 mod together;
 mod transfer;

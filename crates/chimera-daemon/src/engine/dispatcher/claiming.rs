@@ -6,6 +6,7 @@ use crate::engine::told;
 use crate::engine::worker::work;
 use chimera_core::{Task, UnixMillis};
 use chimera_store::queue::{self, Claim};
+use chimera_store::suspects::{self, Turn};
 use chimera_store::{StoreError, home};
 use tokio::time::Instant;
 
@@ -16,12 +17,20 @@ pub(super) struct Claimed {
     filled: bool,
     /// When another claim may find something.
     next: Option<UnixMillis>,
+    /// What came of the question for a task that must run alone, if it was asked.
+    suspect: Option<Turn>,
+}
+
+impl Claimed {
+    /// Nothing is taken.
+    const NOTHING: Self = Self { tasks: Vec::new(), filled: false, next: None, suspect: None };
 }
 
 impl Dispatcher {
     /// Whether a claim may begin as soon as it is wanted.
     pub(super) fn may_claim(&self) -> bool {
-        self.claiming.is_idle() && self.context.lease.holds() && self.pool.free(self.running.len()) > 0
+        let wanted = self.free() > 0 || self.may_make_room();
+        self.claiming.is_idle() && self.context.lease.holds() && wanted
     }
 
     /// Begins to fill the free slots.
@@ -30,24 +39,31 @@ impl Dispatcher {
             return;
         }
         (self.claim_wanted, self.claim_began, self.next_ready) = (false, Some(Instant::now()), None);
-        let (context, limit) = (self.context.clone(), self.pool.free(self.running.len()));
+        let (context, limit) = (self.context.clone(), self.free());
+        let alone = self.solo.ask().then(|| self.state());
         let store = context.store.clone();
         self.claiming.begin(async move {
             let claim = move |tx: &mut chimera_store::Tx<'_>| {
                 // Here, not before: while this waited for its turn, the lease may have run out.
                 if !context.lease.holds() {
-                    return Ok(Claimed { tasks: Vec::new(), filled: false, next: None });
+                    return Ok(Claimed::NOTHING);
                 }
                 let now = context.clock.now();
                 let gates = &context.gates();
                 let claim = Claim { owner: context.owner.as_str(), now, limit, gates };
+                let home = context.home.as_ref().map(|home| home.name.as_str());
+                let suspect =
+                    alone.as_ref().map(|state| suspects::claim(tx, &claim, home, state)).transpose()?;
+                if limit == 0 || matches!(suspect, Some(Turn::MakeRoom(_) | Turn::Taken(_))) {
+                    return Ok(Claimed { suspect, ..Claimed::NOTHING });
+                }
                 let tasks = match &context.home {
                     None => queue::claim(tx, &claim)?,
                     Some(home) => home::claim(tx, &claim, &home.name)?,
                 };
                 let filled = tasks.len() >= limit as usize;
                 let next = if filled { None } else { queue::next_event_at(tx, now)? };
-                Ok(Claimed { tasks, filled, next })
+                Ok(Claimed { tasks, filled, next, suspect })
             };
             store.write_in_turn(claim).await
         });
@@ -56,11 +72,14 @@ impl Dispatcher {
     /// Takes in what a claim came to.
     pub(super) fn claimed(&mut self, claimed: Result<Claimed, StoreError>) {
         match claimed {
-            Ok(Claimed { tasks, filled, next }) => {
+            Ok(Claimed { tasks, filled, next, suspect }) => {
                 self.claims.over();
                 (self.next_ready, self.moved) = (next.filter(|_| !self.draining.is_cancelled()), false);
                 self.claim_wanted |= filled;
                 tasks.into_iter().for_each(|task| self.start(task));
+                if let Some(turn) = suspect {
+                    self.suspect_looked_for(turn);
+                }
             }
             Err(StoreError::Moved) => {
                 self.claims.failed(&StoreError::Moved);
@@ -73,16 +92,17 @@ impl Dispatcher {
         }
     }
 
-    fn start(&mut self, task: Task) {
+    pub(super) fn start(&mut self, task: Task) {
         let brake = Brake::default();
         let id = task.id.clone();
         told::claimed(&task);
         if task.cancel_requested {
             brake.pull(Stop::Cancelled);
         }
+        let alone = task.workflow.is_suspect();
         let deadline = task.time_up().map(|(at, _)| at);
-        let worker = work(self.context.clone(), task, brake.clone(), self.draining.clone());
+        let worker = work(self.context.clone(), task, brake.clone(), self.solo.phases());
         let handle = self.workers.spawn(worker);
-        self.running.insert(handle.id(), Running { task: id, brake, deadline, since: Instant::now() });
+        self.running.insert(handle.id(), Running { task: id, brake, deadline, alone, since: Instant::now() });
     }
 }

@@ -8,7 +8,7 @@ use crate::engine::{Context, set_clock};
 use chimera_agent::process::reap_orphans;
 use chimera_core::TaskId;
 use chimera_store::lease::{self, Held};
-use chimera_store::{StoreError, Tx, hold, home};
+use chimera_store::{StoreError, Tx, hold, home, suspects};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +33,12 @@ pub(super) struct Seen {
     idle: HashSet<TaskId>,
     /// When the last one was taken in.
     at: Option<Instant>,
+}
+
+/// What a look at what others have left has shown.
+pub(super) struct Cared {
+    /// A task waits that must run alone.
+    pub(super) suspects: bool,
 }
 
 /// Tasks that this daemon holds and does not work on.
@@ -141,7 +147,7 @@ impl Dispatcher {
 
 /// Looks after what daemons that are gone have left; `answering` says whether they would have been able to extend their
 /// leases.
-async fn care(context: &Arc<Context>, answering: bool, idle: Idle) -> Result<(), StoreError> {
+async fn care(context: &Arc<Context>, answering: bool, idle: Idle) -> Result<Cared, StoreError> {
     let Idle { broken, unheard } = idle;
     let context_too = context.clone();
     let keep = move |tx: &mut Tx<'_>| {
@@ -169,7 +175,8 @@ async fn care(context: &Arc<Context>, answering: bool, idle: Idle) -> Result<(),
     if died_here {
         end_orphans();
     }
-    Ok(())
+    let suspects = context.store.read_apart(suspects::wait).await?;
+    Ok(Cared { suspects })
 }
 
 /// Takes all tasks from an owner, a few at a time.

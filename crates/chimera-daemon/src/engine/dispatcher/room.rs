@@ -59,6 +59,7 @@ impl Dispatcher {
             roles: self.settings().gates.roles.clone(),
             throttled: self.pool.throttled().map(str::to_owned),
             missing_tools: self.context.missing_tools(),
+            alone_for: self.solo.task().cloned(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Every gate has its word.
 
 use super::{WaitingFor, WaitingKind, held_by};
+use crate::web::waiting::{Around, waiting_for};
 use chimera_core::gates::{
     Board, Breaker, Daemon, DaemonState, Deployer, Facts, Gates, Open, Pause, Running, Staged,
 };
@@ -133,6 +134,32 @@ fn whoever_is_at_a_shared_place_of_staging_is_named() {
     assert_eq!(waiting.kind, WaitingKind::Staging);
     assert!(waiting.detail.contains(other.as_str()), "{}", waiting.detail);
     assert_eq!(told(Phase::CodeImplementation, &gates(), taken), None, "the coder needs no place");
+}
+
+#[test]
+fn a_task_that_has_seen_two_crashes_waits_to_run_alone() {
+    let mut task = task(Phase::CodeImplementation);
+    (task.workflow.crashes, task.ready_at) = (2, chimera_store::suspects::PARKED);
+    let told = |facts: Facts| {
+        let gates = gates();
+        let held = held_by(&task, &gates, &Board::over_all(&gates, facts));
+        let around = Around { held, ahead: Some(3), ..Around::default() };
+        waiting_for(&task, &around, NOW).expect("it is queued")
+    };
+    let waiting = told(facts());
+    assert_eq!((waiting.kind, waiting.until), (WaitingKind::Alone, None));
+    let words = "its daemon crashed 2 times in CODE_IMPLEMENTATION: it runs alone until it is known whether it was the cause";
+    assert!(waiting.detail.starts_with(words), "{}", waiting.detail);
+    for (made_for, words) in
+        [(task.id.clone(), "still runs"), (TaskId::from_bits(9), "000009, which runs alone")]
+    {
+        let mut makes_room = facts();
+        makes_room.daemons[0].state.alone_for = Some(made_for);
+        let waiting = told(makes_room);
+        assert!(waiting.detail.contains(words), "{words} in {}", waiting.detail);
+    }
+    let none = Facts { daemons: Vec::new(), ..facts() };
+    assert_eq!(told(none).kind, WaitingKind::NoDaemon, "that comes first");
 }
 
 #[test]
