@@ -24,6 +24,14 @@ pub(super) type Carrier = Connection<Socket, <MakeRustlsConnect as MakeTlsConnec
 /// # Errors
 /// [`StoreError::Open`], which says what each host answered.
 pub(super) async fn connect(server: &PostgresServer) -> Result<Connected, StoreError> {
+    Ok(connect_to_any(server).await?.1)
+}
+
+/// As [`connect`], with the number of the host.
+///
+/// # Errors
+/// As of [`connect`].
+pub(super) async fn connect_to_any(server: &PostgresServer) -> Result<(usize, Connected), StoreError> {
     let refused = |detail: String| StoreError::Open { place: server.to_string(), detail };
     let tls = tls::connector(&server.encryption).map_err(refused)?;
     let mut attempts = JoinSet::new();
@@ -41,7 +49,7 @@ pub(super) async fn connect(server: &PostgresServer) -> Result<Connected, StoreE
             Ok((host, Ok(connected))) => {
                 server.remember(host);
                 suitable(&connected.1).map_err(refused)?;
-                return Ok(connected);
+                return Ok((host, connected));
             }
             Ok((host, Err(answer))) if several => answers.push(format!("{}: {answer}", server.host(host))),
             Ok((_, Err(answer))) => answers.push(answer),

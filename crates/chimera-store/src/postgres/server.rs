@@ -99,6 +99,19 @@ impl PostgresServer {
     pub(super) fn remember(&self, host: usize) {
         self.recent.store(host, Ordering::Relaxed);
     }
+
+    /// Takes note that this host does not answer: it is asked last.
+    pub(super) fn pass_over(&self, host: usize) {
+        let next = (host + 1) % self.hosts.len().max(1);
+        // Another connection may have found a better one already.
+        let _ = self.recent.compare_exchange(host, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Whether the connections that were made last lead elsewhere. Two hosts may both say that they take changes, one of them
+    /// because it was not told that it was replaced: what it knows is old.
+    pub(super) fn has_left(&self, host: usize) -> bool {
+        self.recent.load(Ordering::Relaxed) != host
+    }
 }
 
 impl fmt::Display for PostgresServer {

@@ -23,10 +23,12 @@ const ON_THE_WAY: Duration = Duration::from_secs(1);
 /// paper, for which the server would compile the statement, at each call: that takes a hundred times as long as to run it.
 ///
 /// What was accepted survives a crash of the server, and of its machine: that is promised, whatever the server, the
-/// database or the role say otherwise; what is stricter stays. A session that idles is one that waits for work.
+/// database or the role say otherwise; what is stricter stays. By a warning it says that a standby does not have
+/// a commit. A session that idles is one that waits for work.
 const SETTINGS: &str = "SET statement_timeout = '9s'; \
     SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '8s'; SET idle_session_timeout = 0; SET jit = off; \
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+    SET client_min_messages = warning; \
     SELECT set_config('synchronous_commit', 'on', false) \
     WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')";
 

@@ -29,6 +29,8 @@ pub(super) enum Trouble {
     Told(Error),
     /// There was no answer within that time.
     Silence(Duration),
+    /// Somebody ended the wait for a standby: the commit is kept by the primary, which may be replaced by one without it.
+    Unreplicated,
 }
 
 impl From<Error> for Trouble {
@@ -63,6 +65,10 @@ impl Trouble {
             Self::Told(err) => err,
             Self::Silence(limit) => {
                 return StoreError::Unreachable(format!("no answer within {} s", limit.as_secs()));
+            }
+            Self::Unreplicated => {
+                let ended = "the wait for a standby was ended on the server, so the commit may be lost with the primary";
+                return StoreError::Unreachable(ended.to_owned());
             }
         };
         if self.is_lost() {

@@ -1,7 +1,7 @@
 //! What carries statements to the server: several at once, without waiting for the answers in between, and for no
 //! longer than a limit.
 
-use super::connect::connect;
+use super::connect::{Carrier, connect_to_any};
 use super::server::PostgresServer;
 use super::trouble::Trouble;
 use crate::{StoreError, Value};
@@ -9,12 +9,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, Row, SimpleQueryMessage, Statement};
+use tokio_postgres::{AsyncMessage, Client, Error, Row, SimpleQueryMessage, Statement};
 
 /// Most statements on their way at once: bounds what both sides keep for them.
 const AT_ONCE: usize = 32;
@@ -26,14 +28,22 @@ const GOODBYE: Duration = Duration::from_millis(200);
 /// the connection to read it.
 const LOOKS: usize = 3;
 
+/// What the server calls the place where a commit waits for a standby, whatever its language.
+const STANDBY_WAIT: &str = "SyncRepWaitForLSN";
+
 /// A connection. It is served while something is asked; dropping it says goodbye to the server, if that listens.
 pub(super) struct Wire {
     // Gone first: its end ends the connection.
     client: Client,
     line: Line,
+    server: PostgresServer,
+    /// Which of the server's hosts is at the other end.
+    host: usize,
     prepared: RefCell<HashMap<String, Statement>>,
     /// Nothing is to be asked any more, whatever the connection says.
     left: Cell<bool>,
+    /// A commit was answered that no standby has.
+    unreplicated: Arc<AtomicBool>,
 }
 
 struct Line {
@@ -76,11 +86,12 @@ impl Wire {
             .build()
             .map_err(|err| StoreError::Open { place: server.to_string(), detail: err.to_string() })?;
         let mut line = Line { runtime: Some(runtime), connection: None };
-        let (client, connection) = line.run(connect(server))?;
-        // Whoever asks next is told what ended it.
-        line.connection =
-            line.runtime.as_ref().map(|runtime| runtime.spawn(async { drop(connection.await) }));
-        Ok(Self { client, line, prepared: RefCell::default(), left: Cell::new(false) })
+        let (host, (client, connection)) = line.run(connect_to_any(server))?;
+        let unreplicated = Arc::default();
+        let carrying = carry(connection, Arc::clone(&unreplicated));
+        line.connection = line.runtime.as_ref().map(|runtime| runtime.spawn(carrying));
+        let (server, prepared, left) = (server.clone(), RefCell::default(), Cell::new(false));
+        Ok(Self { client, line, server, host, prepared, left, unreplicated })
     }
 
     /// Makes a statement ready.
@@ -118,6 +129,9 @@ impl Wire {
 
     /// Whether nothing can be asked any more. Sees what has become of the connection since the last call.
     pub(super) fn is_closed(&self) -> bool {
+        if self.server.has_left(self.host) {
+            self.leave();
+        }
         if !self.left.get() && !self.client.is_closed() {
             self.line.run(async {
                 for _ in 0..LOOKS {
@@ -154,6 +168,10 @@ impl Wire {
             last = answer?;
             changed += last.changed;
         }
+        if self.unreplicated.load(Ordering::Relaxed) {
+            self.leave();
+            return Err(Trouble::Unreplicated);
+        }
         Ok((last, changed))
     }
 
@@ -161,6 +179,7 @@ impl Wire {
         let answer = self.line.run(async { tokio::time::timeout(limit, asked).await });
         answer.map_err(|_| {
             self.leave();
+            self.server.pass_over(self.host);
             Trouble::Silence(limit)
         })
     }
@@ -192,6 +211,18 @@ impl Drop for Line {
         }
         // A name that is still being looked up is not waited for.
         runtime.shutdown_background();
+    }
+}
+
+/// Serves a connection until it ends; whoever asks next is told what ended it.
+async fn carry(mut connection: Carrier, unreplicated: Arc<AtomicBool>) {
+    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+        // It comes before the answer to the commit.
+        if let AsyncMessage::Notice(notice) = message
+            && notice.routine() == Some(STANDBY_WAIT)
+        {
+            unreplicated.store(true, Ordering::Relaxed);
+        }
     }
 }
 

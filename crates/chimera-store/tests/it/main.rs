@@ -21,6 +21,7 @@ mod prune;
 mod scratch;
 mod setup;
 mod silence;
+mod standby;
 mod steer;
 mod submit;
 mod suspects;

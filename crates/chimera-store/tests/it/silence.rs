@@ -90,9 +90,7 @@ async fn several_hosts_are_asked_until_one_will_do() {
     let lost = accept(&store, 2).await.expect_err("nobody answers");
     assert!(lost.is_passing(), "{lost:?}");
     accept(&store, 3).await.expect("accepted by the other host");
-    let lost = store.read(read::counts).await.expect_err("nobody answers");
-    assert!(lost.is_passing(), "{lost:?}");
-    assert!(store.read(read::counts).await.expect("readable").queued >= 2);
+    assert!(store.read(read::counts).await.expect("readable at once").queued >= 2);
     let shown = Database::parse(&url, Path::new(""), None).expect("a URL").to_string();
     assert!(shown.starts_with(&format!("postgres://{hosts}/")), "{shown}");
 }
