@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         "with-postgres" => commands::with_postgres(&rest),
         "with-patroni" => commands::with_patroni(&rest),
         "patroni-control" => patroni::control(&rest),
+        "patroni-guard" => patroni::stand_guard(&rest),
         "tidy" => commands::tidy(),
         "" | "help" | "-h" | "--help" => {
             println!("{USAGE}");

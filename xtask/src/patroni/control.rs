@@ -10,12 +10,12 @@ use std::time::Duration;
 
 /// How long a cluster may take to be whole again.
 const WHOLE: Duration = Duration::from_secs(120);
-/// How long standbys may take to follow the primary by themselves.
-const ALONE: Duration = Duration::from_secs(45);
 /// Lines shown of each log when it is not.
 const SHOWN: usize = 8;
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(250);
+/// The other machines, all of which commits wait for.
+const STANDBYS: usize = NAMES.len() - 1;
 
 const USAGE: &str = "\
 usage: control <what>
@@ -26,7 +26,7 @@ usage: control <what>
   kill-machine   end everything of the primary at once, its etcd too
   cut            take the primary's wire away
   heal           put every wire back, and start what does not run
-  wait           wait until there is a primary, and both others follow it";
+  wait           wait until there is a primary, and its commits wait for both others";
 
 /// Does one of them. Those that harm a machine print its name.
 pub(crate) fn control(args: &[String]) -> Result<()> {
@@ -61,16 +61,12 @@ pub(crate) fn primary(cluster: &Cluster) -> Option<Node<'_>> {
     cluster.nodes().into_iter().find(|node| node.is("primary"))
 }
 
-/// Waits until there is a primary, a standby that its commits wait for, and another one.
+/// Waits until there is one primary, and its commits wait for both others.
 pub(crate) fn wait(cluster: &Cluster, limit: Duration) -> Result<()> {
-    let (watch, mut patient_until) = (Stopwatch::start(), ALONE);
+    let watch = Stopwatch::start();
     while !is_whole(cluster) {
         if watch.elapsed() > limit {
             bail!("the cluster is not whole after {limit:?}:\n{}", last_words(cluster));
-        }
-        if watch.elapsed() > patient_until {
-            patient_until += ALONE;
-            reinitialize_lost(cluster);
         }
         std::thread::sleep(PAUSE);
     }
@@ -80,11 +76,9 @@ pub(crate) fn wait(cluster: &Cluster, limit: Duration) -> Result<()> {
 fn is_whole(cluster: &Cluster) -> bool {
     let nodes = cluster.nodes();
     let number = |what: &str| nodes.iter().filter(|node| node.is(what)).count();
-    // Patroni promotes only the standby that it has noted, PostgreSQL waits for the one that is connected.
-    let noted = (number("synchronous"), number("replica"));
-    let followers = followers(cluster);
-    let waited_for = followers.iter().filter(|follower| follower.ends_with("|sync")).count();
-    noted == (1, NAMES.len() - 1) && (waited_for, followers.len()) == (1, NAMES.len() - 1)
+    // Patroni promotes only standbys that it has noted, PostgreSQL waits for those that are connected.
+    let waited_for = followers(cluster).iter().filter(|follower| follower.ends_with("|sync")).count();
+    (number("primary"), number("synchronous"), waited_for) == (1, STANDBYS, STANDBYS)
 }
 
 /// The standbys that the primary sends its changes to, each with its part: `one|sync`.
@@ -94,17 +88,6 @@ fn followers(cluster: &Cluster) -> Vec<String> {
     let asked = primary(cluster).and_then(|primary| primary.sql(SQL).ok()?.output().ok());
     let text = asked.map(|answer| String::from_utf8_lossy(&answer.stdout).into_owned());
     text.unwrap_or_default().lines().map(str::to_owned).collect()
-}
-
-/// Does what a person does with standbys that do not find their way back.
-fn reinitialize_lost(cluster: &Cluster) {
-    let followers = followers(cluster);
-    let Some(primary) = primary(cluster) else { return };
-    let follows = |node: &Node<'_>| followers.iter().any(|follower| follower.starts_with(node.name));
-    for node in cluster.nodes().iter().filter(|node| node.name != primary.name && !follows(node)) {
-        eprintln!("xtask: {} does not follow {}: its data are copied anew", node.name, primary.name);
-        node.reinitialize();
-    }
 }
 
 /// The ends of the logs, which are gone with the cluster.

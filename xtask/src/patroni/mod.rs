@@ -1,17 +1,20 @@
 //! A cluster of PostgreSQL under Patroni: three machines that are network namespaces, gone with the run.
 //!
 //! The configuration is that of `deploy/patroni`, with its words replaced. Map: [`network`] is the wires, [`node`] one
-//! machine with its etcd, Patroni and PostgreSQL, [`control`] what a trial does to them.
+//! machine with its etcd, Patroni and PostgreSQL, [`control`] what a trial does to them, [`guard`] what removes them.
 
 mod control;
+mod guard;
 mod network;
 mod node;
 
 pub(crate) use control::control;
+pub(crate) use guard::stand_guard;
 
 use crate::postgres::{as_root, must, programs};
 use crate::run::{Stopwatch, found, seconds};
 use anyhow::{Context, Result, bail};
+use guard::Guard;
 use network::Network;
 use node::Node;
 use std::io::Read;
@@ -33,11 +36,12 @@ pub(crate) struct Cluster {
     pub(crate) network: Network,
 }
 
-/// A cluster that runs; dropping it ends it and removes its files.
+/// A cluster that runs; it and its files are gone with the value, and with the process.
 pub(crate) struct Running {
     cluster: Cluster,
     password: String,
-    _dir: tempfile::TempDir,
+    // Removes it, whatever becomes of this process.
+    _guard: Guard,
 }
 
 impl Cluster {
@@ -45,6 +49,12 @@ impl Cluster {
     pub(crate) fn at(dir: &Path) -> Result<Self> {
         let number = std::fs::read_to_string(dir.join("network")).context("there is no cluster there")?;
         Ok(Self { dir: dir.to_owned(), network: Network::numbered(number.trim().parse()?) })
+    }
+
+    /// Ends everything in it, and removes its files.
+    fn remove(&self) {
+        self.network.remove();
+        let _ = std::fs::remove_dir_all(&self.dir);
     }
 
     pub(crate) fn nodes(&self) -> [Node<'_>; 3] {
@@ -58,15 +68,16 @@ impl Running {
         let watch = Stopwatch::start();
         eprintln!("xtask: a cluster of three ...");
         require()?;
-        let dir = tempfile::Builder::new().prefix("chimera-patroni-").tempdir()?;
-        let network = Network::free()?;
-        std::fs::write(dir.path().join("network"), network.number().to_string())?;
-        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755))?;
+        guard::remove_stale();
+        let dir = tempfile::Builder::new().prefix("chimera-patroni-").tempdir()?.keep();
+        let cluster = Cluster { dir, network: Network::free()? };
+        std::fs::write(cluster.dir.join("network"), cluster.network.number().to_string())?;
+        let guard = Guard::set(&cluster.dir)?;
+        std::fs::set_permissions(&cluster.dir, std::fs::Permissions::from_mode(0o755))?;
         let password = password()?;
-        std::fs::write(dir.path().join("password"), &password)?;
-        let cluster = Cluster { dir: dir.path().to_owned(), network };
-        let running = Self { cluster, password, _dir: dir };
-        running.cluster.network.make()?;
+        std::fs::write(cluster.dir.join("password"), &password)?;
+        cluster.network.make(&guard::note(&cluster.dir)?)?;
+        let running = Self { cluster, password, _guard: guard };
         running.write_control()?;
         for node in running.cluster.nodes() {
             node.make(&running.password)?;
@@ -107,12 +118,6 @@ impl Running {
     fn make_database(&self) -> Result<()> {
         let primary = control::primary(&self.cluster).context("there is no primary")?;
         must(primary.sql("CREATE DATABASE chimera OWNER chimera")?.arg("-q"))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.cluster.network.remove();
     }
 }
 

@@ -56,9 +56,21 @@ impl Network {
         format!("chm{}{name}", self.0)
     }
 
-    pub(crate) fn make(self) -> Result<()> {
+    /// The networks that there are, each with what its maker noted.
+    pub(crate) fn existing() -> Vec<(Self, String)> {
+        let noted = |network: Self| {
+            let note =
+                std::fs::read_to_string(format!("/sys/class/net/{}/ifalias", network.bridge())).ok()?;
+            Some((network, note.trim().to_owned()))
+        };
+        NUMBERS.map(Self).filter_map(noted).collect()
+    }
+
+    /// Makes it, with a note of whose it is.
+    pub(crate) fn make(self, note: &str) -> Result<()> {
         let bridge = self.bridge();
         ip(&["link", "add", &bridge, "type", "bridge"])?;
+        ip(&["link", "set", &bridge, "alias", note])?;
         ip(&["addr", "add", &format!("10.213.{}.254/24", self.0), "dev", &bridge])?;
         ip(&["link", "set", &bridge, "up"])?;
         for name in NAMES {

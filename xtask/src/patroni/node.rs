@@ -122,21 +122,14 @@ impl Node<'_> {
 
     /// Whether Patroni says yes to a question of its interface, such as `primary`.
     pub(crate) fn is(&self, what: &str) -> bool {
-        self.ask("GET", what).is_some_and(|answer| answer.contains(" 200 "))
+        self.ask(what).is_some_and(|answer| answer.contains(" 200 "))
     }
 
-    /// Has its data copied anew from the primary, as `patronictl reinit` does.
-    pub(crate) fn reinitialize(&self) {
-        let _ = self.ask("POST", "reinitialize");
-    }
-
-    fn ask(&self, method: &str, what: &str) -> Option<String> {
+    fn ask(&self, what: &str) -> Option<String> {
         let address: SocketAddr = format!("{}:8008", self.cluster.network.address(self.name)).parse().ok()?;
         let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
-        const BODY: &str = "{\"force\":true}";
-        let length = BODY.len();
-        write!(stream, "{method} /{what} HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{BODY}").ok()?;
+        write!(stream, "GET /{what} HTTP/1.0\r\n\r\n").ok()?;
         let mut answer = String::new();
         stream.take(LONGEST).read_to_string(&mut answer).ok()?;
         Some(answer.lines().next()?.to_owned())
