@@ -44,10 +44,9 @@ fn show(findings: &Findings, seconds: u32) -> String {
         bold(&format!("{seconds} s of torture")),
         done.join(", ")
     );
-    let took: Vec<u64> = recoveries.iter().filter_map(|recovery| recovery.milliseconds).collect();
-    if let (Some(least), Some(most)) = (took.iter().min(), took.iter().max()) {
-        let faults = recoveries.len();
-        text += &format!("  {faults} faults of the cluster: work went on after {least} to {most} ms\n");
+    if !recoveries.is_empty() {
+        let took = local::standstills(recoveries);
+        text += &format!("  work stood still (median, longest): {took}\n");
     }
     if violations.is_empty() {
         text += &format!("  {}\n", good("nothing that must never happen"));

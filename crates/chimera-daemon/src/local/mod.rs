@@ -19,7 +19,8 @@ pub(crate) use prune::places;
 pub use prune::prune;
 pub use setup::setup;
 pub use torture::{
-    Audit, Excuse, Findings, Incarnation, Progress, Torture, Violation, run_daemon, search, torture,
+    Audit, Excuse, Findings, Incarnation, Progress, Torture, Violation, run_daemon, search, standstills,
+    torture,
 };
 pub use transfer::{RowsSoFar, Source, drawn, export, import, quiet, reopen};
 

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use chimera_core::{EntryKind, UnixMillis};
 use chimera_store::{Store, read};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -23,6 +24,9 @@ const GOES_ON: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How far a daemon's clock may be ahead: what it recorded before the fault must not count.
 const CLOCKS: Duration = Duration::from_millis(500);
+/// How long the cluster may take to be whole again after a fault. The program that waits for it has a limit of its own, and
+/// says more.
+const WHOLE: Duration = Duration::from_secs(150);
 /// Pause between two looks whether work goes on.
 const PACE: Duration = Duration::from_millis(200);
 /// How long work goes on undisturbed between two faults, in milliseconds.
@@ -42,6 +46,11 @@ pub struct Recovery {
     pub from: UnixMillis,
     /// From then until the next result was seen, in milliseconds; absent: none was.
     pub milliseconds: Option<u64>,
+    /// From the end of the fault until all machines had their part again, in milliseconds; absent: they had not in time.
+    pub whole_after: Option<u64>,
+    /// Why they had not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broken: Option<String>,
 }
 
 /// The cluster, and the program that does something to it.
@@ -52,36 +61,54 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Harms it again and again until a time, and leaves it whole.
+    /// Harms it again and again until a time, or until it does not get well, and leaves it whole.
     pub(super) async fn harm(mut self, until: Instant) -> Result<Vec<Recovery>> {
+        self.make_whole().await?;
         let mut recoveries = Vec::new();
         for what in FAULTS.into_iter().cycle() {
-            self.tell("heal").await?;
-            if let Err(err) = self.tell("wait").await {
-                // What was found so far counts all the same.
-                let (from, machine) = (Clock::system().now(), format!("{err:#}"));
-                recoveries.push(Recovery { what: "wait", machine, from, milliseconds: None });
-                break;
-            }
             if Instant::now() >= until {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(self.rng.u64(PEACE))).await;
-            let last = self.last_result().await;
-            let from = Clock::system().now();
-            let machine = self.tell(what).await?;
-            let after = Clock::system().now();
-            let at = self.next_result(last, after).await;
-            let milliseconds = at.and_then(|at| u64::try_from(at.0 - from.0).ok());
-            tracing::info!(what, machine, milliseconds, "the primary was harmed");
-            recoveries.push(Recovery { what, machine, from, milliseconds });
+            let mut recovery = self.harm_once(what).await?;
+            let began = Instant::now();
+            match self.make_whole().await {
+                Ok(()) => recovery.whole_after = u64::try_from(began.elapsed().as_millis()).ok(),
+                // What was found so far counts all the same.
+                Err(err) => recovery.broken = Some(format!("{err:#}")),
+            }
+            tracing::info!(?recovery, "the primary was harmed");
+            let is_whole = recovery.broken.is_none();
+            recoveries.push(recovery);
+            if !is_whole {
+                break;
+            }
         }
         Ok(recoveries)
     }
 
+    async fn harm_once(&self, what: &'static str) -> Result<Recovery> {
+        let last = self.last_result().await;
+        let from = Clock::system().now();
+        let machine = self.tell(what).await?;
+        let after = Clock::system().now();
+        let at = self.next_result(last, after).await;
+        let milliseconds = at.and_then(|at| u64::try_from(at.0 - from.0).ok());
+        Ok(Recovery { what, machine, from, milliseconds, whole_after: None, broken: None })
+    }
+
+    /// Ends what was done, and waits until there is one primary again, and all others are waited for by its commits.
+    async fn make_whole(&self) -> Result<()> {
+        self.tell("heal").await?;
+        match timeout(WHOLE, self.tell("wait")).await {
+            Ok(told) => told.map(drop),
+            Err(_) => bail!("it is not told within {WHOLE:?} whether the cluster is whole"),
+        }
+    }
+
     async fn tell(&self, what: &str) -> Result<String> {
         let mut command = Command::new(&self.control);
-        let output = command.arg(what).stdin(Stdio::null()).output().await;
+        let output = command.arg(what).stdin(Stdio::null()).kill_on_drop(true).output().await;
         let output = output.with_context(|| format!("{} cannot be started", self.control.display()))?;
         if !output.status.success() {
             bail!("{} {what}: {}", self.control.display(), String::from_utf8_lossy(&output.stderr));
@@ -122,15 +149,35 @@ impl Cluster {
 /// What took too long.
 pub(super) fn too_slow(recoveries: &[Recovery]) -> Vec<Violation> {
     let limit = u64::try_from(GOES_ON.as_millis()).unwrap_or(u64::MAX);
-    let slow = recoveries.iter().filter(|recovery| recovery.milliseconds.is_none_or(|took| took > limit));
-    let told = |Recovery { what, machine, milliseconds, .. }: &Recovery| {
-        let took = milliseconds.map_or_else(
-            || format!("did not go on within {PATIENCE:?}"),
-            |took| format!("went on after {took} ms"),
-        );
-        Violation { task: None, what: format!("after {what} of {machine}, work {took}") }
-    };
-    slow.map(told).collect()
+    let violation = |what| Violation { task: None, what };
+    let mut violations = Vec::new();
+    for Recovery { what, machine, milliseconds, broken, .. } in recoveries {
+        let took = match milliseconds {
+            Some(took) if *took <= limit => None,
+            Some(took) => Some(format!("went on after {took} ms")),
+            None => Some(format!("did not go on within {PATIENCE:?}")),
+        };
+        violations.extend(took.map(|took| violation(format!("after {what} of {machine}, work {took}"))));
+        let broken = broken.as_ref().map(|why| format!("after {what} of {machine}: {why}"));
+        violations.extend(broken.map(violation));
+    }
+    violations
+}
+
+/// How long work stood still, by what was done, as a line for people.
+pub fn standstills(recoveries: &[Recovery]) -> String {
+    let mut by_kind: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for Recovery { what, milliseconds, .. } in recoveries {
+        by_kind.entry(what).or_default().extend(milliseconds);
+    }
+    let seconds = |milliseconds: u64| Duration::from_millis(milliseconds).as_secs_f64();
+    let told = by_kind.into_iter().filter_map(|(what, mut took)| {
+        took.sort_unstable();
+        let (median, longest) = (*took.get(took.len() / 2)?, *took.last()?);
+        let (times, median, longest) = (took.len(), seconds(median), seconds(longest));
+        Some(format!("{what} {times} times: {median:.1} s, {longest:.1} s"))
+    });
+    told.collect::<Vec<_>>().join("; ")
 }
 
 /// Nobody could extend a lease while there was no primary.

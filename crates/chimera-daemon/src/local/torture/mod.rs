@@ -12,6 +12,7 @@ mod harmed;
 mod server;
 mod verdict;
 
+pub use cluster::standstills;
 pub use daemon::{Incarnation, run_daemon};
 pub use verdict::{Audit, Excuse, Violation, search};
 
