@@ -27,11 +27,19 @@ pub enum Plant {
     ForgottenCancel,
     /// Now and then a change of status is counted twice.
     Miscount,
+    /// A task that ends, waits or is handed back keeps the state that it had before.
+    StaleState,
+    /// A key against sending twice is not looked up.
+    ForgottenKey,
+    /// Something that fails is tried again without a pause, and said each time. The torture's daemon does so, not the store.
+    Restless,
+    /// What is committed is not synced (SQLite).
+    Unsynced,
 }
 
 impl Plant {
     /// Every planted bug.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::NoFence,
         Self::DoubleClaim,
         Self::RescueAlive,
@@ -41,6 +49,10 @@ impl Plant {
         Self::RepeatedResult,
         Self::ForgottenCancel,
         Self::Miscount,
+        Self::StaleState,
+        Self::ForgottenKey,
+        Self::Restless,
+        Self::Unsynced,
     ];
 
     /// Its name on the command line.
@@ -55,6 +67,10 @@ impl Plant {
             Self::RepeatedResult => "repeated-result",
             Self::ForgottenCancel => "forgotten-cancel",
             Self::Miscount => "miscount",
+            Self::StaleState => "stale-state",
+            Self::ForgottenKey => "forgotten-key",
+            Self::Restless => "restless",
+            Self::Unsynced => "unsynced",
         }
     }
 
@@ -91,13 +107,29 @@ impl Plant {
                 &[("tasks.attempt = given.column5 AND", ""), ("tasks.attempt = given.column9 AND", "")]
             }
             Self::ForgottenCancel => &[(" AND tasks.cancel_requested = 0", "")],
-            Self::LostJournal | Self::LostCommit | Self::Miscount => &[],
+            Self::StaleState => &[(
+                "workflow_state = given.column3, seq = seq + 1, ready_at",
+                "workflow_state = COALESCE(tasks.workflow_state, given.column3), seq = seq + 1, ready_at",
+            )],
+            Self::ForgottenKey => &[
+                ("FROM idempotency WHERE key = $1", "FROM idempotency WHERE key = $1 AND key <> key"),
+                (
+                    "INTO idempotency (key, body_sha256, task_id) VALUES ($1, $2, $3)",
+                    "INTO idempotency (key, body_sha256, task_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                ),
+                (
+                    "INTO idempotency (key, body_sha256, task_id, batch) VALUES ($1, $2, $3, $4)",
+                    "INTO idempotency (key, body_sha256, task_id, batch) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+                ),
+            ],
+            Self::LostJournal | Self::LostCommit | Self::Miscount | Self::Restless | Self::Unsynced => &[],
         }
     }
 }
 
 const MISCOUNT: &str =
     "INSERT INTO task_counts (queued, running, completed, failed, cancelled) VALUES (-1, 1, 0, 0, 0)";
+const UNSYNCED: &str = "PRAGMA synchronous = OFF";
 /// One in so many commits or journal rows is affected.
 const RARE: u32 = 11;
 
@@ -110,6 +142,10 @@ pub(crate) struct Planted {
 
 impl Planted {
     pub(crate) fn new(session: Box<dyn Session>, plant: Plant) -> Self {
+        if plant == Plant::Unsynced {
+            // A server has no such statement: it says so, and nothing is planted.
+            let _ = session.batch(UNSYNCED);
+        }
         Self { session, plant, count: Cell::new(0) }
     }
 
@@ -120,10 +156,10 @@ impl Planted {
         if self.plant == Plant::DoubleClaim && !claims {
             return sql.to_owned();
         }
-        self.plant
-            .texts()
-            .iter()
-            .fold(sql.to_owned(), |sql, (from, to)| sql.replace(from, to).replace(&of_one_row(from), to))
+        self.plant.texts().iter().fold(sql.to_owned(), |sql, (from, to)| {
+            let of_many = sql.replace(from, to);
+            if of_many == sql { sql.replace(&of_one_row(from), &of_one_row(to)) } else { of_many }
+        })
     }
 
     fn now_and_then(&self) -> bool {

@@ -213,6 +213,9 @@ pub(super) enum Command {
         seed: u64,
         #[arg(long, value_parser = plant)]
         plant: Option<chimera_store::Plant>,
+        /// Projects have limits
+        #[arg(long)]
+        limited: bool,
     },
     /// Print a completion script for a shell
     Completions {

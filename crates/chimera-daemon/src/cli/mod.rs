@@ -128,8 +128,8 @@ fn run(Cli { global, command }: Cli) -> Result<End> {
             let seed = seed.unwrap_or_else(|| fastrand::u64(..));
             torture::torture(&Torture { seconds, seed, database, plant, cluster }, global.json)
         }
-        Command::TortureDaemon { database, ahead, seed, plant } => {
-            torture::daemon(&Incarnation { database, ahead, seed, plant })
+        Command::TortureDaemon { database, ahead, seed, plant, limited } => {
+            torture::daemon(&Incarnation { database, ahead, seed, plant, limited })
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -37,10 +37,12 @@ pub(super) fn daemon(life: &Incarnation) -> Result<End> {
 }
 
 fn show(findings: &Findings, seconds: u32) -> String {
-    let Findings { seed, accepted, completed, cancelled, rescues, done, recoveries, violations } = findings;
+    let Findings { seed, accepted, completed, cancelled, overdue, pruned, limited, .. } = findings;
+    let Findings { rescues, done, recoveries, violations, .. } = findings;
+    let limits = if *limited { ", projects with limits" } else { "" };
     let done: Vec<String> = done.iter().map(|(what, times)| format!("{what} {times} times")).collect();
     let mut text = format!(
-        "{}\n  seed {seed}; daemons {}\n  {accepted} tasks accepted: {completed} completed, {cancelled} cancelled; {rescues} rescues\n",
+        "{}\n  seed {seed}{limits}; {}\n  {accepted} tasks accepted: {completed} completed, {cancelled} cancelled, {overdue} overdue, {pruned} removed since; {rescues} rescues\n",
         bold(&format!("{seconds} s of torture")),
         done.join(", ")
     );

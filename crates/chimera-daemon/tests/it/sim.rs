@@ -87,7 +87,9 @@ fn a_seed_is_a_history() {
 
 #[test]
 fn every_planted_bug_shows_itself() {
-    for plant in Plant::ALL {
+    // These need a client, a log or a disk: a torture finds them.
+    let elsewhere = [Plant::ForgottenKey, Plant::Restless, Plant::Unsynced];
+    for plant in Plant::ALL.into_iter().filter(|plant| !elsewhere.contains(plant)) {
         let found = (0..SEEDS_FOR_A_BUG).any(|seed| {
             let planted = Scenario { plant: Some(plant), ..Scenario::of(seed) };
             !planted.play().violations.is_empty()

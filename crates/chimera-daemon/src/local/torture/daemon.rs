@@ -1,15 +1,17 @@
 //! What a tortured daemon runs: the real engine on the real store, with agents that do nothing for a moment.
 
-use super::LEASE;
+use super::rates::{Counted, REPORT};
+use super::{LEASE, evidence, gated};
 use crate::engine::{self, Engine, Settings, Throttle};
 use crate::local::bench::empty::nothing;
 use crate::seams::{Clock, Dice};
 use crate::wiring::Shutdown;
 use anyhow::Result;
 use chimera_agent::runner::{Attempt, BoxFuture, Report, Runner};
-use chimera_core::{Outcome, Policy, Reason, Setback, Task, UnixMillis};
-use chimera_store::{Database, Options, Plant, Store, StoreError};
+use chimera_core::{Outcome, Policy, Reason, RetryPolicy, Scope, Setback, Task, UnixMillis};
+use chimera_store::{Database, Options, Plant, Store, StoreError, Tx, hold};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,9 +22,14 @@ use tokio_util::sync::CancellationToken;
 const WORKERS: u32 = 6;
 /// Longest that an agent does nothing for, in milliseconds, in most attempts.
 const LONGEST: u64 = 30;
+/// One attempt in so many meets with a trouble that passes.
+const TROUBLED: u32 = 60;
 /// One attempt in so many outlasts its lease, so that it needs heartbeats.
 const LASTING: u32 = 40;
 
+/// Troubles pass soon, and never end a task.
+const RETRIES: RetryPolicy =
+    RetryPolicy { max_retries: u32::MAX, base: Duration::from_millis(20), cap: Duration::from_millis(200) };
 /// Tries to open the database, and the pause between two: twenty seconds, in which a server restarts.
 const OPENINGS: u32 = 100;
 const OPENING_PAUSE: Duration = Duration::from_millis(200);
@@ -38,6 +45,8 @@ pub struct Incarnation {
     pub seed: u64,
     /// A bug to have.
     pub plant: Option<Plant>,
+    /// Whether projects have limits.
+    pub limited: bool,
 }
 
 /// Runs until a signal.
@@ -46,9 +55,20 @@ pub struct Incarnation {
 /// If the database cannot be opened.
 pub async fn run_daemon(life: &Incarnation) -> Result<()> {
     let shutdown = Shutdown::on_signals()?;
+    let log = Counted::default();
+    let to = log.clone();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .with_writer(move || to.clone())
+        .init();
     let here = std::env::current_dir()?;
     let database = Database::parse(&life.database, &here, None).map_err(|detail| anyhow::anyhow!(detail))?;
     let (store, time) = opened(&database, life.plant).await?;
+    report(store.clone(), log);
+    if life.plant == Some(Plant::Restless) {
+        tokio::spawn(restless(store.clone()));
+    }
     let (system, ahead) = (Clock::system(), Arc::new(AtomicI64::new(life.ahead)));
     obey(store.clone(), ahead.clone());
     let clock = Clock::new(move || UnixMillis(system.now().0 + ahead.load(Ordering::Relaxed)));
@@ -62,9 +82,9 @@ pub async fn run_daemon(life: &Incarnation) -> Result<()> {
         poll_interval: Duration::from_millis(200),
         lease: LEASE,
         shutdown_grace: Duration::from_millis(100),
-        gates: Arc::default(),
+        gates: Arc::new(gated::gates(life.limited)),
         // A torture kills more often than a task could deserve to be set aside for.
-        policy: Policy { max_crashes: 1_000_000, ..Policy::default() },
+        policy: Policy { max_crashes: 1_000_000, retry: RETRIES, ..Policy::default() },
         timeouts: BTreeMap::new(),
         patience: engine::PATIENCE,
     };
@@ -95,14 +115,55 @@ async fn opened(
     }
 }
 
-/// Does what the torturer says on standard input, line by line: set the clock, leave the database no room to grow, give
-/// it back. The thread ends with the process.
+/// Says again and again on standard output how many transactions were asked for and how many lines were logged.
+fn report(store: Store, log: Counted) {
+    tokio::spawn(async move {
+        loop {
+            let line = format!("{} {}\n", store.transactions(), log.lines());
+            // When the torturer is gone, this ends with it.
+            if std::io::stdout().write_all(line.as_bytes()).is_err() {
+                return;
+            }
+            tokio::time::sleep(REPORT).await;
+        }
+    });
+}
+
+/// The planted bug: a chore that knows no pause.
+async fn restless(store: Store) {
+    loop {
+        let now = Clock::system().now();
+        // Needs room.
+        let pause = move |tx: &mut Tx<'_>| {
+            hold::pause(tx, &Scope::Agent(now.0.to_string()), Some(&"why".repeat(5_000)), now)
+        };
+        match store.write(pause).await {
+            Ok(_) => tokio::time::sleep(REPORT / 5).await,
+            Err(err) => tracing::error!(error = %err, "nothing can be recorded"),
+        }
+    }
+}
+
+/// Does what the torturer says on standard input, line by line: set the clock, hold the lock of everybody, leave the
+/// database no room to grow, give it back. The thread ends with the process.
 fn obey(store: Store, ahead: Arc<AtomicI64>) {
     let (room, mut rooms) = watch::channel(true);
+    let (holding, runtime) = (store.clone(), tokio::runtime::Handle::current());
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
             match line.split_once(' ') {
                 Some(("ahead", by)) => ahead.store(by.parse().unwrap_or(0), Ordering::Relaxed),
+                Some(("hold", millis)) => {
+                    let time = Duration::from_millis(millis.parse().unwrap_or(0));
+                    let store = holding.clone();
+                    runtime.spawn(async move {
+                        let hold = move |_: &mut Tx<'_>| {
+                            std::thread::sleep(time);
+                            Ok(())
+                        };
+                        let _ = store.write(hold).await;
+                    });
+                }
                 _ => drop(room.send(line != "full")),
             }
         }
@@ -119,26 +180,36 @@ fn obey(store: Store, ahead: Arc<AtomicI64>) {
 struct Moment(Mutex<fastrand::Rng>);
 
 impl Moment {
-    fn pause(&self) -> Duration {
+    /// How long an attempt lasts, and whether it meets with a trouble.
+    fn roll(&self) -> (Duration, bool) {
         let mut rng = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if rng.u32(..LASTING) == 0 {
+        let pause = if rng.u32(..LASTING) == 0 {
             LEASE.mul_f64(1.0 + rng.f64())
         } else {
             Duration::from_millis(rng.u64(..=LONGEST))
-        }
+        };
+        (pause, rng.u32(..TROUBLED) == 0)
     }
 }
 
 impl Runner for Moment {
     fn run(&self, attempt: Attempt, stop: CancellationToken) -> BoxFuture<'_, Report> {
-        let pause = self.pause();
+        let (pause, troubled) = self.roll();
         Box::pin(async move {
             tokio::select! {
                 () = stop.cancelled() => return Outcome::Interrupted.into(),
                 () = tokio::time::sleep(pause) => {}
             }
-            let failed = || Outcome::Failed(Setback::new(Reason::Config, "the empty agent made no proof"));
-            nothing(attempt.task.phase()).map_or_else(failed, |output| Outcome::Passed { output }).into()
+            let (task, failed) = (&attempt.task, |reason, why| Setback::new(reason, why));
+            if troubled {
+                let setback = failed(Reason::AgentError, "one of those days");
+                return Outcome::Transient { setback, retry_after: None }.into();
+            }
+            let Some(output) = nothing(task.phase()) else {
+                return Outcome::Failed(failed(Reason::Config, "the empty agent made no proof")).into();
+            };
+            let evidence = evidence::left_by(&task.id, task.workflow.attempt, task.phase());
+            Report { evidence, ..Outcome::Passed { output }.into() }
         })
     }
 

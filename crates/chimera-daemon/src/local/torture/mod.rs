@@ -1,31 +1,43 @@
 //! `torture`: real daemons on a scratch database, killed and stopped at random moments; then the journal is
 //! searched for what must never happen.
 //!
-//! Map: [`torture`] is the run, `crew` the daemons and what is done to them, `disaster` what is done to all of them at
-//! once, `cluster` what is done to a cluster of servers, `harmed` what that excuses, `daemon` what each of them runs, `server` a database server of our own, `verdict` the search.
+//! Map: [`torture`] is the run, `crew` the daemons, `strike` what is done to them, `disaster` and `ailment` what is done to
+//! all of them at once, over `proxy`, a network that fails; `cluster` what is done to a cluster of servers, `harmed` what
+//! is excused by it, `site` where it takes place, `people` and `pauses` what is asked of the daemons meanwhile, `daemon` what each of them runs, `server` a database
+//! server of our own. `history` reads the journal while it is written; `verdict` is the search in it, `gated`, `evidence` and
+//! `rates` look for what it does not show.
 
+mod ailment;
 mod cluster;
 mod crew;
 mod daemon;
 mod disaster;
+mod evidence;
+mod gated;
 mod harmed;
+mod history;
+mod pauses;
+mod people;
+mod proxy;
+mod rates;
 mod server;
+mod site;
+mod strike;
 mod verdict;
 
 pub use cluster::standstills;
 pub use daemon::{Incarnation, run_daemon};
 pub use verdict::{Audit, Excuse, Violation, search};
 
-use super::bench::empty::task;
-use crate::seams::{Clock, Dice};
 use anyhow::{Context, Result, bail};
 use chimera_agent::scratch::Scratch;
-use chimera_core::{Policy, TaskId};
-use chimera_store::{Database, Options, Plant, Store, StoreError, read, steer};
+use chimera_store::{Plant, Store, StoreError, read};
 use cluster::{Cluster, Recovery};
-use crew::Crew;
+use crew::{Crew, Place};
+use history::History;
+use people::People;
 use serde::Serialize;
-use server::Server;
+use site::{Site, open, site};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
@@ -39,8 +51,6 @@ pub(crate) const LEASE: Duration = Duration::from_secs(2);
 const BACKLOG: u64 = 60;
 /// Pause between two looks at the backlog.
 const PACE: Duration = Duration::from_millis(20);
-/// What to give as a database for a server of our own.
-const OWN_SERVER: &str = "postgres";
 /// How much longer a torture may go on than asked for, until what belongs to it has been done: a daemon that sleeps with
 /// the lock of all in hand holds up the torturer, too.
 const OVERTIME: Duration = Duration::from_secs(10);
@@ -48,6 +58,11 @@ const OVERTIME: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(5);
 /// How long the tasks may take to end once the torture is over.
 const CALM: Duration = Duration::from_secs(30);
+/// How long daemons are watched that have nothing to do.
+const IDLE: Duration = Duration::from_millis(2_000);
+/// How long tasks are kept that have ended, and how often the others are removed.
+const KEPT: Duration = Duration::from_secs(4);
+const PRUNED_EVERY: Duration = Duration::from_secs(1);
 
 /// How to torture.
 #[derive(Debug, Clone)]
@@ -73,8 +88,14 @@ pub struct Findings {
     pub accepted: usize,
     /// Tasks completed.
     pub completed: usize,
-    /// Tasks cancelled, as asked.
+    /// Tasks cancelled, as asked or because they had expired.
     pub cancelled: usize,
+    /// Tasks that failed because their deadline had passed.
+    pub overdue: usize,
+    /// Tasks removed after their end.
+    pub pruned: usize,
+    /// Whether projects had limits.
+    pub limited: bool,
     /// How often a task was taken over from a daemon that was gone.
     pub rescues: usize,
     /// What was done, and how often.
@@ -103,21 +124,19 @@ pub struct Progress {
 /// If the scratch database or the daemons cannot be had.
 pub async fn torture(how: &Torture, tell: impl Fn(Progress)) -> Result<Findings> {
     let dir = Scratch::system().dir().context("no room for a scratch database")?;
-    let server = if how.database.as_deref() == Some(OWN_SERVER) { Some(own_server()?) } else { None };
-    let url = match (&server, &how.database) {
-        (Some(server), _) => format!("{}/postgres", server.url()),
-        (None, Some(url)) => url.clone(),
-        (None, None) => format!("sqlite:{}", dir.path().join("torture.db").display()),
-    };
-    let database =
-        Database::parse(&url, dir.path(), None).map_err(|detail| anyhow::anyhow!("--database: {detail}"))?;
-    // A bug of the daemons, but for this one: that something accepted is lost shows where it was accepted.
-    let plant = how.plant.filter(|plant| *plant == Plant::LostCommit);
-    let store = Store::open(&database, &Options { plant, ..Options::default() })?;
+    let Site { direct, over_network, patient } = site(how, dir.path()).await?;
+    let store = open(&direct, dir.path(), None)?;
     if store.read(read::counts).await? != read::Counts::default() {
-        bail!("{database} has tasks in it: give an empty database");
+        bail!("{direct} has tasks in it: give an empty database");
     }
-    let mut crew = Crew::muster(&url, how, store.clone(), server)?;
+    // A bug of the daemons, but for these: they show where something was accepted.
+    let plant = how.plant.filter(|plant| matches!(plant, Plant::LostCommit | Plant::ForgottenKey));
+    let mut people = People::new(open(&over_network, dir.path(), plant)?, how.seed);
+    let place = Place { url: over_network, logs: dir.path().to_owned() };
+    let limited = how.cluster.is_none() && how.plant.is_none() && how.seed.is_multiple_of(2);
+    // A server of our own must outlive the search.
+    let _patient = patient.clone();
+    let mut crew = Crew::muster(how, place, store.clone(), (patient, limited))?;
     let time = Duration::from_secs(u64::from(how.seconds));
     let cluster = how.cluster.clone().map(|control| Cluster {
         control,
@@ -125,53 +144,65 @@ pub async fn torture(how: &Torture, tell: impl Fn(Progress)) -> Result<Findings>
         rng: fastrand::Rng::with_seed(how.seed),
     });
     let harming = cluster.map(|cluster| tokio::spawn(cluster.harm(Instant::now() + time)));
-    let accepted = busy(&store, &mut crew, (time, harming.as_ref()), &tell).await?;
+    let mut history = History::default();
+    busy((&store, &mut history), (&mut crew, &mut people), (time, harming.as_ref()), &tell).await?;
     let recoveries = match harming {
         Some(harming) => harming.await??,
         None => Vec::new(),
     };
     crew.calm().await?;
-    let ended = settled(&store, CALM).await?;
-    let lost_daemons = crew.ended();
-    let (mut harmed, server) = crew.dismiss().await?;
+    let ended = settled((&store, &mut history), &mut people, CALM).await?;
+    let mut violations = idle(&mut crew, ended && how.plant.is_none()).await;
+    let mut harmed = crew.dismiss().await?;
     cluster::excuse(&mut harmed, &recoveries);
+    history.follow(&store).await?;
+    // What was removed without an answer is known now.
+    history.note_pruned(&store).await?;
     let excused = |worker: &str, by| harmed.excuses(worker, by);
-    let Audit { completed, cancelled, rescues, mut violations } = search(&store, &accepted, &excused).await?;
-    violations.extend(cluster::too_slow(&recoveries));
-    if lost_daemons > 0 {
-        violations
-            .push(Violation { task: None, what: format!("{lost_daemons} daemons ended by themselves") });
+    let mut audit = verdict::judge(&store, &history, &people.accepted, &excused).await?;
+    violations.append(&mut audit.violations);
+    if !history.is_whole(&store).await? {
+        violations.push(Violation::of_all("who reads the journal while it is written sees another one"));
     }
+    violations.extend(evidence::search(&store, &history).await?);
+    let agree = |at| harmed.jumped.is_none_or(|jumped| at < jumped);
+    violations.extend(gated::let_through(&history.events, &audit.projects, limited, &people.pauses, agree));
+    violations.extend(cluster::too_slow(&recoveries));
     if !ended {
         violations.push(Violation::unended(CALM));
     }
     store.close().await;
-    drop(server);
-    let (seed, accepted, done) = (how.seed, accepted.len(), harmed.done);
-    Ok(Findings { seed, accepted, completed, cancelled, rescues, done, recoveries, violations })
-}
-
-fn own_server() -> Result<Server> {
-    let programs = server::programs().context(
-        "PostgreSQL's server programs are not on this machine: install them (`apt-get install postgresql`), or give the URL of an empty database",
-    )?;
-    let server = Server::make(programs)?;
-    server.start("")?;
-    Ok(server)
+    let mut done = harmed.done;
+    done.extend(people.done);
+    let Audit { completed, cancelled, overdue, pruned, rescues, .. } = audit;
+    let (seed, accepted) = (how.seed, people.accepted.len());
+    Ok(Findings {
+        seed,
+        accepted,
+        completed,
+        cancelled,
+        overdue,
+        pruned,
+        limited,
+        rescues,
+        done,
+        recoveries,
+        violations,
+    })
 }
 
 /// What harms a cluster meanwhile.
 type Harming = JoinHandle<Result<Vec<Recovery>>>;
 
-/// Submits and cancels while the crew is tortured; gives the tasks that were accepted.
+/// Lets people work while the crew is tortured.
 async fn busy(
-    store: &Store,
-    crew: &mut Crew,
+    (store, history): (&Store, &mut History),
+    (crew, people): (&mut Crew, &mut People),
     (time, harming): (Duration, Option<&Harming>),
     tell: &impl Fn(Progress),
-) -> Result<Vec<TaskId>> {
-    let (begin, until, dice) = (Instant::now(), Instant::now() + time, Dice::system());
-    let mut accepted: Vec<TaskId> = Vec::new();
+) -> Result<()> {
+    let (begin, until) = (Instant::now(), Instant::now() + time);
+    let mut pruned_at = begin;
     let busy = |crew: &Crew| match harming {
         Some(harming) => !harming.is_finished(),
         None => Instant::now() < until || (crew.owed().is_some() && Instant::now() < until + OVERTIME),
@@ -179,30 +210,23 @@ async fn busy(
     while busy(crew) {
         let round = Instant::now();
         let queued = answered(store.read(read::counts)).await.map_or(BACKLOG, |counts| counts.queued);
-        for _ in queued..BACKLOG {
-            let new = task(&dice);
-            let id = new.id.clone();
-            // What was not answered may be there or not; only what was answered counts.
-            if answered(store.write(move |tx| chimera_store::submit::submit(tx, &new))).await.is_err() {
-                // Somebody may sleep with the lock in hand, and has to be woken up by us.
-                break;
-            }
-            accepted.push(id);
-        }
-        if let Some(id) = crew.whim(&accepted) {
-            let now = Clock::system().now();
-            let cancel = store.write_alone(move |tx| steer::cancel(tx, &id, now, &Policy::default()));
-            let _ = answered(cancel).await;
+        people.submit(queued).await;
+        let _ = answered(history.follow(store)).await;
+        people.cancel(history.some_running()).await;
+        people.pause(false).await;
+        if pruned_at.elapsed() > PRUNED_EVERY {
+            pruned_at = Instant::now();
+            let _ = answered(history.prune(store, KEPT)).await;
         }
         if harming.is_none() {
             crew.strike().await?;
         }
         crew.note_stall(round.elapsed());
-        let strikes = crew.strikes();
-        tell(Progress { elapsed: begin.elapsed(), accepted: accepted.len(), strikes });
+        let (accepted, strikes) = (people.accepted.len(), crew.strikes());
+        tell(Progress { elapsed: begin.elapsed(), accepted, strikes });
         tokio::time::sleep(PACE).await;
     }
-    Ok(accepted)
+    Ok(())
 }
 
 /// An answer of the store, if it comes in time: while machines are cut off, none may.
@@ -211,15 +235,32 @@ async fn answered<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Resu
 }
 
 /// Waits until every task has ended; false if that takes too long.
-async fn settled(store: &Store, limit: Duration) -> Result<bool> {
+async fn settled(
+    (store, history): (&Store, &mut History),
+    people: &mut People,
+    limit: Duration,
+) -> Result<bool> {
     let until = Instant::now() + limit;
     while Instant::now() < until {
-        if let Ok(counts) = store.read(read::counts).await
-            && counts.queued + counts.running == 0
-        {
+        people.settle().await;
+        let _ = answered(history.follow(store)).await;
+        let counts = answered(store.read(read::counts)).await;
+        // Either may be wrong, if a bug is planted.
+        if history.has_ended() || counts.is_ok_and(|counts| counts.queued + counts.running == 0) {
             return Ok(true);
         }
         tokio::time::sleep(PACE).await;
     }
     Ok(false)
+}
+
+/// What the daemons did wrong by themselves: they ended, or did more than the database or their work calls for.
+async fn idle(crew: &mut Crew, watch: bool) -> Vec<Violation> {
+    let since = Instant::now();
+    if watch {
+        tokio::time::sleep(IDLE).await;
+    }
+    let mut found: Vec<Violation> = crew.ended().into_iter().map(Violation::of_all).collect();
+    found.extend(crew.ledger.too_much(&crew.ailing.spells(), watch.then_some(since)));
+    found
 }
