@@ -10,7 +10,8 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How long a host is given before the next one is asked as well: one that vanished takes longer to be given up.
+/// How long a host is given before the next one is asked as well: one that vanished takes longer to be given up. One that
+/// refuses is not waited for.
 const HEAD_START: Duration = Duration::from_millis(500);
 /// The encoding that can keep every text.
 const ENCODING: &str = "UTF8";
@@ -34,29 +35,34 @@ pub(super) async fn connect(server: &PostgresServer) -> Result<Connected, StoreE
 pub(super) async fn connect_to_any(server: &PostgresServer) -> Result<(usize, Connected), StoreError> {
     let refused = |detail: String| StoreError::Open { place: server.to_string(), detail };
     let tls = tls::connector(&server.encryption).map_err(refused)?;
-    let mut attempts = JoinSet::new();
-    for (nth, (host, config)) in (0..).zip(server.hosts()) {
-        let (config, tls) = (config.clone(), tls.clone());
-        attempts.spawn(async move {
-            tokio::time::sleep(HEAD_START * nth).await;
-            (host, attempt(&config, tls).await)
-        });
-    }
-    let several = attempts.len() > 1;
-    let mut answers = Vec::new();
-    while let Some(done) = attempts.join_next().await {
+    let (several, mut waiting) = (server.hosts().nth(1).is_some(), server.hosts().peekable());
+    let (mut next, mut attempts, mut answers) = (waiting.next(), JoinSet::new(), Vec::new());
+    loop {
+        if let Some((host, config)) = next.take() {
+            let (config, tls) = (config.clone(), tls.clone());
+            attempts.spawn(async move { (host, attempt(&config, tls).await) });
+        }
+        let done = tokio::select! {
+            done = attempts.join_next() => done,
+            () = tokio::time::sleep(HEAD_START), if waiting.peek().is_some() => {
+                next = waiting.next();
+                continue;
+            }
+        };
         match done {
-            Ok((host, Ok(connected))) => {
+            Some(Ok((host, Ok(connected)))) => {
                 server.remember(host);
                 suitable(&connected.1).map_err(refused)?;
                 return Ok((host, connected));
             }
-            Ok((host, Err(answer))) if several => answers.push(format!("{}: {answer}", server.host(host))),
-            Ok((_, Err(answer))) => answers.push(answer),
-            Err(_) => {}
+            Some(Ok((host, Err(answer)))) => {
+                answers.push(if several { format!("{}: {answer}", server.host(host)) } else { answer });
+                next = waiting.next();
+            }
+            Some(Err(_)) => next = waiting.next(),
+            None => return Err(refused(answers.join("; "))),
         }
     }
-    Err(refused(answers.join("; ")))
 }
 
 async fn attempt(config: &Config, tls: MakeRustlsConnect) -> Result<Connected, String> {
