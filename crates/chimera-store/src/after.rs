@@ -4,6 +4,7 @@
 //! completes the last of those it waits for releases it. One that fails or is cancelled releases nobody: a
 //! person retries it, or cancels what waits for it.
 
+use crate::commits::News;
 use crate::{StoreError, Tx, journal, read};
 use chimera_core::{Entry, EntryKind, Status, Task, TaskId, UnixMillis, limits};
 
@@ -106,6 +107,7 @@ pub(crate) fn release(tx: &mut Tx<'_>, completed: &TaskId, now: UnixMillis) -> R
             let ready_at = task.request.not_before.map_or(now, |at| at.max(now));
             let params = [ready_at.0.into(), (ready_at > now).into(), id.as_str().into()];
             let Some(row) = tx.first(RELEASE, &params)? else { continue };
+            tx.tells(News::CLAIMABLE);
             journal::append(tx, &id, row.int(0)?, &remark(&task, now, EntryKind::Released))?;
         }
     }

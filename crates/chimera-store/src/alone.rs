@@ -9,7 +9,7 @@
 //!   them) has a transaction of its own; of several rows it locks each in the order of ids, or only if it is free.
 //! - The turn of the claims is the first lock of a transaction of its own.
 
-use crate::group::{self, Job};
+use crate::job::{self, Job};
 use crate::session::Session;
 use crate::{Store, StoreError, Tx};
 
@@ -25,7 +25,7 @@ impl Store {
         T: Send + 'static,
     {
         self.send(|deadline| {
-            let (job, answer) = group::job(deadline, None, f);
+            let (job, answer) = job::job(deadline, None, f);
             (job.alone(), answer)
         })
         .await

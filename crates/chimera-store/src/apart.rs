@@ -3,7 +3,7 @@
 
 use crate::session::Connect;
 use crate::writer::Writer;
-use crate::{ReadTx, Store, StoreError, Tx, group, reader, thread};
+use crate::{ReadTx, Store, StoreError, Tx, job, reader, thread};
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
@@ -20,7 +20,7 @@ pub(crate) struct Apart {
 /// What is asked of it.
 enum Job {
     /// A transaction that writes, with a commit of its own.
-    Write(group::Job),
+    Write(job::Job),
     /// A snapshot.
     Read(reader::Job),
 }
@@ -30,9 +30,16 @@ impl Apart {
     pub(crate) fn start(connect: &Arc<Connect>, writes: bool) -> Result<Self, StoreError> {
         let (jobs, mut queue) = mpsc::channel(QUEUE);
         // A heartbeat makes nothing claimable: its commits wake nobody.
-        let ([committed, changes], connect) = ([(); 2].map(|()| watch::channel(0).0), connect.clone());
-        let mut writer =
-            Writer { session: connect()?, files: None, connect, committed, changes, unfolded: 0 };
+        let ([committed, changes], connect) = ([(); 2].map(|()| watch::Sender::default()), connect.clone());
+        let mut writer = Writer {
+            session: connect()?,
+            files: None,
+            connect,
+            committed,
+            changes,
+            version: None,
+            unfolded: 0,
+        };
         thread::start("store-apart", move || {
             while let Some(job) = queue.blocking_recv() {
                 match job {
@@ -61,7 +68,7 @@ impl Store {
     {
         let Some(apart) = self.apart().filter(|apart| apart.writes) else { return self.write(f).await };
         let job = |deadline| {
-            let (job, answer) = group::job(deadline, None, f);
+            let (job, answer) = job::job(deadline, None, f);
             (Job::Write(job), answer)
         };
         self.ask(&apart.jobs, job).await

@@ -5,6 +5,7 @@
 //! way to go, each row has a statement of its own, which is then the shorter way: to join a table of values costs more
 //! than it saves.
 
+use crate::commits::News;
 use crate::session::Session;
 use crate::{StoreError, Value};
 use chimera_core::{Entry, TaskId};
@@ -45,6 +46,8 @@ pub(crate) struct Change {
     /// Gives the id and the new sequence number of each task that it changes.
     pub(crate) statement: &'static Statement,
     pub(crate) values: Vec<Value>,
+    /// What its commit is about.
+    pub(crate) news: News,
     entry: [Value; 3],
 }
 
@@ -197,8 +200,14 @@ impl Change {
             id: id.clone(),
             statement,
             values,
+            news: News::JOURNAL,
             entry: [entry.at.0.into(), entry.kind.as_str().into(), text.into()],
         })
+    }
+
+    /// The same; its commit is about more than the journal.
+    pub(crate) fn telling(self, news: News) -> Self {
+        Self { news, ..self }
     }
 
     /// The journal's row, once the sequence number is known.

@@ -1,80 +1,12 @@
 //! One transaction of the writer: what many callers want, committed once.
 
-use crate::change::{self, Change, Statement};
-use crate::patience::Deadline;
+use crate::change::{self, Statement};
+use crate::commits::News;
+use crate::job::{Answer, Job, Turn};
 use crate::session::Session;
 use crate::{StoreError, Tx, Value, journal};
 use chimera_core::TaskId;
 use std::collections::{HashMap, HashSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use tokio::sync::oneshot;
-
-/// What a caller wants: a closure, or a change that may do instead.
-pub(crate) struct Job {
-    deadline: Deadline,
-    /// Made together with those of others. If it finds no row or fails, the closure is run.
-    change: Option<Change>,
-    run: Box<dyn FnOnce(Turn<'_, '_>) -> Ran + Send>,
-    /// Shares its transaction with nobody.
-    pub(crate) alone: bool,
-}
-
-/// What came of a job's turn.
-enum Turn<'a, 't> {
-    /// Its change is made; there is nothing left to run.
-    Made,
-    /// The closure is to be run.
-    Run(&'a mut Tx<'t>),
-    /// There is no transaction.
-    Refused(StoreError),
-}
-
-/// A job that had its turn: why its writes are not to be kept, if so, and the way to answer it once that is known.
-struct Ran {
-    failed: Option<StoreError>,
-    answer: Answer,
-}
-
-type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-
-/// Packs a closure, and gives the place where its answer will be. The change, if there is one, may be made
-/// instead; the answer is then what stands beside it.
-pub(crate) fn job<T, F>(
-    deadline: Deadline,
-    change: Option<(Change, T)>,
-    f: F,
-) -> (Job, oneshot::Receiver<Result<T, StoreError>>)
-where
-    F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
-    T: Send + 'static,
-{
-    let (sender, receiver) = oneshot::channel();
-    let (change, made) = change.unzip();
-    let run = Box::new(move |turn: Turn<'_, '_>| {
-        let result = match (turn, made) {
-            (Turn::Made, Some(made)) => Ok(made),
-            (Turn::Made, None) => Err(StoreError::Panicked),
-            (Turn::Refused(err), _) => Err(err),
-            (Turn::Run(tx), _) => {
-                catch_unwind(AssertUnwindSafe(|| f(tx))).unwrap_or(Err(StoreError::Panicked))
-            }
-        };
-        let failed = result.as_ref().err().cloned();
-        // The caller may have gone; that is its business.
-        let answer: Answer = Box::new(move |commit| {
-            let _ = sender.send(result.and_then(|value| commit.map(|()| value)));
-        });
-        Ran { failed, answer }
-    });
-    (Job { deadline, change, run, alone: false }, receiver)
-}
-
-impl Job {
-    /// Answers without a transaction.
-    pub(crate) fn refuse(self, err: StoreError) {
-        ((self.run)(Turn::Refused(err)).answer)(Ok(()));
-    }
-}
 
 /// An open transaction and those who wait for its commit.
 pub(crate) struct Group<'a> {
@@ -83,6 +15,8 @@ pub(crate) struct Group<'a> {
     waiting: Vec<Job>,
     tasks: HashSet<TaskId>,
     journal: Vec<Vec<Value>>,
+    /// What the commit will be about.
+    news: News,
     answers: Vec<Answer>,
     /// Nothing has been written so far that has to be kept.
     clean: bool,
@@ -98,6 +32,7 @@ impl<'a> Group<'a> {
             waiting: Vec::new(),
             tasks: HashSet::new(),
             journal: Vec::new(),
+            news: News::JOURNAL,
             answers: Vec::new(),
             clean: true,
             ended_by: None,
@@ -172,6 +107,7 @@ impl<'a> Group<'a> {
             let Some(change) = job.change.take() else { continue };
             match made.remove(change.id.as_str()) {
                 Some(seq) => {
+                    self.news |= change.news;
                     self.journal.push(change.journal(seq));
                     self.answers.push((job.run)(Turn::Made).answer);
                 }
@@ -208,7 +144,7 @@ impl<'a> Group<'a> {
         }
         let mut tx = Tx::new(self.session, job.alone);
         let ran = (job.run)(Turn::Run(&mut tx));
-        let journal = tx.into_journal();
+        let (journal, news) = tx.into_parts();
         // A failure that the closure did not pass on: the database makes nothing of it all the same.
         let unnoticed = if ran.failed.is_none() { self.session.failed() } else { None };
         if let Some(err) = ran.failed.as_ref().or(unnoticed.as_ref()) {
@@ -216,6 +152,7 @@ impl<'a> Group<'a> {
         }
         if self.end(ran.failed.is_none() && unnoticed.is_none()) {
             self.journal.extend(journal);
+            self.news |= news;
         }
         match unnoticed {
             Some(err) => (ran.answer)(Err(err)),
@@ -267,12 +204,12 @@ impl<'a> Group<'a> {
         ended.is_ok() && keep
     }
 
-    /// Commits, calls `committed` if that worked, and answers everybody: that it is durable, if `committed` agrees. What is
+    /// Commits, calls `committed` with what that was about if it worked, and answers everybody: that it is durable, if `committed` agrees. What is
     /// to be run `besides` does not wait for anybody.
     pub(crate) fn commit(
         mut self,
         besides: Option<&str>,
-        committed: impl FnOnce() -> Result<(), StoreError>,
+        committed: impl FnOnce(News) -> Result<(), StoreError>,
     ) {
         self.make_changes();
         let session = self.session;
@@ -283,7 +220,7 @@ impl<'a> Group<'a> {
         } else {
             Err(self.rolled_back())
         };
-        let result = result.inspect_err(|_| roll_back(session)).and_then(|()| committed());
+        let result = result.inspect_err(|_| roll_back(session)).and_then(|()| committed(self.news));
         for answer in self.answers {
             answer(result.clone());
         }

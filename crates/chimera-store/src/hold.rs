@@ -3,6 +3,7 @@
 //! What follows from it is decided by [`chimera_core::gates`]. Both tables of people's and breakers' making are
 //! empty as long as all goes well, so that asking costs next to nothing.
 
+use crate::commits::News;
 use crate::read::Reading;
 use crate::roster;
 use crate::{Row, StoreError, Tx};
@@ -95,6 +96,7 @@ pub(crate) fn put(tx: &mut Tx<'_>, pause: &Pause) -> Result<(), StoreError> {
 /// # Errors
 /// The database's.
 pub fn resume(tx: &mut Tx<'_>, scope: &Scope) -> Result<bool, StoreError> {
+    tx.tells(News::CLAIMABLE);
     Ok(tx.execute(RESUME, &[scope.kind().into(), scope.name().into()])? > 0)
 }
 
@@ -125,6 +127,7 @@ pub fn breakers(tx: &Reading<'_>) -> Result<Vec<Breaker>, StoreError> {
 /// The database's.
 pub fn close(tx: &mut Tx<'_>, scope: &Scope) -> Result<bool, StoreError> {
     tx.in_turn()?;
+    tx.tells(News::CLAIMABLE);
     Ok(tx.execute(CLOSE, &[scope.kind().into(), scope.name().into()])? > 0)
 }
 
@@ -188,7 +191,7 @@ pub(crate) fn breaker_of(tx: &Reading<'_>, scope: &Scope) -> Result<Option<Break
     row.as_ref().map(breaker).transpose()
 }
 
-/// Writes a breaker down as it is now.
+/// Writes a breaker down as it is now. Those whom it held back may have to wait for another time than before.
 pub(crate) fn count(tx: &mut Tx<'_>, breaker: &Breaker) -> Result<(), StoreError> {
     let (probe, attempt) = match &breaker.probe {
         Some((task, attempt)) => (Some(task.as_str()), Some(i64::from(*attempt))),
@@ -205,6 +208,7 @@ pub(crate) fn count(tx: &mut Tx<'_>, breaker: &Breaker) -> Result<(), StoreError
         probe.into(),
         attempt.into(),
     ];
+    tx.tells(News::CLAIMABLE);
     tx.execute(COUNT, &params).map(drop)
 }
 

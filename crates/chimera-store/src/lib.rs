@@ -7,9 +7,9 @@
 //! holds them back, [`roster`] which daemons live, [`lease`] extends leases, asks whether they hold and rescues tasks from those that ran out, [`home`] keeps tasks where
 //! their branch is, [`steer`] is what people do to them, [`times`] ends those whose time is up, [`after`] makes them wait
 //! for each other, [`dead`] is about those that failed, [`prune`] removes what ended long ago, [`chores`] says whose turn that is, [`moved`] and [`transfer`]
-//! take a queue to another database, [`read`] answers questions, [`counts`] the one how many there are; `group` is one transaction of the writer, `apart` the connection of heartbeats, `change` what
+//! take a queue to another database, [`read`] answers questions, [`counts`] the one how many there are; `group` is one transaction of the writer, `job` what its callers want, `apart` the connection of heartbeats, `change` what
 //! many callers change by one statement, [`sim`] a database for simulations, [`past`] makes up ended tasks, `session` is
-//! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam, `thread` what its threads are called. `unreadable` sets rows aside that cannot be read. [`look`] changes nothing.
+//! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam, `thread` what its threads are called. `commits` says what a commit is about. `unreadable` sets rows aside that cannot be read. [`look`] changes nothing.
 
 pub mod after;
 mod alone;
@@ -17,6 +17,7 @@ mod apart;
 pub mod batch;
 mod change;
 pub mod chores;
+mod commits;
 pub mod counts;
 mod database;
 pub mod dead;
@@ -24,12 +25,14 @@ mod error;
 mod group;
 pub mod hold;
 pub mod home;
+mod job;
 mod journal;
 pub mod lanes;
 pub mod lease;
 mod look;
 mod migrate;
 pub mod moved;
+mod options;
 pub mod past;
 mod patience;
 mod plant;
@@ -58,12 +61,14 @@ mod tx;
 mod unreadable;
 mod writer;
 
+pub use commits::Commits;
 pub use database::Database;
 pub use error::StoreError;
 pub use look::{Looked, look};
+pub use options::Options;
 pub use plant::Plant;
 pub use postgres::PostgresServer;
 pub use row::{Row, Value};
 pub use sqlite::copy_file;
-pub use store::{Options, Store};
+pub use store::Store;
 pub use tx::{ReadTx, Tx};

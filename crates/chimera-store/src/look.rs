@@ -2,8 +2,7 @@
 
 use crate::database::connector;
 use crate::session::Session;
-use crate::store::Options;
-use crate::{Database, StoreError, migrate, sqlite};
+use crate::{Database, Options, StoreError, migrate, sqlite};
 use chimera_core::UnixMillis;
 
 /// What there is to see of a database.

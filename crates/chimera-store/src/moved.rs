@@ -4,6 +4,7 @@
 //! whatever version, takes nothing from it and accepts nothing into it any more. What was running is handed back
 //! under a new epoch first, so that no worker can record a result even if the queue is opened again.
 
+use crate::commits::News;
 use crate::lease::{interrupted, take_back};
 use crate::task_row::{columns, task as read_task};
 use crate::{StoreError, Tx, read};
@@ -40,6 +41,7 @@ pub fn reopen(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
         return Ok(false);
     }
     tx.dialect().reopen.iter().try_for_each(|sql| tx.batch(sql))?;
+    tx.tells(News::CLAIMABLE);
     Ok(true)
 }
 

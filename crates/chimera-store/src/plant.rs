@@ -211,6 +211,10 @@ impl Session for Planted {
         self.session.written()
     }
 
+    fn version_of_others(&self) -> Option<i64> {
+        self.session.version_of_others()
+    }
+
     fn usable(&self) -> bool {
         self.session.usable()
     }

@@ -7,6 +7,7 @@
 //! costs the same whatever waits for later. Those that something holds back (see `lanes`) stay in it.
 
 use crate::change::{Change, Statement};
+use crate::commits::News;
 use crate::ready::{self, ANY, Ready};
 use crate::task_row;
 use crate::unreadable::read_or_set_aside;
@@ -188,6 +189,9 @@ pub(crate) fn change(
     ];
     if tx.execute(CHANGE, &params)? != 1 {
         return Err(StoreError::Busy);
+    }
+    if *status == Status::Queued {
+        tx.tells(News::CLAIMABLE);
     }
     journal::append(tx, &task.id, seq, &transition.entry)
 }

@@ -61,6 +61,9 @@ pub(crate) fn unpark(tx: &mut Tx<'_>, now: UnixMillis) -> Result<(), StoreError>
 }
 
 /// Whether a task is ready, whatever holds it back.
-pub(crate) fn is_any(tx: &Reading<'_>) -> Result<bool, StoreError> {
+///
+/// # Errors
+/// The database's.
+pub fn is_any(tx: &Reading<'_>) -> Result<bool, StoreError> {
     Ok(tx.first(ANY_READY, &[])?.is_some())
 }

@@ -36,6 +36,12 @@ pub(crate) trait Session: Send {
     /// Rows changed since the connection was opened.
     fn written(&self) -> u64;
 
+    /// A number that changes when somebody else has committed, seen from within a transaction; nothing where commits of
+    /// others are told in another way.
+    fn version_of_others(&self) -> Option<i64> {
+        None
+    }
+
     /// Whether the connection can still be used; if not, a new one is to be opened.
     fn usable(&self) -> bool;
 

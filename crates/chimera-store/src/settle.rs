@@ -4,6 +4,7 @@
 //! failed last, that statement finds no row and the gates are asked: the task then goes on, or goes back into the queue.
 
 use crate::change::{Change, Statement};
+use crate::commits::News;
 use crate::hold::{self, breaker_of};
 use crate::queue::decide;
 use crate::{Store, StoreError, Tx, after, journal, read, suspects};
@@ -242,7 +243,8 @@ impl Settlement {
             i64::from(transition.entry.attempt).into(),
             self.id.as_str().into(),
         ]);
-        Change::new(&self.id, statement, values, &transition.entry)
+        let change = Change::new(&self.id, statement, values, &transition.entry)?;
+        Ok(if *status == Status::Queued { change.telling(News::CLAIMABLE) } else { change })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Everything above the connection is the real thing: the closures, their savepoints, the shared commits, the journal
 //! written at their end. What the outside may do to a daemon at the database, a [`Fates`] decides commit by commit.
 
+use crate::commits::{Commits, News, tell};
 use crate::plant::Planted;
 use crate::session::{Dialect, Session};
 use crate::writer::Writer;
@@ -19,7 +20,7 @@ pub struct World {
     connection: Arc<Mutex<Connection>>,
     /// Told of every commit that changed something. Each daemon has a signal of its own, because those that wait for one
     /// are woken up in a random order.
-    listeners: Arc<Mutex<Vec<watch::Sender<u64>>>>,
+    listeners: Arc<Mutex<Vec<watch::Sender<Commits>>>>,
     signals: bool,
 }
 
@@ -65,11 +66,11 @@ impl World {
         Ok(Self { connection: Arc::new(Mutex::new(connection)), listeners: Arc::default(), signals })
     }
 
-    fn tell(&self, own: &watch::Sender<u64>) {
+    fn tell(&self, own: &watch::Sender<Commits>, news: News) {
         if self.signals {
-            locked(&self.listeners).iter().for_each(|heard| heard.send_modify(|version| *version += 1));
+            locked(&self.listeners).iter().for_each(|heard| tell(heard, news));
         } else {
-            own.send_modify(|version| *version += 1);
+            tell(own, news);
         }
     }
 
@@ -88,18 +89,20 @@ impl World {
                 Some(plant) => Box::new(Planted::new(Box::new(plain), plant)),
             }
         };
-        let heard = watch::channel(0).0;
+        let heard = watch::Sender::<Commits>::default();
         locked(&self.listeners).push(heard.clone());
         let (store, mut writes, mut reads) = Store::unserved(heard.clone());
         let serving = async move {
             let session = connect();
-            let (committed, mut commits) = watch::channel(0);
+            let (committed, mut commits) = watch::channel(Commits::default());
+            let mut told = Commits::default();
             let mut writer = Writer {
                 session: connect(),
                 files: None,
                 connect: Arc::new(move || Ok(connect())),
                 committed,
-                changes: watch::channel(0).0,
+                changes: watch::Sender::default(),
+                version: None,
                 unfolded: 0,
             };
             loop {
@@ -119,8 +122,9 @@ impl World {
                     (None, None) => {}
                 }
                 if commits.has_changed().unwrap_or(false) {
-                    commits.borrow_and_update();
-                    world.tell(&heard);
+                    let now = *commits.borrow_and_update();
+                    world.tell(&heard, now.since(told));
+                    told = now;
                 }
                 if decided == Fate::Last {
                     return;
@@ -132,7 +136,7 @@ impl World {
 }
 
 /// The queues of a store that nobody serves yet.
-pub(crate) type Queues = (Store, mpsc::Receiver<crate::group::Job>, mpsc::Receiver<crate::reader::Job>);
+pub(crate) type Queues = (Store, mpsc::Receiver<crate::job::Job>, mpsc::Receiver<crate::reader::Job>);
 
 /// A connection to the world, to whose next commit something may happen.
 struct Simulated {

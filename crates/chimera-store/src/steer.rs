@@ -2,6 +2,7 @@
 //! worker may be about to change: see [`crate::Store::write_alone`].
 
 use crate::after::{self, remark};
+use crate::commits::News;
 use crate::queue::{change, decide};
 use crate::{StoreError, Tx, journal, read, times};
 use chimera_core::{
@@ -35,6 +36,7 @@ pub fn cancel(tx: &mut Tx<'_>, id: &TaskId, now: UnixMillis, policy: &Policy) ->
         }
         Status::Running => {
             if let Some(row) = tx.first(WISH, &[id.as_str().into()])? {
+                tx.tells(News::CANCELLED);
                 let entry = remark(&task, now, EntryKind::CancelRequested);
                 journal::append(tx, id, row.int(0)?, &entry)?;
             }
@@ -111,6 +113,8 @@ pub fn set_priority(
         id.as_str().into(),
     ];
     if let Some(row) = tx.first(PRIORITY, &params)? {
+        // A claim passes over rows that are being changed.
+        tx.tells(News::CLAIMABLE);
         let entry = remark(&task, now, EntryKind::PriorityChanged { priority });
         journal::append(tx, id, row.int(0)?, &entry)?;
     }

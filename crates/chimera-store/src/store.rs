@@ -2,12 +2,13 @@
 
 use crate::apart::Apart;
 use crate::change::Change;
+use crate::commits::Commits;
 use crate::database::connector;
 use crate::patience::{Deadline, Patience, until_closed};
 use crate::session::Connect;
 use crate::sim::Queues;
 use crate::writer::Writer;
-use crate::{Database, Plant, ReadTx, StoreError, Tx, group, migrate, postgres, reader, sqlite};
+use crate::{Database, Options, ReadTx, StoreError, Tx, job, migrate, postgres, reader, sqlite};
 use chimera_core::UnixMillis;
 use std::any::Any;
 use std::future::Future;
@@ -20,25 +21,6 @@ const WRITE_QUEUE: usize = 1024;
 /// Closures that may wait for a reader; more make the callers wait.
 const READ_QUEUE: usize = 256;
 
-/// How a database is opened.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Connections for reading.
-    pub readers: usize,
-    /// Whether an older schema is brought up to date; otherwise it is refused.
-    pub migrate: bool,
-    /// Most pages of an SQLite database, for trying out a full disk; absent: no limit.
-    pub max_pages: Option<u32>,
-    /// A bug to behave as if there were one, for trying out detectors.
-    pub plant: Option<Plant>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { readers: 2, migrate: true, max_pages: None, plant: None }
-    }
-}
-
 /// A database, open. Clones share the connections; the last one to go ends the threads.
 #[derive(Clone)]
 pub struct Store {
@@ -47,11 +29,11 @@ pub struct Store {
 }
 
 struct Inner {
-    writes: mpsc::Sender<group::Job>,
+    writes: mpsc::Sender<job::Job>,
     reads: mpsc::Sender<reader::Job>,
     /// The connection apart, where there is one.
     apart: Option<Apart>,
-    changes: watch::Sender<u64>,
+    changes: watch::Sender<Commits>,
     /// Why nothing is answered any more.
     failed: watch::Sender<Option<StoreError>>,
     /// Whether the database has a clock of its own.
@@ -80,7 +62,7 @@ impl Store {
     }
 
     /// A store whose closures wait for somebody to run them.
-    pub(crate) fn unserved(changes: watch::Sender<u64>) -> Queues {
+    pub(crate) fn unserved(changes: watch::Sender<Commits>) -> Queues {
         let (writes, write_queue) = mpsc::channel(WRITE_QUEUE);
         let (reads, read_queue) = mpsc::channel(READ_QUEUE);
         let ended = std::sync::Mutex::new(None);
@@ -96,7 +78,7 @@ impl Store {
         let session = connect_writer()?;
         migrate::run(&*session, &database.to_string(), options.migrate)?;
         let has_clock = session.dialect().server_time.is_some();
-        let (changes, _) = watch::channel(0);
+        let changes = watch::Sender::<Commits>::default();
         let (ended_tx, ended) = oneshot::channel();
         let (writes, write_queue) = mpsc::channel(WRITE_QUEUE);
         let (reads, read_queue) = mpsc::channel(READ_QUEUE);
@@ -106,12 +88,16 @@ impl Store {
         };
         reader::start(&connect, options.readers.max(1), read_queue)?;
         let apart = Some(Apart::start(&connect, matches!(database, Database::Postgres(_)))?);
-        let (committed, _) = watch::channel(0);
+        let committed = watch::Sender::<Commits>::default();
         let (failed, _) = watch::channel(None);
         let (files, watcher) = match database {
             Database::Sqlite(path) => {
                 let files = Arc::new(sqlite::Files::of(path)?);
-                let tell = sqlite::Tell { changes: changes.clone(), failed: failed.clone() };
+                let tell = sqlite::Tell {
+                    changes: changes.clone(),
+                    writer: writes.downgrade(),
+                    failed: failed.clone(),
+                };
                 (Some(files.clone()), sqlite::watch(path, files, tell))
             }
             Database::Postgres(server) => {
@@ -122,7 +108,9 @@ impl Store {
         if let Err(err) = &watcher {
             tracing::warn!(error = %err, "commits of other processes are noticed by polling only");
         }
-        Writer { session, files, connect: connect_writer, committed, changes: changes.clone(), unfolded: 0 }
+        let version = session.version_of_others();
+        let (connect, told) = (connect_writer, changes.clone());
+        Writer { session, files, connect, committed, changes: told, version, unfolded: 0 }
             .start(write_queue, ended_tx)?;
         let ended = std::sync::Mutex::new(Some(ended));
         let inner = Inner {
@@ -160,7 +148,7 @@ impl Store {
         F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
-        self.send(|deadline| group::job(deadline, None, f)).await
+        self.send(|deadline| job::job(deadline, None, f)).await
     }
 
     /// Makes a change and answers `made` once it is durable; if the change finds no row or fails, runs the closure
@@ -170,12 +158,12 @@ impl Store {
         F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
-        self.send(|deadline| group::job(deadline, Some((change, made)), f)).await
+        self.send(|deadline| job::job(deadline, Some((change, made)), f)).await
     }
 
     pub(crate) async fn send<T>(
         &self,
-        ask: impl FnOnce(Deadline) -> (group::Job, oneshot::Receiver<Result<T, StoreError>>),
+        ask: impl FnOnce(Deadline) -> (job::Job, oneshot::Receiver<Result<T, StoreError>>),
     ) -> Result<T, StoreError> {
         self.ask(&self.inner.writes, ask).await
     }
@@ -243,8 +231,9 @@ impl Store {
         self.inner.asked.load(Ordering::Relaxed)
     }
 
-    /// A signal that changes after every commit that wrote something, of this process or another one.
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    /// A signal that changes after every commit that wrote something, of this process or another one, and says what they
+    /// were about.
+    pub fn changes(&self) -> watch::Receiver<Commits> {
         self.inner.changes.subscribe()
     }
 

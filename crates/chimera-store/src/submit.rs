@@ -1,6 +1,7 @@
 //! Accepting tasks.
 
 use crate::change::{Change, Statement};
+use crate::commits::News;
 use crate::{Store, StoreError, Tx, after, read, task_row};
 use chimera_core::{Digest, Entry, EntryKind, Rank, Request, Status, Task, TaskId, UnixMillis, Workflow};
 
@@ -156,5 +157,5 @@ fn acceptance(task: &Task) -> Result<Change, StoreError> {
         attempt: 0,
         kind: EntryKind::Accepted,
     };
-    Change::new(&task.id, &INSERT, values, &entry)
+    Ok(Change::new(&task.id, &INSERT, values, &entry)?.telling(News::CLAIMABLE))
 }

@@ -1,6 +1,7 @@
 //! What closures see of a transaction.
 
 use crate::change::{Change, Statement};
+use crate::commits::News;
 use crate::session::{Dialect, Session};
 use crate::{Row, StoreError, Value};
 use chimera_core::UnixMillis;
@@ -15,6 +16,8 @@ pub struct ReadTx<'a> {
 pub struct Tx<'a> {
     read: ReadTx<'a>,
     journal: Vec<Vec<Value>>,
+    /// What its commit is about.
+    news: News,
     alone: bool,
 }
 
@@ -57,7 +60,7 @@ impl<'a> ReadTx<'a> {
 impl<'a> Tx<'a> {
     /// A transaction that is shared with other closures, or not.
     pub(crate) fn new(session: &'a dyn Session, alone: bool) -> Self {
-        Self { read: ReadTx::new(session), journal: Vec::new(), alone }
+        Self { read: ReadTx::new(session), journal: Vec::new(), news: News::JOURNAL, alone }
     }
 
     pub(crate) fn is_alone(&self) -> bool {
@@ -129,6 +132,7 @@ impl<'a> Tx<'a> {
         let made = statement.change(self.read.session, &rows)?;
         for change in changes {
             if let Some(seq) = made.get(change.id.as_str()) {
+                self.news |= change.news;
                 self.journal.push(change.journal(*seq));
             }
         }
@@ -154,9 +158,13 @@ impl<'a> Tx<'a> {
         self.journal.push(row);
     }
 
-    /// What the closure added to the journal.
-    pub(crate) fn into_journal(self) -> Vec<Vec<Value>> {
-        self.journal
+    pub(crate) fn news_mut(&mut self) -> &mut News {
+        &mut self.news
+    }
+
+    /// What the closure added to the journal, and what its commit is about.
+    pub(crate) fn into_parts(self) -> (Vec<Vec<Value>>, News) {
+        (self.journal, self.news)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The one writer: many jobs, one commit.
 
-use crate::group::{Group, Job};
+use crate::commits::{Commits, News, tell};
+use crate::group::Group;
+use crate::job::Job;
 use crate::session::{Connect, Session};
 use crate::sqlite::Files;
 use crate::{StoreError, counts, thread};
@@ -24,9 +26,11 @@ pub(crate) struct Writer {
     pub(crate) files: Option<Arc<Files>>,
     pub(crate) connect: Arc<Connect>,
     /// Told after every commit of this writer that changed something.
-    pub(crate) committed: watch::Sender<u64>,
+    pub(crate) committed: watch::Sender<Commits>,
     /// The same signal, which commits of other processes share.
-    pub(crate) changes: watch::Sender<u64>,
+    pub(crate) changes: watch::Sender<Commits>,
+    /// The version of the data when it looked last, where one tells the commits of others.
+    pub(crate) version: Option<i64>,
     /// Jobs committed since it folded the counts last.
     pub(crate) unfolded: usize,
 }
@@ -124,12 +128,12 @@ impl Writer {
         let number = group.size();
         let fold = session.dialect().fold.filter(|_| self.unfolded >= counts::FOLD_AFTER);
         self.unfolded = if fold.is_some() { 0 } else { self.unfolded + number };
-        group.commit(fold, || {
+        group.commit(fold, |news| {
             // What is in files that nobody finds again is not accepted.
             self.files.as_ref().map_or(Ok(()), |files| files.check(session))?;
             if session.written() != before {
-                self.changes.send_modify(|version| *version += 1);
-                self.committed.send_modify(|version| *version += 1);
+                tell(&self.changes, news);
+                tell(&self.committed, news);
             }
             Ok(())
         });
@@ -140,6 +144,10 @@ impl Writer {
     fn begin(&mut self) -> Result<u64, StoreError> {
         self.renew()?;
         self.session.later(self.session.dialect().begin_write, &[])?;
+        let version = self.session.version_of_others();
+        if std::mem::replace(&mut self.version, version) != version {
+            tell(&self.changes, News::ANY);
+        }
         Ok(self.session.written())
     }
 }

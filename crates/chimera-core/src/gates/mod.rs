@@ -217,7 +217,12 @@ impl Gates {
 
     /// Whether a claim has to look at each task: running ones have to be counted, or some need what is missing.
     pub fn are_limits(&self) -> bool {
-        !self.roles.is_empty() || !self.missing_tools.is_empty() || self.are_global()
+        !self.missing_tools.is_empty() || self.count_running()
+    }
+
+    /// Whether tasks may have to wait until another one ends, or goes on to its next phase.
+    pub fn count_running(&self) -> bool {
+        !self.roles.is_empty() || self.are_global()
     }
 
     /// Whether tasks have to be counted over all daemons, so that no two may claim at once.

@@ -10,6 +10,7 @@ mod drain;
 mod heart;
 mod room;
 mod solo;
+mod waking;
 
 use super::brake::Stop;
 use super::pause::Pause;
@@ -20,7 +21,7 @@ use super::worker::Left;
 use super::{Context, Settings};
 use call::Call;
 use chimera_core::{TaskId, UnixMillis};
-use chimera_store::{StoreError, lease};
+use chimera_store::{Commits, StoreError};
 use claiming::Claimed;
 use heart::{Beat, Cared, Seen};
 use solo::Solo;
@@ -31,13 +32,6 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long commits are gathered before they are searched for cancellations: a busy daemon commits thousands of
-/// times a second itself.
-const GATHER: Duration = Duration::from_millis(20);
-/// How many times its interval the poll waits at most, once nothing has happened for a while: it only finds what a lost
-/// notification did not tell.
-const LULL: u32 = 4;
-
 pub(super) struct Dispatcher {
     context: Arc<Context>,
     workers: JoinSet<Left>,
@@ -46,6 +40,12 @@ pub(super) struct Dispatcher {
     draining: CancellationToken,
     /// A claim may find something that the last one did not.
     claim_wanted: bool,
+    /// The last claim left ready tasks behind, which any commit may set free.
+    held_back: bool,
+    /// The commits that were heeded.
+    heard: Commits,
+    /// Something was committed since the claim that is under way began.
+    heard_since: bool,
     claiming: Call<Result<Claimed, StoreError>>,
     claim_began: Option<Instant>,
     claims: Pause,
@@ -71,6 +71,7 @@ pub(super) struct Dispatcher {
     counting: Call<Result<u32, StoreError>>,
     /// How long the next poll waits.
     lull: Duration,
+    poll_at: Instant,
     /// The queue was found closed, and that was told.
     moved: bool,
 }
@@ -85,6 +86,9 @@ impl Dispatcher {
             running: HashMap::new(),
             draining: shutdown,
             claim_wanted: true,
+            held_back: false,
+            heard: Commits::default(),
+            heard_since: false,
             claiming: Call::NONE,
             claim_began: None,
             claims: Pause::new("claim tasks"),
@@ -104,6 +108,7 @@ impl Dispatcher {
             pool,
             counting: Call::NONE,
             lull,
+            poll_at: Instant::now() + lull,
             moved: false,
         }
     }
@@ -115,7 +120,6 @@ impl Dispatcher {
         let mut beat = tokio::time::interval(self.settings().lease / 3);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !shutdown.is_cancelled() {
-            changes.borrow_and_update();
             // All that have ended, so that one claim fills all of their slots.
             while let Some(ended) = self.workers.try_join_next_with_id() {
                 self.ended(ended);
@@ -138,7 +142,7 @@ impl Dispatcher {
                 ready = self.counting.ended() => self.counted(ready),
                 Some(ended) = self.workers.join_next_with_id() => self.ended(ended),
                 () = tools::changed(&mut tools) => self.tools_changed(),
-                Ok(()) = changes.changed() => self.changed(),
+                Ok(()) = changes.changed() => self.changed(*changes.borrow_and_update()),
                 () = nap => self.woken(),
             }
         }
@@ -147,37 +151,6 @@ impl Dispatcher {
 
     fn settings(&self) -> &Settings {
         &self.context.settings
-    }
-
-    /// Something was committed somewhere.
-    fn changed(&mut self) {
-        (self.claim_wanted, self.lull) = (true, self.settings().poll_interval);
-        if !self.running.is_empty() {
-            self.look_at.get_or_insert_with(|| Instant::now() + GATHER);
-        }
-        self.look_if_due();
-    }
-
-    /// Nothing happened for as long as nothing needed to be looked at.
-    fn woken(&mut self) {
-        self.claim_wanted = true;
-        self.lull = self.lull.saturating_mul(2).min(self.settings().poll_interval * LULL);
-        self.look();
-    }
-
-    /// How long nothing needs to be looked at.
-    fn nap(&self) -> Duration {
-        let now = self.context.clock.now();
-        let deadline = self.running.values().filter_map(Running::deadline_ahead).min();
-        let until = |at: UnixMillis| at.since(now).max(Duration::from_millis(1));
-        let deadline = deadline.map(until);
-        // While no claim may begin, it does not matter when one would find something.
-        let ready = self.next_ready.filter(|_| self.may_claim() && !self.claim_wanted).map(until);
-        let look = self.look_at.map(|at| at.saturating_duration_since(Instant::now()));
-        let nap =
-            [ready, deadline, look, self.pool.nap()].into_iter().flatten().fold(self.lull, Duration::min);
-        // Whatever is due now and waits for the database is not looked at before it may be asked again.
-        self.claims.left().filter(|_| self.claim_wanted).map_or(nap, |left| nap.min(left))
     }
 
     /// When the lease runs out, unless that has been told.
@@ -196,7 +169,6 @@ impl Dispatcher {
     }
 
     fn ended(&mut self, ended: Result<(Id, Left), tokio::task::JoinError>) {
-        self.claim_wanted = true;
         let id = match &ended {
             Ok((id, _)) => *id,
             Err(err) => err.id(),
@@ -220,39 +192,6 @@ impl Dispatcher {
             }
             Err(StoreError::Moved) => self.moved(),
             Err(err) => self.cares.failed(&err),
-        }
-    }
-
-    fn look_if_due(&mut self) {
-        if self.look_at.is_some_and(|at| at <= Instant::now()) {
-            self.look();
-        }
-    }
-
-    /// Looks for running tasks that somebody asked to cancel.
-    fn look(&mut self) {
-        self.look_at = None;
-        self.look_again = !self.looking.is_idle();
-        if self.running.is_empty() || self.look_again || self.looks.left().is_some() {
-            return;
-        }
-        let context = self.context.clone();
-        self.looking.begin(async move {
-            let (store, owner) = (context.store.clone(), context.owner.clone());
-            store.read_apart(move |tx| lease::cancellations(tx, owner.as_str())).await
-        });
-    }
-
-    fn looked(&mut self, found: Result<Vec<TaskId>, StoreError>) {
-        if std::mem::take(&mut self.look_again) {
-            self.look_at = Some(Instant::now() + GATHER);
-        }
-        match found {
-            Ok(tasks) => {
-                self.looks.over();
-                self.stop_where(Stop::Cancelled, |running| tasks.contains(&running.task));
-            }
-            Err(err) => self.looks.failed(&err),
         }
     }
 

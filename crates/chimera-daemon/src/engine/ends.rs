@@ -6,10 +6,13 @@ use chimera_core::UnixMillis;
 use chimera_store::times;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
-/// The longest time between two looks: so much later than its time may a task be shown as ended that was
-/// submitted or changed by another process.
+/// The shortest time between two looks at tasks whose time may have come closer: so much later than its time may one be
+/// shown as ended that was just submitted or sent back.
 const LOOK: Duration = Duration::from_secs(5);
+/// The longest time between two looks, if nothing is heard of new tasks.
+const LONGEST: Duration = Duration::from_secs(60);
 /// Pause after a look that found tasks which another daemon is ending or changing.
 const TAKEN: Duration = Duration::from_millis(250);
 /// Tasks ended by one transaction.
@@ -17,17 +20,26 @@ const AT_ONCE: u32 = 100;
 
 /// Never returns.
 pub(super) async fn run(context: Arc<Context>) {
+    let mut changes = context.store.changes();
     loop {
-        let now = context.clock.now();
+        let (now, looked) = (context.clock.now(), Instant::now());
+        let heard = changes.borrow_and_update().claimable;
         let nap = match context.store.read(times::next).await {
             Ok(Some(at)) if at <= now => sweep(&context, now).await,
-            Ok(at) => at.map_or(LOOK, |at| at.since(now).min(LOOK)),
+            Ok(at) => at.map_or(LONGEST, |at| at.since(now).min(LONGEST)),
             Err(err) => {
                 tracing::error!(error = %err, "cannot look for tasks whose time is up");
                 LOOK
             }
         };
-        tokio::time::sleep(nap).await;
+        let news = async {
+            let _ = changes.wait_for(|commits| commits.claimable != heard).await;
+            tokio::time::sleep_until(looked + LOOK).await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(nap) => (),
+            () = news => (),
+        }
     }
 }
 

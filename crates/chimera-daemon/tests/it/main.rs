@@ -38,4 +38,5 @@ mod tools;
 mod transfer;
 mod trouble;
 mod two_daemons;
+mod wake;
 mod watch;

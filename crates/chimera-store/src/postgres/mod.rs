@@ -17,6 +17,7 @@ mod wire;
 pub use server::PostgresServer;
 
 use crate::StoreError;
+use crate::commits::Commits;
 use crate::session::{Connect, Dialect};
 use std::sync::Arc;
 use tokio::sync::watch as signal;
@@ -94,8 +95,8 @@ pub(crate) fn connector(server: PostgresServer) -> Arc<Connect> {
 /// Tells others of our commits, and hears of theirs, until the writer ends.
 pub(crate) fn watch(
     server: &PostgresServer,
-    committed: &signal::Sender<u64>,
-    changes: signal::Sender<u64>,
+    committed: &signal::Sender<Commits>,
+    changes: signal::Sender<Commits>,
 ) -> Result<(), StoreError> {
     signals::start(server, committed.subscribe(), changes)
 }

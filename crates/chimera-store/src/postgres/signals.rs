@@ -1,12 +1,13 @@
 //! Tells other daemons of our commits, and hears of theirs: LISTEN and NOTIFY.
 //!
 //! A notification takes a lock of the whole database at its commit, so it is sent beside the commits, at most
-//! one per [`COALESCE`] for however many of them. A lost connection is made again; meanwhile the poll of the
+//! one per [`COALESCE`] for however many of them, with a letter for each kind of commit among them. A lost connection is made again; meanwhile the poll of the
 //! engine finds what is new.
 
 use super::connect::{Carrier, connect};
 use super::server::PostgresServer;
 use super::trouble::describe;
+use crate::commits::{Commits, News, tell};
 use crate::{StoreError, thread};
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -23,8 +24,9 @@ const RECONNECT: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(5);
 /// How often the server is asked whether it is still there, if there is nothing else to tell it.
 const ALIVE: Duration = Duration::from_secs(10);
-/// A session that idles is one that listens.
-const SETTINGS: &str = "SET idle_session_timeout = 0; SET statement_timeout = '5s'";
+/// A session that idles is one that listens. A notification is not for the disk, whose turn others wait for.
+const SETTINGS: &str =
+    "SET idle_session_timeout = 0; SET statement_timeout = '5s'; SET synchronous_commit = off";
 
 /// Starts the thread, which ends with the writer. Returns once it hears of others' commits.
 ///
@@ -32,24 +34,23 @@ const SETTINGS: &str = "SET idle_session_timeout = 0; SET statement_timeout = '5
 /// Why it does not. It goes on trying.
 pub(super) fn start(
     server: &PostgresServer,
-    mut committed: watch::Receiver<u64>,
-    changes: watch::Sender<u64>,
+    mut committed: watch::Receiver<Commits>,
+    changes: watch::Sender<Commits>,
 ) -> Result<(), StoreError> {
     let (server, (first, began)) = (server.clone(), std::sync::mpsc::sync_channel(1));
     thread::start("store-signals", move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(async {
-            let mut first = Some(first);
+            let (mut first, mut told) = (Some(first), Commits::default());
             loop {
                 let line = Line::open(&server, &changes).await;
-                let told =
-                    first.take().map(|first| first.send(line.as_ref().map(drop).map_err(StoreError::clone)));
-                if told.is_none() {
+                match first.take() {
+                    Some(first) => drop(first.send(line.as_ref().map(drop).map_err(StoreError::clone))),
                     // Something may have been missed meanwhile.
-                    changes.send_modify(|version| *version += 1);
+                    None => tell(&changes, News::ANY),
                 }
                 if let Ok(line) = line
-                    && line.serve(&mut committed).await == End::Writer
+                    && line.serve(&mut committed, &mut told).await == End::Writer
                 {
                     return;
                 }
@@ -80,7 +81,7 @@ struct Line {
 }
 
 impl Line {
-    async fn open(server: &PostgresServer, changes: &watch::Sender<u64>) -> Result<Self, StoreError> {
+    async fn open(server: &PostgresServer, changes: &watch::Sender<Commits>) -> Result<Self, StoreError> {
         let (client, carrier) = connect(server).await?;
         // What this connection tells is no news here.
         let own = Arc::new(AtomicI32::new(0));
@@ -95,21 +96,25 @@ impl Line {
         Ok(line)
     }
 
-    async fn serve(mut self, committed: &mut watch::Receiver<u64>) -> End {
+    /// Tells what is committed beyond what was told.
+    async fn serve(mut self, committed: &mut watch::Receiver<Commits>, told: &mut Commits) -> End {
         loop {
-            let asked = tokio::select! {
+            let mut asked = String::new();
+            tokio::select! {
                 _ = &mut self.hearing => return End::Connection,
-                changed = committed.changed() => match changed {
-                    Ok(()) => "NOTIFY chimera",
-                    Err(_) => return End::Writer,
-                },
-                () = tokio::time::sleep(ALIVE) => "",
-            };
-            if answered(self.client.batch_execute(asked)).await.is_err() {
+                changed = committed.changed() => if changed.is_err() { return End::Writer },
+                () = tokio::time::sleep(ALIVE) => (),
+            }
+            let now = *committed.borrow_and_update();
+            if now != *told {
+                asked = format!("NOTIFY chimera, '{}'", now.since(*told).letters());
+            }
+            if answered(self.client.batch_execute(&asked)).await.is_err() {
                 // The next connection tells it.
                 committed.mark_changed();
                 return End::Connection;
             }
+            *told = now;
             tokio::time::sleep(COALESCE).await;
         }
     }
@@ -122,12 +127,12 @@ impl Drop for Line {
 }
 
 /// Carries what is asked, and hears what others tell, until the connection ends.
-async fn hear(mut carrier: Carrier, own: Arc<AtomicI32>, changes: watch::Sender<u64>) {
+async fn hear(mut carrier: Carrier, own: Arc<AtomicI32>, changes: watch::Sender<Commits>) {
     while let Some(Ok(message)) = poll_fn(|context| carrier.poll_message(context)).await {
         if let AsyncMessage::Notification(told) = message
             && told.process_id() != own.load(Ordering::Relaxed)
         {
-            changes.send_modify(|version| *version += 1);
+            tell(&changes, News::of_letters(told.payload()));
         }
     }
 }

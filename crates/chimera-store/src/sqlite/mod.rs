@@ -193,6 +193,10 @@ impl Session for Connection {
         self.total_changes()
     }
 
+    fn version_of_others(&self) -> Option<i64> {
+        version(self)
+    }
+
     fn usable(&self) -> bool {
         true
     }
@@ -200,6 +204,12 @@ impl Session for Connection {
     fn dialect(&self) -> &'static Dialect {
         &DIALECT
     }
+}
+
+/// A number that changes when another connection has committed.
+fn version(connection: &Connection) -> Option<i64> {
+    let mut statement = connection.prepare_cached("PRAGMA data_version").ok()?;
+    statement.query_row([], |row| row.get(0)).ok()
 }
 
 /// SQLite would take `$1` for a name, and finds names one by one; `?1` is a number. What is not given is NULL, as in the

@@ -1,7 +1,8 @@
 //! Notices commits of other processes on the same file, without polling.
 //!
 //! Every commit in WAL mode writes to the `-wal` file, which inotify reports. `data_version` then tells whether
-//! another connection has committed. While nothing is written, the thread sleeps.
+//! another connection has committed. While nothing is written, the thread sleeps. Whether that was the writer of this
+//! process, only the writer's own connection can tell.
 //!
 //! The names of the database's files are watched as well: see [`Files`].
 //!
@@ -9,7 +10,9 @@
 //! version is looked at again, for as long as a disk may take.
 
 use super::files::{Files, WAL, beside};
-use super::for_reading;
+use super::{for_reading, version};
+use crate::commits::{Commits, News, tell};
+use crate::job::Job;
 use crate::{StoreError, thread};
 use rusqlite::Connection;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -20,7 +23,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// Pause after a wake-up, in which further commits are gathered into one.
 const COALESCE: Duration = Duration::from_millis(2);
@@ -34,9 +37,23 @@ const GONE: WatchFlags = WatchFlags::ATTRIB.union(WatchFlags::DELETE_SELF).union
 /// Whom the watcher tells.
 pub(crate) struct Tell {
     /// Of a commit.
-    pub(crate) changes: watch::Sender<u64>,
+    pub(crate) changes: watch::Sender<Commits>,
+    /// The writer, which knows its own commits from those of others.
+    pub(crate) writer: mpsc::WeakSender<Job>,
     /// That the database cannot be used any more.
     pub(crate) failed: watch::Sender<Option<StoreError>>,
+}
+
+impl Tell {
+    /// Something was committed, by this process or another one. The writer finds out: with its next transaction, which
+    /// begins at once if none is under way.
+    fn commit(&self) {
+        tell(&self.changes, News::JOURNAL);
+        if let Some(writer) = self.writer.upgrade() {
+            // A queue that is full is one of transactions.
+            let _ = writer.try_send(Job::nothing());
+        }
+    }
 }
 
 pub(super) struct Watcher {
@@ -106,13 +123,9 @@ fn watch(
         let now = version(connection);
         if now != seen {
             seen = now;
-            tell.changes.send_modify(|version| *version += 1);
+            tell.commit();
         }
     }
-}
-
-fn version(connection: &Connection) -> Option<i64> {
-    connection.pragma_query_value(None, "data_version", |row| row.get(0)).ok()
 }
 
 fn drain(inotify: &OwnedFd) {

@@ -2,6 +2,7 @@
 
 use super::tables::{self, Table};
 use super::{Counts, Header, PAGE, hex, transfer};
+use crate::commits::News;
 use crate::{StoreError, Tx, Value, migrate, moved};
 use chimera_core::UnixMillis;
 use serde_json::Value as Json;
@@ -104,6 +105,7 @@ pub fn read_in(
         tx.query(sql, &[])?;
     }
     moved::hand_back(tx, now)?;
+    tx.tells(News::ANY);
     Ok(counts)
 }
 

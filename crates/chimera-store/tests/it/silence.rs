@@ -50,7 +50,7 @@ async fn a_server_that_says_nothing_is_left_within_the_limit() {
         for number in 10.. {
             accept(&house.store, number).await.expect("accepted");
             let again = tokio::time::timeout(Duration::from_secs(1), changes.changed()).await;
-            if again.is_ok() && changes.borrow_and_update().ne(&0) {
+            if again.is_ok() && changes.borrow_and_update().any != 0 {
                 return;
             }
         }

@@ -7,23 +7,21 @@ use crate::engine::worker::work;
 use chimera_core::{Task, UnixMillis};
 use chimera_store::queue::{self, Claim};
 use chimera_store::suspects::{self, Turn};
-use chimera_store::{StoreError, home};
+use chimera_store::{StoreError, home, ready};
 use tokio::time::Instant;
 
 /// What a claim came to.
+#[derive(Default)]
 pub(super) struct Claimed {
     tasks: Vec<Task>,
     /// There may be more.
     filled: bool,
+    /// Ready tasks stay behind that a limit held back: whatever ends or goes on may set one free.
+    held_back: bool,
     /// When another claim may find something.
     next: Option<UnixMillis>,
     /// What came of the question for a task that must run alone, if it was asked.
     suspect: Option<Turn>,
-}
-
-impl Claimed {
-    /// Nothing is taken.
-    const NOTHING: Self = Self { tasks: Vec::new(), filled: false, next: None, suspect: None };
 }
 
 impl Dispatcher {
@@ -39,6 +37,7 @@ impl Dispatcher {
             return;
         }
         (self.claim_wanted, self.claim_began, self.next_ready) = (false, Some(Instant::now()), None);
+        self.heard_since = false;
         let (context, limit) = (self.context.clone(), self.free());
         let alone = self.solo.ask().then(|| self.state());
         let store = context.store.clone();
@@ -46,7 +45,7 @@ impl Dispatcher {
             let claim = move |tx: &mut chimera_store::Tx<'_>| {
                 // Here, not before: while this waited for its turn, the lease may have run out.
                 if !context.lease.holds() {
-                    return Ok(Claimed::NOTHING);
+                    return Ok(Claimed::default());
                 }
                 let now = context.clock.now();
                 let gates = &context.gates();
@@ -55,7 +54,7 @@ impl Dispatcher {
                 let suspect =
                     alone.as_ref().map(|state| suspects::claim(tx, &claim, home, state)).transpose()?;
                 if limit == 0 || matches!(suspect, Some(Turn::MakeRoom(_) | Turn::Taken(_))) {
-                    return Ok(Claimed { suspect, ..Claimed::NOTHING });
+                    return Ok(Claimed { suspect, ..Claimed::default() });
                 }
                 let tasks = match &context.home {
                     None => queue::claim(tx, &claim)?,
@@ -63,7 +62,8 @@ impl Dispatcher {
                 };
                 let filled = tasks.len() >= limit as usize;
                 let next = if filled { None } else { queue::next_event_at(tx, now)? };
-                Ok(Claimed { tasks, filled, next, suspect })
+                let held_back = !filled && gates.count_running() && ready::is_any(tx)?;
+                Ok(Claimed { tasks, filled, held_back, next, suspect })
             };
             store.write_in_turn(claim).await
         });
@@ -72,8 +72,10 @@ impl Dispatcher {
     /// Takes in what a claim came to.
     pub(super) fn claimed(&mut self, claimed: Result<Claimed, StoreError>) {
         match claimed {
-            Ok(Claimed { tasks, filled, next, suspect }) => {
+            Ok(Claimed { tasks, filled, held_back, next, suspect }) => {
                 self.claims.over();
+                self.held_back = held_back;
+                self.claim_wanted |= held_back && self.heard_since;
                 (self.next_ready, self.moved) = (next.filter(|_| !self.draining.is_cancelled()), false);
                 self.claim_wanted |= filled;
                 tasks.into_iter().for_each(|task| self.start(task));

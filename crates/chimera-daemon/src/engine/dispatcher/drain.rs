@@ -66,10 +66,8 @@ impl Dispatcher {
                 // One that was under way: its tasks are handed back.
                 claimed = self.claiming.ended() => self.claimed(claimed),
                 found = self.looking.ended() => self.looked(found),
-                Ok(()) = changes.changed() => {
-                    self.look_at.get_or_insert_with(|| Instant::now() + super::GATHER);
-                }
-                () = nap => self.look(),
+                Ok(()) = changes.changed() => self.changed(*changes.borrow_and_update()),
+                () = nap => self.woken(),
             }
         }
     }

@@ -86,9 +86,10 @@ impl Dispatcher {
             self.seen.answering = None;
         }
         self.seen.answering.get_or_insert_with(Instant::now);
+        // Nothing could be claimed meanwhile.
+        self.claim_wanted |= !self.context.lease.holds();
         self.context.lease.extend(asked, lease);
         self.lease_told = false;
-        self.claim_wanted = true;
         let cancelled: HashSet<&TaskId> =
             held.iter().filter(|held| held.cancel_requested).map(|held| &held.id).collect();
         let held: HashSet<&TaskId> = held.iter().map(|held| &held.id).collect();

@@ -79,6 +79,8 @@ impl Dispatcher {
             self.solo.over();
         }
         self.solo.asks |= self.solo.waits && (alone || self.running.is_empty());
+        // What others put into the queue meanwhile was left there.
+        self.claim_wanted |= alone || self.solo.asks;
     }
 
     /// A claim has asked for such a task.
