@@ -100,6 +100,7 @@ pub async fn serve(
     if let Some(time) = store.server_time().await? {
         clock.set(time);
     }
+    local::notice_restored(&config, &store, clock.now()).await?;
     let following = tokio::spawn(follow(store.clone(), clock.clone()));
     if config.executor.start_paused {
         let (now, why) = (clock.now(), "started with --start-paused");

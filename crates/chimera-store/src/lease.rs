@@ -19,6 +19,7 @@ pub const AT_ONCE: u32 = 100;
 
 const EXTEND: &str = "INSERT INTO daemons (owner, seen_at, expires_at, state) VALUES ($1, $2, $3, $4) \
     ON CONFLICT (owner) DO UPDATE SET seen_at = excluded.seen_at, expires_at = excluded.expires_at, state = excluded.state";
+const LAST_BEAT: &str = "SELECT seen_at FROM daemons WHERE owner = $1";
 const HOLDS: &str = "SELECT 1 FROM tasks JOIN daemons ON daemons.owner = tasks.lease_owner WHERE tasks.task_id = $1 \
     AND tasks.lease_epoch = $2 AND tasks.attempt = $3 AND tasks.status = 'running' AND daemons.expires_at > $4";
 const HELD: &str =
@@ -90,6 +91,14 @@ pub fn holds(
 ) -> Result<bool, StoreError> {
     let params = [id.as_str().into(), epoch.into(), i64::from(attempt).into(), now.0.into()];
     Ok(tx.first(HOLDS, &params)?.is_some())
+}
+
+/// When an owner's last heartbeat was, as far as the database knows.
+///
+/// # Errors
+/// The database's.
+pub fn last_beat(tx: &Reading<'_>, owner: &str) -> Result<Option<UnixMillis>, StoreError> {
+    tx.first(LAST_BEAT, &[owner.into()])?.map(|row| row.int(0).map(UnixMillis)).transpose()
 }
 
 /// The tasks that an owner holds.

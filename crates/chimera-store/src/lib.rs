@@ -43,6 +43,7 @@ pub mod raw;
 pub mod read;
 mod reader;
 pub mod ready;
+pub mod restored;
 pub mod roster;
 mod row;
 mod session;

@@ -141,6 +141,8 @@ pub(super) enum Command {
         /// What `export` has written
         file: PathBuf,
     },
+    /// Say that the database was restored from a backup, before a daemon works on it: leases of before hold no more
+    Restored,
     /// Remove what ended long ago, as the daemon does every hour
     Prune(Prune),
     /// Measure queue and engine on this machine, with agents that do nothing

@@ -113,6 +113,7 @@ fn run(Cli { global, command }: Cli) -> Result<End> {
         Command::DeadLetters { command } => dead::dead_letters(&connect(&global)?, command, global.json),
         Command::Export(args) => transfer::export(&global, &args),
         Command::Import { file } => transfer::import(&global, &file),
+        Command::Restored => transfer::restored(&global),
         Command::Backup { dir } => transfer::backup(&global, &dir),
         Command::Prune(args) => machine::prune(&global, &args),
         Command::Bench { curves: true, history, check, database, .. } => {

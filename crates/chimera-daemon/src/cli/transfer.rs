@@ -69,6 +69,19 @@ pub(super) fn import(global: &Global, file: &Path) -> Result<End> {
     Ok(End::Done)
 }
 
+pub(super) fn restored(global: &Global) -> Result<End> {
+    let config = configure(global, Flags::default())?;
+    let were_running = serve::runtime()?.block_on(local::restored(&config))?;
+    let value = json!({"database": config.database.to_string(), "were_running": were_running});
+    answer(global.json, &value, || {
+        format!(
+            "{}: leases of before hold no more; {were_running} tasks that were running wait again\n",
+            config.database
+        )
+    })?;
+    Ok(End::Done)
+}
+
 pub(super) fn backup(global: &Global, dir: &Path) -> Result<End> {
     let config = configure(global, Flags::default())?;
     let began = Clock::system().now();

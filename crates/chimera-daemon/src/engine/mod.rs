@@ -3,7 +3,7 @@
 //! One loop owns the state ([`dispatcher`]): it claims ready tasks into free slots, beats the heart of their
 //! leases, takes over from daemons that are gone, and stops what lost its lease or was cancelled. One
 //! [`worker`] per claimed task runs its phases: attempt, step, settle ([`record`]), until a [`brake`] stops it. [`fence`] keeps an attempt whose lease is
-//! lost from acting, [`lease`] knows how long it holds without asking, [`pause`] spares a database that fails,
+//! lost from acting, [`lease`] knows how long it holds without asking, [`written`] whether the database went back in time, [`pause`] spares a database that fails,
 //! [`limit`] ends attempts that hang, [`pool`] says how many may run, `ends` waiting tasks whose time is
 //! up, [`tools`] holds back those whose tools are missing, `told` is what the log says. [`owner`] says who this daemon is and which other owners are gone, [`home`] where the branches of its tasks are.
 
@@ -23,6 +23,7 @@ mod tidy;
 mod told;
 mod tools;
 mod worker;
+mod written;
 
 use crate::seams::{Clock, Dice, Machine};
 use chimera_agent::runner::Runner;
@@ -79,6 +80,7 @@ struct Context {
     home: Option<Home>,
     machine: Machine,
     lease: lease::LocalLease,
+    written: written::Written,
     /// Which tools are missing, if attempts need any.
     tools: Option<watch::Receiver<Vec<MissingTool>>>,
 }
@@ -93,8 +95,9 @@ impl Engine {
     pub fn new(store: Store, runner: Arc<dyn Runner>, settings: Settings, clock: Clock, dice: Dice) -> Self {
         let owner = Owner::current();
         let (home, machine, tools) = (None, Machine::default(), runner.tools());
-        let lease = lease::LocalLease::default();
-        let context = Context { store, runner, settings, clock, dice, owner, home, machine, lease, tools };
+        let (lease, written) = (lease::LocalLease::default(), written::Written::default());
+        let context =
+            Context { store, runner, settings, clock, dice, owner, home, machine, lease, written, tools };
         Self { context: Arc::new(context) }
     }
 

@@ -22,7 +22,7 @@ const KEPT: [&str; 7] = ["evidence", "logs", "scratch", "staging", "signing-key.
 /// Copied after everything else in its directory: a branch is never there without its commits.
 const LAST: &str = "objects";
 /// Written at the end: a backup without it is not whole.
-const SEAL: &str = "backup.json";
+pub(super) const SEAL: &str = "backup.json";
 
 /// What was copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]

@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod init;
 mod prune;
+mod restored;
 mod setup;
 mod torture;
 mod transfer;
@@ -17,6 +18,8 @@ pub use doctor::{Check, Status, doctor, quick, variables};
 pub use init::init;
 pub(crate) use prune::places;
 pub use prune::prune;
+pub(crate) use restored::notice_restored;
+pub use restored::restored;
 pub use setup::setup;
 pub use torture::{
     Audit, Excuse, Findings, Incarnation, Progress, Torture, Violation, run_daemon, search, standstills,

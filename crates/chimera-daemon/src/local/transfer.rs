@@ -112,7 +112,7 @@ pub(super) async fn write(
     finished.await.inspect_err(|_| drop(std::fs::remove_file(&draft))).with_context(unwritable)
 }
 
-async fn open(config: &Config) -> Result<(Store, Clock)> {
+pub(super) async fn open(config: &Config) -> Result<(Store, Clock)> {
     let store = wiring::open(config)?;
     let clock = Clock::system();
     if let Some(time) = store.server_time().await? {

@@ -22,6 +22,7 @@ mod product;
 mod reads;
 mod real;
 mod record;
+mod restored;
 #[path = "../../../chimera-store/tests/it/scratch.rs"]
 mod scratch;
 mod script;

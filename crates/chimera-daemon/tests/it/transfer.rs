@@ -226,4 +226,13 @@ fn a_restored_backup_goes_on_where_it_was_made() {
     let generated =
         events.iter().filter(|event| event["phase"] == "E2E_TEST_GENERATION" && event["event"] == "settled");
     assert_eq!(generated.count(), 1, "what was done before is not done again");
+    // Fencing tokens go on beyond all that were given out after the backup.
+    let epochs: Vec<i64> = events.iter().filter_map(|event| event["epoch"].as_i64()).collect();
+    assert!(epochs.len() >= 2 && epochs[0] < 10 && epochs[1] > 1_000_000_000_000, "{epochs:?}");
+    assert!(site.path().join("restored/restored.json").exists(), "it is a data directory now, no backup");
+    assert_eq!(daemon.terminate(), Some(0));
+    let again = site.start_as(&["start-all", "--port", "0"], &restored);
+    assert_eq!(again.get(&format!("/api/tasks/{task}"))["status"], "completed");
+    let told = site.log().matches("restored from a backup").count();
+    assert_eq!(told, 1, "that is noticed once:\n{}", site.log());
 }

@@ -3,7 +3,7 @@
 use super::tables::{self, Table};
 use super::{Counts, Header, PAGE, hex, transfer};
 use crate::commits::News;
-use crate::{StoreError, Tx, Value, migrate, moved};
+use crate::{StoreError, Tx, Value, migrate, moved, restored};
 use chimera_core::UnixMillis;
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
@@ -104,7 +104,12 @@ pub fn read_in(
     if let Some(sql) = tx.dialect().go_on_numbering {
         tx.query(sql, &[])?;
     }
-    moved::hand_back(tx, now)?;
+    // The original of a copy may have gone on, and its epochs with it.
+    if checked.header.moved {
+        moved::hand_back(tx, now)?;
+    } else {
+        restored::declare(tx, now)?;
+    }
     tx.tells(News::ANY);
     Ok(counts)
 }

@@ -18,6 +18,7 @@ mod opening;
 mod postgres;
 mod proxy;
 mod prune;
+mod restored;
 mod scratch;
 mod setup;
 mod silence;

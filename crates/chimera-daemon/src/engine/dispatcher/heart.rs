@@ -4,6 +4,7 @@
 //! of their own: what is wrong with a stranger's task does not cost this daemon its lease.
 
 use super::{Dispatcher, Stop};
+use crate::engine::written::REMEMBERED;
 use crate::engine::{Context, set_clock};
 use chimera_agent::process::reap_orphans;
 use chimera_core::TaskId;
@@ -11,11 +12,7 @@ use chimera_store::lease::{self, Held};
 use chimera_store::{StoreError, Tx, hold, home, suspects};
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::Instant;
-
-/// How long daemons that are gone are remembered.
-const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
 /// A heartbeat that came back.
 pub(super) struct Beat {
@@ -63,6 +60,7 @@ impl Dispatcher {
             let beat = move |tx: &mut Tx<'_>| {
                 // Here, not before: while this waited for its turn, the lease would have run down.
                 let now = context.clock.now();
+                context.written.goes_on(lease::last_beat(tx, context.owner.as_str())?, now)?;
                 lease::extend(tx, context.owner.as_str(), &state, now, lease)?;
                 lease::held(tx, context.owner.as_str())
             };
@@ -82,6 +80,7 @@ impl Dispatcher {
             }
         };
         self.beats.over();
+        self.context.written.recorded();
         if asked.elapsed() > lease / 3 {
             self.seen.answering = None;
         }
