@@ -4,11 +4,13 @@ mod care;
 mod gates;
 mod submit;
 mod task;
+mod torture;
 
 pub(super) use care::{DeadChoice, DeadFilter, DeadLetters, Export, Prune};
 pub(super) use gates::{BreakerArg, Pause, ScopeArg};
 pub(super) use submit::Submit;
 pub(super) use task::{Evidence, List, Logs, Priority, Retry, TaskArg};
+pub(super) use torture::{Torture, TortureDaemon};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -174,25 +176,7 @@ pub(super) enum Command {
         database: Option<String>,
     },
     /// Kill and stop real daemons at random moments on a scratch database, then look for what must never happen
-    Torture {
-        /// How long
-        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
-        seconds: u32,
-        /// Makes the same choices again
-        #[arg(long)]
-        seed: Option<u64>,
-        /// An empty database to fill, such as postgres://USER@HOST/NAME, or `postgres` for a scratch server that is
-        /// restarted as well; otherwise a scratch file
-        #[arg(long, value_name = "URL")]
-        database: Option<String>,
-        /// A bug for the daemons to have, to see it found
-        #[arg(long, value_name = "BUG", value_parser = plant)]
-        plant: Option<chimera_store::Plant>,
-        /// The database is a cluster: have this program, as `cargo xtask with-patroni` hands one on, kill and cut off
-        /// its primary, instead of doing anything to the daemons
-        #[arg(long, value_name = "PROGRAM", requires = "database")]
-        cluster: Option<PathBuf>,
-    },
+    Torture(Torture),
     /// A daemon of `bench`
     #[command(hide = true)]
     BenchDaemon {
@@ -206,31 +190,12 @@ pub(super) enum Command {
     },
     /// A daemon of `torture`
     #[command(hide = true)]
-    TortureDaemon {
-        #[arg(long)]
-        database: String,
-        #[arg(long, allow_hyphen_values = true)]
-        ahead: i64,
-        #[arg(long)]
-        seed: u64,
-        #[arg(long, value_parser = plant)]
-        plant: Option<chimera_store::Plant>,
-        /// Projects have limits
-        #[arg(long)]
-        limited: bool,
-    },
+    TortureDaemon(TortureDaemon),
     /// Print a completion script for a shell
     Completions {
         /// The shell
         shell: Shell,
     },
-}
-
-fn plant(name: &str) -> Result<chimera_store::Plant, String> {
-    chimera_store::Plant::parse(name).ok_or_else(|| {
-        let names = chimera_store::Plant::ALL.map(chimera_store::Plant::as_str);
-        format!("there is {}", names.join(", "))
-    })
 }
 
 #[derive(Debug, Args)]

@@ -29,7 +29,7 @@ mod verify;
 mod watch;
 
 use crate::config::{self, Config, ConfigError, Flags};
-use crate::local::{Curves, Hand, Incarnation, Plan, Torture};
+use crate::local::{Curves, Hand, Plan};
 use anyhow::{Context, Result};
 use args::{Cli, Command, Global, StartAll};
 use client::Unreachable;
@@ -125,13 +125,8 @@ fn run(Cli { global, command }: Cli) -> Result<End> {
         Command::BenchDaemon { database, workers, lasting } => {
             machine::hand(&Hand { database, workers, lasting: Duration::from_millis(lasting) })
         }
-        Command::Torture { seconds, seed, database, plant, cluster } => {
-            let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-            torture::torture(&Torture { seconds, seed, database, plant, cluster }, global.json)
-        }
-        Command::TortureDaemon { database, ahead, seed, plant, limited } => {
-            torture::daemon(&Incarnation { database, ahead, seed, plant, limited })
-        }
+        Command::Torture(how) => torture::torture(how, global.json),
+        Command::TortureDaemon(life) => torture::daemon(life),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut usage::command(), "chimera-daemon", &mut script);

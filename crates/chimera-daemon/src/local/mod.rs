@@ -22,8 +22,8 @@ pub(crate) use restored::notice_restored;
 pub use restored::restored;
 pub use setup::setup;
 pub use torture::{
-    Audit, Excuse, Findings, Incarnation, Progress, Torture, Violation, run_daemon, search, standstills,
-    torture,
+    AfterCuts, Audit, Excuse, Findings, Incarnation, PowerCuts, Progress, Torture, Violation, cut_power,
+    run_daemon, search, standstills, torture,
 };
 pub use transfer::{RowsSoFar, Source, drawn, export, import, quiet, reopen};
 

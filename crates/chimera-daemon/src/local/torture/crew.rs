@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use chimera_core::UnixMillis;
 use chimera_store::{Plant, Store};
 use rustix::process::{Pid, Signal, kill_process};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -50,6 +51,9 @@ pub(super) struct Crew {
     pub(super) full_until: Option<Instant>,
     pub(super) full_since: Option<Instant>,
     recruited: u32,
+    other_binary: Option<PathBuf>,
+    /// The daemons that ran it.
+    pub(super) others: BTreeSet<u32>,
 }
 
 /// Where the daemons find what they need.
@@ -87,6 +91,8 @@ impl Crew {
             full_until: None,
             full_since: None,
             recruited: 0,
+            other_binary: how.other_binary.clone(),
+            others: BTreeSet::new(),
         };
         for _ in 0..CREW {
             crew.recruit()?;
@@ -95,7 +101,9 @@ impl Crew {
     }
 
     pub(super) fn recruit(&mut self) -> Result<()> {
-        let program = std::env::current_exe().context("this program does not know where it lies")?;
+        let own = std::env::current_exe().context("this program does not know where it lies")?;
+        let other = self.other_binary.as_ref().filter(|_| self.recruited % 2 == 1);
+        let program = other.unwrap_or(&own);
         let ahead = if self.shared() { self.rng.i64(-AHEAD..=AHEAD) } else { self.ahead };
         let mut command = Command::new(program);
         command.args(["torture-daemon", "--database", &self.place.url, &format!("--ahead={ahead}")]);
@@ -110,6 +118,7 @@ impl Crew {
         let log = File::create(self.place.logs.join(format!("{}.log", self.recruited)))?;
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         let mut daemon = piped.spawn().context("a daemon cannot be started")?;
+        self.others.extend(other.map(|_| daemon.id()));
         if let Some(reports) = daemon.stdout.take() {
             self.ledger.listen(daemon.id(), reports);
         }

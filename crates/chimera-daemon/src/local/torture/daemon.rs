@@ -3,12 +3,13 @@
 use super::rates::{Counted, REPORT};
 use super::{LEASE, evidence, gated};
 use crate::engine::{self, Engine, Settings, Throttle};
-use crate::local::bench::empty::nothing;
+use crate::local::bench::empty::{nothing, task};
 use crate::seams::{Clock, Dice};
 use crate::wiring::Shutdown;
 use anyhow::Result;
 use chimera_agent::runner::{Attempt, BoxFuture, Report, Runner};
-use chimera_core::{Outcome, Policy, Reason, RetryPolicy, Scope, Setback, Task, UnixMillis};
+use chimera_core::{Outcome, Policy, Reason, RetryPolicy, Scope, Setback, Task, TaskId, UnixMillis};
+use chimera_store::submit::accept;
 use chimera_store::{Database, Options, Plant, Store, StoreError, Tx, hold};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -47,7 +48,15 @@ pub struct Incarnation {
     pub plant: Option<Plant>,
     /// Whether projects have limits.
     pub limited: bool,
+    /// Whether it submits tasks itself, and says so.
+    pub submits: bool,
 }
+
+/// What a daemon that submits says before the id of a task whose acceptance was answered, or that has ended.
+pub(super) const ACCEPTED: &str = "accepted";
+pub(super) const ENDED: &str = "ended";
+/// Between two tasks that it submits.
+const SUBMITTING: Duration = Duration::from_millis(20);
 
 /// Runs until a signal.
 ///
@@ -69,6 +78,9 @@ pub async fn run_daemon(life: &Incarnation) -> Result<()> {
     if life.plant == Some(Plant::Restless) {
         tokio::spawn(restless(store.clone()));
     }
+    if life.submits {
+        tokio::spawn(submit(store.clone()));
+    }
     let (system, ahead) = (Clock::system(), Arc::new(AtomicI64::new(life.ahead)));
     obey(store.clone(), ahead.clone());
     let clock = Clock::new(move || UnixMillis(system.now().0 + ahead.load(Ordering::Relaxed)));
@@ -88,7 +100,8 @@ pub async fn run_daemon(life: &Incarnation) -> Result<()> {
         timeouts: BTreeMap::new(),
         patience: engine::PATIENCE,
     };
-    let runner = Arc::new(Moment(Mutex::new(fastrand::Rng::with_seed(life.seed))));
+    let runner =
+        Arc::new(Moment { rng: Mutex::new(fastrand::Rng::with_seed(life.seed)), tells: life.submits });
     let engine = Engine::new(store.clone(), runner, settings, clock, Dice::seeded(life.seed));
     engine.run(shutdown.asked, shutdown.now).await;
     store.close().await;
@@ -127,6 +140,25 @@ fn report(store: Store, log: Counted) {
             tokio::time::sleep(REPORT).await;
         }
     });
+}
+
+/// Submits task after task, each while others may be under way.
+async fn submit(store: Store) {
+    let dice = Dice::system();
+    loop {
+        let (store, new) = (store.clone(), task(&dice));
+        tokio::spawn(async move {
+            if let Ok(accepted) = accept(&store, new).await {
+                say(ACCEPTED, &accepted.into_task().id);
+            }
+        });
+        tokio::time::sleep(SUBMITTING).await;
+    }
+}
+
+fn say(what: &str, id: &TaskId) {
+    // Without a listener there is nothing to do about it.
+    let _ = std::io::stdout().write_all(format!("{what} {id}\n").as_bytes());
 }
 
 /// The planted bug: a chore that knows no pause.
@@ -177,12 +209,16 @@ fn obey(store: Store, ahead: Arc<AtomicI64>) {
 }
 
 /// Does nothing for a moment.
-struct Moment(Mutex<fastrand::Rng>);
+struct Moment {
+    rng: Mutex<fastrand::Rng>,
+    /// Whether the end of a task is told.
+    tells: bool,
+}
 
 impl Moment {
     /// How long an attempt lasts, and whether it meets with a trouble.
     fn roll(&self) -> (Duration, bool) {
-        let mut rng = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut rng = self.rng.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let pause = if rng.u32(..LASTING) == 0 {
             LEASE.mul_f64(1.0 + rng.f64())
         } else {
@@ -213,7 +249,10 @@ impl Runner for Moment {
         })
     }
 
-    fn finished<'a>(&'a self, _task: &'a Task) -> BoxFuture<'a, ()> {
+    fn finished<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, ()> {
+        if self.tells && task.status.is_end() {
+            say(ENDED, &task.id);
+        }
         Box::pin(std::future::ready(()))
     }
 }

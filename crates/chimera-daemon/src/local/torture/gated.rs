@@ -39,7 +39,7 @@ pub(super) fn let_through(
     clocks_agree: impl Fn(UnixMillis) -> bool,
 ) -> Vec<Violation> {
     let (mut running, mut found) = (BTreeSet::new(), Vec::new());
-    for Event { task_id, entry, .. } in events {
+    for Event { id, task_id, entry, .. } in events {
         let project = projects.get(task_id).map(String::as_str);
         let begins = match &entry.kind {
             EntryKind::Claimed { .. } => {
@@ -69,8 +69,8 @@ pub(super) fn let_through(
         }
         let at = entry.at.0;
         let held = |pause: &&Paused| {
-            let inside = at > pause.from.0.saturating_add(CLOCKS)
-                && pause.until.is_none_or(|until| at < until.0.saturating_sub(CLOCKS));
+            let inside = (pause.entries.0.saturating_add(1)..=pause.entries.1).contains(id)
+                && at > pause.from.0.saturating_add(CLOCKS);
             inside
                 && match &pause.scope {
                     Scope::Queue => true,
@@ -84,11 +84,8 @@ pub(super) fn let_through(
             && clocks_agree(entry.at)
         {
             let (what, scope) = (entry.kind.as_str(), pause.scope.kind());
-            let (since, until) = (at - pause.from.0, pause.until.map(|until| until.0 - at));
-            let what = format!(
-                "{} began (`{what}`) {since} ms after {scope} was paused, {until:?} ms before that ended",
-                entry.to
-            );
+            let since = at - pause.from.0;
+            let what = format!("{} began (`{what}`) {since} ms after {scope} was paused", entry.to);
             found.push(Violation { task: Some(task_id.clone()), what });
         }
     }

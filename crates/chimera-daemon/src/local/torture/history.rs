@@ -3,6 +3,7 @@
 
 use crate::care;
 use crate::seams::Clock;
+use chimera_agent::process::Identity;
 use chimera_core::{EntryKind, Outcome, TaskId, UnixMillis};
 use chimera_store::prune::{self, Cutoffs, Place, Trash};
 use chimera_store::read::{self, Event};
@@ -54,6 +55,11 @@ impl History {
         }
     }
 
+    /// The tasks that have not ended.
+    pub(super) fn open(&self) -> Vec<TaskId> {
+        self.open.iter().cloned().collect()
+    }
+
     /// Whether every task has ended.
     pub(super) fn has_ended(&self) -> bool {
         self.open.is_empty()
@@ -89,6 +95,20 @@ impl History {
                 Trash::Evidence(_) => None,
             }));
         }
+    }
+
+    /// How many claims there were: by all daemons but these, and by these.
+    pub(super) fn claims(&self, others: &BTreeSet<u32>) -> [usize; 2] {
+        let claimed = |event: &Event| match &event.entry.kind {
+            EntryKind::Claimed { worker, .. } => {
+                let process = worker.split_once('/').and_then(|(process, _)| Identity::parse(process));
+                process.map(|process| others.contains(&process.pid()))
+            }
+            _ => None,
+        };
+        let by: Vec<bool> = self.events.iter().filter_map(claimed).collect();
+        let of_others = by.iter().filter(|other| **other).count();
+        [by.len() - of_others, of_others]
     }
 
     /// Whether what is in the journal now is what was read while it was written: whoever reads on misses nothing.

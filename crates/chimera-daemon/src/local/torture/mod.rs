@@ -4,7 +4,7 @@
 //! Map: [`torture`] is the run, `crew` the daemons, `strike` what is done to them, `disaster` and `ailment` what is done to
 //! all of them at once, over `proxy`, a network that fails; `cluster` what is done to a cluster of servers, `harmed` what
 //! is excused by it, `site` where it takes place, `people` and `pauses` what is asked of the daemons meanwhile, `daemon` what each of them runs, `server` a database
-//! server of our own. `history` reads the journal while it is written; `verdict` is the search in it, `gated`, `evidence` and
+//! server of our own, `power` another torture: power cuts. `history` reads the journal while it is written; `verdict` is the search in it, `gated`, `evidence` and
 //! `rates` look for what it does not show.
 
 mod ailment;
@@ -18,6 +18,7 @@ mod harmed;
 mod history;
 mod pauses;
 mod people;
+mod power;
 mod proxy;
 mod rates;
 mod server;
@@ -27,6 +28,7 @@ mod verdict;
 
 pub use cluster::standstills;
 pub use daemon::{Incarnation, run_daemon};
+pub use power::{AfterCuts, PowerCuts, cut_power};
 pub use verdict::{Audit, Excuse, Violation, search};
 
 use anyhow::{Context, Result, bail};
@@ -34,6 +36,7 @@ use chimera_agent::scratch::Scratch;
 use chimera_store::{Plant, Store, StoreError, read};
 use cluster::{Cluster, Recovery};
 use crew::{Crew, Place};
+use harmed::Harmed;
 use history::History;
 use people::People;
 use serde::Serialize;
@@ -58,8 +61,6 @@ const OVERTIME: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(5);
 /// How long the tasks may take to end once the torture is over.
 const CALM: Duration = Duration::from_secs(30);
-/// How long daemons are watched that have nothing to do.
-const IDLE: Duration = Duration::from_millis(2_000);
 /// How long tasks are kept that have ended, and how often the others are removed.
 const KEPT: Duration = Duration::from_secs(4);
 const PRUNED_EVERY: Duration = Duration::from_secs(1);
@@ -75,8 +76,20 @@ pub struct Torture {
     pub database: Option<String>,
     /// A bug for the daemons to have.
     pub plant: Option<Plant>,
+    /// Another version of this program: every other daemon runs it.
+    pub other_binary: Option<PathBuf>,
     /// The database is a cluster, whose primary this program kills and cuts off; the daemons are left alone then.
     pub cluster: Option<PathBuf>,
+}
+
+impl Torture {
+    /// Whether projects have limits. Without, claims take another way.
+    fn has_limits(&self) -> bool {
+        self.cluster.is_none()
+            && self.plant.is_none()
+            && self.other_binary.is_none()
+            && self.seed.is_multiple_of(2)
+    }
 }
 
 /// What was done and found.
@@ -98,6 +111,8 @@ pub struct Findings {
     pub limited: bool,
     /// How often a task was taken over from a daemon that was gone.
     pub rescues: usize,
+    /// Claims by daemons of this version, and of the other one.
+    pub claims: [usize; 2],
     /// What was done, and how often.
     pub done: BTreeMap<&'static str, u32>,
     /// How long it took a cluster to go on.
@@ -133,7 +148,7 @@ pub async fn torture(how: &Torture, tell: impl Fn(Progress)) -> Result<Findings>
     let plant = how.plant.filter(|plant| matches!(plant, Plant::LostCommit | Plant::ForgottenKey));
     let mut people = People::new(open(&over_network, dir.path(), plant)?, how.seed);
     let place = Place { url: over_network, logs: dir.path().to_owned() };
-    let limited = how.cluster.is_none() && how.plant.is_none() && how.seed.is_multiple_of(2);
+    let limited = how.has_limits();
     // A server of our own must outlive the search.
     let _patient = patient.clone();
     let mut crew = Crew::muster(how, place, store.clone(), (patient, limited))?;
@@ -152,24 +167,19 @@ pub async fn torture(how: &Torture, tell: impl Fn(Progress)) -> Result<Findings>
     };
     crew.calm().await?;
     let ended = settled((&store, &mut history), &mut people, CALM).await?;
-    let mut violations = idle(&mut crew, ended && how.plant.is_none()).await;
+    let others = std::mem::take(&mut crew.others);
+    let mut violations = rates::idle(&mut crew, ended && how.plant.is_none()).await;
     let mut harmed = crew.dismiss().await?;
     cluster::excuse(&mut harmed, &recoveries);
     history.follow(&store).await?;
     // What was removed without an answer is known now.
     history.note_pruned(&store).await?;
-    let excused = |worker: &str, by| harmed.excuses(worker, by);
-    let mut audit = verdict::judge(&store, &history, &people.accepted, &excused).await?;
+    let mut audit = judged(how, (&store, &history), &people, &harmed).await?;
     violations.append(&mut audit.violations);
-    if !history.is_whole(&store).await? {
-        violations.push(Violation::of_all("who reads the journal while it is written sees another one"));
-    }
-    violations.extend(evidence::search(&store, &history).await?);
-    let agree = |at| harmed.jumped.is_none_or(|jumped| at < jumped);
-    violations.extend(gated::let_through(&history.events, &audit.projects, limited, &people.pauses, agree));
     violations.extend(cluster::too_slow(&recoveries));
     if !ended {
         violations.push(Violation::unended(CALM));
+        violations.extend(history.open().into_iter().map(Violation::open));
     }
     store.close().await;
     let mut done = harmed.done;
@@ -185,10 +195,35 @@ pub async fn torture(how: &Torture, tell: impl Fn(Progress)) -> Result<Findings>
         pruned,
         limited,
         rescues,
+        claims: history.claims(&others),
         done,
         recoveries,
         violations,
     })
+}
+
+/// What the whole history shows.
+async fn judged(
+    how: &Torture,
+    (store, history): (&Store, &History),
+    people: &People,
+    harmed: &Harmed,
+) -> Result<Audit> {
+    let excused = |worker: &str, by| harmed.excuses(worker, by);
+    let mut audit = verdict::judge(store, history, &people.accepted, &excused).await?;
+    if !history.is_whole(store).await? {
+        let what = "who reads the journal while it is written sees another one";
+        audit.violations.push(Violation::of_all(what));
+    }
+    // What agents of another version leave is not known here.
+    if how.other_binary.is_none() {
+        audit.violations.extend(evidence::search(store, history).await?);
+    }
+    let limited = how.has_limits();
+    let agree = |at| harmed.jumped.is_none_or(|jumped| at < jumped);
+    let begun = gated::let_through(&history.events, &audit.projects, limited, &people.pauses, agree);
+    audit.violations.extend(begun);
+    Ok(audit)
 }
 
 /// What harms a cluster meanwhile.
@@ -242,7 +277,7 @@ async fn settled(
 ) -> Result<bool> {
     let until = Instant::now() + limit;
     while Instant::now() < until {
-        people.settle().await;
+        people.settle(history.open()).await;
         let _ = answered(history.follow(store)).await;
         let counts = answered(store.read(read::counts)).await;
         // Either may be wrong, if a bug is planted.
@@ -252,15 +287,4 @@ async fn settled(
         tokio::time::sleep(PACE).await;
     }
     Ok(false)
-}
-
-/// What the daemons did wrong by themselves: they ended, or did more than the database or their work calls for.
-async fn idle(crew: &mut Crew, watch: bool) -> Vec<Violation> {
-    let since = Instant::now();
-    if watch {
-        tokio::time::sleep(IDLE).await;
-    }
-    let mut found: Vec<Violation> = crew.ended().into_iter().map(Violation::of_all).collect();
-    found.extend(crew.ledger.too_much(&crew.ailing.spells(), watch.then_some(since)));
-    found
 }

@@ -33,8 +33,6 @@ pub(super) struct People {
     /// What was not answered, or not that they know.
     unsure: Vec<Sent>,
     keys: u64,
-    /// What waits, and what for.
-    waiting: BTreeMap<TaskId, Vec<TaskId>>,
     pub(super) pauses: Vec<Paused>,
     pub(super) done: BTreeMap<&'static str, u32>,
 }
@@ -55,7 +53,6 @@ impl People {
             accepted: Vec::new(),
             unsure: Vec::new(),
             keys: 0,
-            waiting: BTreeMap::new(),
             pauses: Vec::new(),
             done: BTreeMap::new(),
         }
@@ -116,20 +113,7 @@ impl People {
     fn take_in(&mut self, answer: Result<Vec<TaskId>, StoreError>, sent: Sent) -> bool {
         match answer {
             Ok(_) if sent.has_key() && self.rng.u32(..LOST) == 0 => self.unsure.push(sent),
-            Ok(accepted) => {
-                match &sent {
-                    Sent::One(new) if new.request.after.is_empty() => {}
-                    Sent::One(new) => {
-                        self.waiting.insert(accepted[0].clone(), new.request.after.clone());
-                    }
-                    Sent::Together(_) => {
-                        for pair in accepted.windows(2) {
-                            self.waiting.insert(pair[1].clone(), vec![pair[0].clone()]);
-                        }
-                    }
-                }
-                self.accepted.extend(accepted);
-            }
+            Ok(accepted) => self.accepted.extend(accepted),
             // Refused for good: what it waits for was pruned, or what it had become was.
             Err(StoreError::After(_) | StoreError::NotFound { .. }) => {}
             Err(_) => {
@@ -202,26 +186,25 @@ impl People {
         answered(self.store.write_alone(move |tx| steer::cancel(tx, &id, now, &Policy::default()))).await
     }
 
-    /// Lets everything come to an end: nothing is paused, everything is answered, and what waits for something that was not
-    /// completed is cancelled.
-    pub(super) async fn settle(&mut self) {
+    /// Lets everything come to an end: nothing is paused, everything is answered, and those of the tasks that wait for
+    /// something that was not completed are cancelled.
+    pub(super) async fn settle(&mut self, open: Vec<TaskId>) {
         self.pause(true).await;
         self.submit(BACKLOG).await;
-        for (id, after) in self.waiting.clone() {
+        for id in open {
             let wanted = id.clone();
-            let known = answered(self.store.read(move |tx| {
-                let task = read::task(tx, &wanted)?;
+            let in_vain = answered(self.store.read(move |tx| {
+                let Some(task) = read::task(tx, &wanted)? else { return Ok(false) };
                 let lost = |id: &TaskId| {
                     let task = read::task(tx, id)?;
                     Ok(task.is_some_and(|task| task.status.is_end() && task.phase() != Phase::Complete))
                 };
-                let lost: Vec<bool> = after.iter().map(lost).collect::<Result<_, StoreError>>()?;
-                Ok((task.is_none_or(|task| task.status.is_end()), lost.contains(&true)))
+                let lost: Vec<bool> =
+                    task.request.after.iter().map(lost).collect::<Result<_, StoreError>>()?;
+                Ok(lost.contains(&true))
             }));
-            match known.await {
-                Ok((true, _)) => drop(self.waiting.remove(&id)),
-                Ok((false, true)) => drop(self.cancel_now(id).await),
-                _ => {}
+            if matches!(in_vain.await, Ok(true)) {
+                let _ = self.cancel_now(id).await;
             }
         }
     }

@@ -1,6 +1,7 @@
 //! How much a daemon says and asks: bounded, whatever the database does.
 
 use super::ailment::Ailment;
+use super::crew::Crew;
 use super::verdict::Violation;
 use std::io::{BufRead, BufReader, Write};
 use std::process::ChildStdout;
@@ -19,6 +20,8 @@ const LINES: f64 = 50.0;
 /// How many transactions a daemon may ask for per second while there is nothing to do: a heartbeat three times per lease,
 /// each with what comes after it, and polls.
 const IDLE: f64 = 40.0;
+/// How long daemons are watched that have nothing to do.
+const WATCHED: Duration = Duration::from_millis(2_000);
 /// How long an ailment may take to show.
 const ONSET: Duration = Duration::from_millis(200);
 
@@ -109,6 +112,17 @@ impl Limits {
         }
         found
     }
+}
+
+/// What the daemons did wrong by themselves: they ended, or did more than the database or their work calls for.
+pub(super) async fn idle(crew: &mut Crew, watch: bool) -> Vec<Violation> {
+    let since = Instant::now();
+    if watch {
+        tokio::time::sleep(WATCHED).await;
+    }
+    let mut found: Vec<Violation> = crew.ended().into_iter().map(Violation::of_all).collect();
+    found.extend(crew.ledger.too_much(&crew.ailing.spells(), watch.then_some(since)));
+    found
 }
 
 /// Counts lines that are written, and passes them on.

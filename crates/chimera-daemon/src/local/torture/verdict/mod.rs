@@ -33,6 +33,10 @@ impl Violation {
         Self { task: None, what: what.into() }
     }
 
+    pub(super) fn open(task: TaskId) -> Self {
+        Self { task: Some(task), what: "it has not ended".to_owned() }
+    }
+
     /// Something was still waiting or running.
     pub fn unended(limit: Duration) -> Self {
         Self { task: None, what: format!("some tasks have not ended {limit:?} after the torture was over") }
