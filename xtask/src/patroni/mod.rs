@@ -117,7 +117,8 @@ impl Running {
 
     fn make_database(&self) -> Result<()> {
         let primary = control::primary(&self.cluster).context("there is no primary")?;
-        must(primary.sql("CREATE DATABASE chimera OWNER chimera")?.arg("-q"))
+        must(&mut primary.sql(&format!("CREATE ROLE chimera LOGIN PASSWORD '{}'", self.password))?)?;
+        must(&mut primary.sql("CREATE DATABASE chimera OWNER chimera")?)
     }
 }
 
