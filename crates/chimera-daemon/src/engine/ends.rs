@@ -2,6 +2,7 @@
 //! this being quick.
 
 use super::Context;
+use super::pause::Pause;
 use chimera_core::UnixMillis;
 use chimera_store::times;
 use std::sync::Arc;
@@ -21,14 +22,21 @@ const AT_ONCE: u32 = 100;
 /// Never returns.
 pub(super) async fn run(context: Arc<Context>) {
     let mut changes = context.store.changes();
+    let (mut looks, mut sweeps) =
+        (Pause::new("look for tasks whose time is up"), Pause::new("end tasks whose time is up"));
     loop {
         let (now, looked) = (context.clock.now(), Instant::now());
         let heard = changes.borrow_and_update().claimable;
         let nap = match context.store.read(times::next).await {
-            Ok(Some(at)) if at <= now => sweep(&context, now).await,
-            Ok(at) => at.map_or(LONGEST, |at| at.since(now).min(LONGEST)),
+            Ok(at) => {
+                looks.over();
+                match at {
+                    Some(at) if at <= now => sweep(&context, now, &mut sweeps).await,
+                    at => at.map_or(LONGEST, |at| at.since(now).min(LONGEST)),
+                }
+            }
             Err(err) => {
-                tracing::error!(error = %err, "cannot look for tasks whose time is up");
+                looks.failed(&err);
                 LOOK
             }
         };
@@ -43,9 +51,10 @@ pub(super) async fn run(context: Arc<Context>) {
     }
 }
 
-async fn sweep(context: &Context, now: UnixMillis) -> Duration {
+async fn sweep(context: &Context, now: UnixMillis, sweeps: &mut Pause) -> Duration {
     match context.store.write(move |tx| times::sweep(tx, now, AT_ONCE)).await {
         Ok(ended) => {
+            sweeps.over();
             let pause = if ended.is_empty() { TAKEN } else { Duration::ZERO };
             for (task, limit) in ended {
                 tracing::info!(%task, ?limit, "its time is up");
@@ -53,7 +62,7 @@ async fn sweep(context: &Context, now: UnixMillis) -> Duration {
             pause
         }
         Err(err) => {
-            tracing::error!(error = %err, "cannot end tasks whose time is up");
+            sweeps.failed(&err);
             LOOK
         }
     }

@@ -3,6 +3,7 @@
 //! machine looks after its own, and nothing has to be written down.
 
 use super::Context;
+use super::pause::Pause;
 use chimera_core::TaskId;
 use chimera_store::{StoreError, read};
 use std::sync::Arc;
@@ -13,11 +14,15 @@ const LOOK: Duration = Duration::from_secs(60);
 
 /// Never returns.
 pub(super) async fn run(context: Arc<Context>) {
+    let mut looks = Pause::new("look whose working files may go");
     loop {
         for id in context.runner.leftovers().await {
-            if let Err(err) = tidy(&context, &id).await {
-                tracing::warn!(task = %id, error = %err, "cannot look whether its files may go; trying again");
-                break;
+            match tidy(&context, &id).await {
+                Ok(()) => looks.over(),
+                Err(err) => {
+                    looks.failed(&err);
+                    break;
+                }
             }
         }
         tokio::time::sleep(LOOK).await;

@@ -12,6 +12,7 @@ mod dead;
 mod doctor;
 mod engine;
 mod fence;
+mod frozen;
 mod gates;
 mod held;
 mod http;
@@ -26,6 +27,8 @@ mod restored;
 #[path = "../../../chimera-store/tests/it/scratch.rs"]
 mod scratch;
 mod script;
+#[path = "../../src/local/torture/server.rs"]
+mod server;
 mod shows;
 mod silence;
 mod sim;
