@@ -3,7 +3,7 @@
 use crate::plant::Planted;
 use crate::postgres::{self, PostgresServer};
 use crate::session::Connect;
-use crate::{Options, sqlite};
+use crate::{Options, Plant, sqlite};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,7 +39,12 @@ pub(crate) fn connector(database: &Database, options: &Options) -> Arc<Connect> 
         Database::Sqlite(path) => sqlite::writing(path.clone(), options.max_pages),
         Database::Postgres(server) => postgres::connector((**server).clone()),
     };
-    match options.plant {
+    planted(connect, options.plant)
+}
+
+/// The same with a bug, if there is to be one.
+pub(crate) fn planted(connect: Arc<Connect>, plant: Option<Plant>) -> Arc<Connect> {
+    match plant {
         None => connect,
         Some(plant) => Arc::new(move || Ok(Box::new(Planted::new(connect()?, plant)))),
     }

@@ -23,7 +23,7 @@ pub enum Plant {
     DoubleClaim,
     /// Now and then the answer to a commit is lost, and a result may be recorded twice.
     RepeatedResult,
-    /// A result counts although somebody was told that the task will be cancelled.
+    /// A result counts although somebody was told that the task will be cancelled, and nobody looks for such wishes.
     ForgottenCancel,
     /// Now and then a change of status is counted twice.
     Miscount,
@@ -106,7 +106,11 @@ impl Plant {
             Self::RepeatedResult => {
                 &[("tasks.attempt = given.column5 AND", ""), ("tasks.attempt = given.column9 AND", "")]
             }
-            Self::ForgottenCancel => &[(" AND tasks.cancel_requested = 0", "")],
+            Self::ForgottenCancel => &[
+                (" AND tasks.cancel_requested = 0", ""),
+                ("lease_owner = $1 AND cancel_requested = 1", "lease_owner = $1 AND cancel_requested = 2"),
+                ("lease_epoch, cancel_requested FROM tasks", "lease_epoch, CAST(0 AS BIGINT) FROM tasks"),
+            ],
             Self::StaleState => &[(
                 "workflow_state = given.column3, seq = seq + 1, ready_at",
                 "workflow_state = COALESCE(tasks.workflow_state, given.column3), seq = seq + 1, ready_at",

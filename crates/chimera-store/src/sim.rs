@@ -31,6 +31,8 @@ pub enum Fate {
     Done,
     /// It is not done: the connection broke before.
     Refused,
+    /// What changes nothing is done; what does is refused.
+    ReadOnly,
     /// It is done, but the daemon is told that the connection broke.
     Unanswered,
     /// It is done, and the daemon asks for nothing more: it died before it had the answer.
@@ -117,7 +119,7 @@ impl World {
                 match (write, read) {
                     _ if decided == Fate::Never => return,
                     (Some(job), _) => writer.turn(job, &mut writes),
-                    (_, Some(job)) if decided == Fate::Done => job(Ok(&*session)),
+                    (_, Some(job)) if matches!(decided, Fate::Done | Fate::ReadOnly) => job(Ok(&*session)),
                     (_, Some(job)) => job(Err(broken())),
                     (None, None) => {}
                 }
@@ -170,7 +172,7 @@ impl Session for Simulated {
     fn batch(&self, sql: &str) -> Result<(), StoreError> {
         let fate = *locked(&self.fate);
         match (sql, fate) {
-            ("COMMIT", Fate::Refused) => {
+            ("COMMIT", Fate::Refused | Fate::ReadOnly) => {
                 self.connection().batch("ROLLBACK")?;
                 Err(broken())
             }

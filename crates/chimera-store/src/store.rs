@@ -3,7 +3,7 @@
 use crate::apart::Apart;
 use crate::change::Change;
 use crate::commits::Commits;
-use crate::database::connector;
+use crate::database::{connector, planted};
 use crate::patience::{Deadline, Patience, until_closed};
 use crate::session::Connect;
 use crate::sim::Queues;
@@ -83,7 +83,7 @@ impl Store {
         let (writes, write_queue) = mpsc::channel(WRITE_QUEUE);
         let (reads, read_queue) = mpsc::channel(READ_QUEUE);
         let connect: Arc<Connect> = match database {
-            Database::Sqlite(path) => sqlite::reading(path.clone()),
+            Database::Sqlite(path) => planted(sqlite::reading(path.clone()), options.plant),
             Database::Postgres(_) => connect_writer.clone(),
         };
         reader::start(&connect, options.readers.max(1), read_queue)?;

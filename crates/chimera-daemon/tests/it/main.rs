@@ -7,6 +7,7 @@ mod cancel;
 mod cli;
 mod connect;
 mod crash;
+mod crowd;
 mod data_dir;
 mod dead;
 mod doctor;

@@ -1,17 +1,15 @@
 //! The stage of the simulation: real engines on the real store, in one thread, under a clock that jumps from event to
 //! event. One source of dice decides everything, so a seed is a history.
 
+use crate::crowd::{CALM, Crowd};
 use crate::script::{pass, settings};
 use chimera_agent::runner::{Attempt, BoxFuture, Report, Runner};
-use chimera_core::{
-    Outcome, Phase, Policy, Priority, Reason, Request, RetryPolicy, Setback, Task, TaskId, UnixMillis,
-};
+use chimera_core::{Gates, Outcome, Policy, Reason, RetryPolicy, Setback, Task, TaskId, UnixMillis};
 use chimera_daemon::engine::{Engine, Owner, Settings, Throttle};
 use chimera_daemon::local::{Violation, search};
 use chimera_daemon::seams::{Clock, Dice};
 use chimera_store::sim::{Fair, Fate, Fates, World};
-use chimera_store::submit::{NewTask, submit};
-use chimera_store::{Plant, Store, read, steer};
+use chimera_store::{Plant, Store, read};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -22,10 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a lease lasts.
 const LEASE: Duration = Duration::from_secs(1);
-/// How long things go wrong.
-const TROUBLE: Duration = Duration::from_secs(3);
-/// How long the tasks may take to end afterwards.
-const CALM: Duration = Duration::from_secs(60);
+/// How many tasks may run at a time, where that is limited.
+const LIMIT: u32 = 1;
+/// When something begins to ail the database at the latest, and for how long it does.
+const AILS: Duration = Duration::from_millis(1_500);
+/// How much longer everything takes when it is slow.
+const SLOWLY: u64 = 250;
 /// When the simulated time begins, in milliseconds.
 const BEGIN: i64 = 1_000_000;
 
@@ -47,6 +47,27 @@ pub(crate) struct Scenario {
     pub(crate) fenced: bool,
     /// Whether daemons run on one machine, where it is known who is dead.
     pub(crate) together: bool,
+    /// What ails the database for everybody, for longer than a lease, and from when on.
+    pub(crate) ailment: Option<(Ailment, Duration)>,
+    /// Whether only one task may run at a time.
+    pub(crate) limited: bool,
+}
+
+/// What ails the database: nobody is harmed by it, so nobody may lose a task to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ailment {
+    /// Nothing is answered before it is over.
+    Frozen,
+    /// Everything takes a while.
+    Slow,
+    /// Nothing is answered, and what was asked is not done.
+    Unreachable,
+    /// No change is taken.
+    ReadOnly,
+}
+
+impl Ailment {
+    const ALL: [Self; 4] = [Self::Frozen, Self::Slow, Self::Unreachable, Self::ReadOnly];
 }
 
 /// What came of it.
@@ -68,7 +89,20 @@ impl Scenario {
         let misfortunes = [0, 3, 10, 30][rng.usize(..4)];
         let (daemons, tasks, signals) = (rng.usize(1..=3), rng.u64(1..=4), rng.u32(..4) == 0);
         let together = rng.bool();
-        Self { seed, daemons, tasks, signals, misfortunes, doom: None, plant: None, fenced: true, together }
+        let ailment = Ailment::ALL.get(rng.usize(..8)).map(|ailment| (*ailment, AILS.mul_f64(rng.f64())));
+        Self {
+            seed,
+            daemons,
+            tasks,
+            signals,
+            misfortunes,
+            doom: None,
+            plant: None,
+            fenced: true,
+            together,
+            ailment,
+            limited: rng.u32(..4) == 0,
+        }
     }
 
     /// Plays it to its end.
@@ -83,7 +117,7 @@ impl Scenario {
 }
 
 /// What everybody on the stage shares.
-struct Stage {
+pub(crate) struct Stage {
     scenario: Scenario,
     world: World,
     dice: Mutex<fastrand::Rng>,
@@ -101,15 +135,29 @@ struct Stage {
 }
 
 impl Stage {
-    fn roll<T>(&self, f: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
+    /// Simulated time since the beginning.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.begin.elapsed()
+    }
+
+    pub(crate) fn tasks(&self) -> u64 {
+        self.scenario.tasks
+    }
+
+    /// Whether people do anything but submit plain tasks.
+    pub(crate) fn has_people(&self) -> bool {
+        self.scenario.doom.is_none()
+    }
+
+    pub(crate) fn roll<T>(&self, f: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
         f(&mut locked(&self.dice))
     }
 
-    fn millis(&self, most: u64) -> Duration {
+    pub(crate) fn millis(&self, most: u64) -> Duration {
         Duration::from_millis(self.roll(|dice| dice.u64(..=most)))
     }
 
-    fn now(&self) -> UnixMillis {
+    pub(crate) fn now(&self) -> UnixMillis {
         UnixMillis(BEGIN).plus(self.begin.elapsed())
     }
 
@@ -133,7 +181,7 @@ impl Stage {
 }
 
 /// Lets simulated time pass.
-async fn elapse(time: Duration) {
+pub(crate) async fn elapse(time: Duration) {
     // tidy: polls: the clock is simulated, nobody waits
     tokio::time::sleep(time).await;
 }
@@ -163,11 +211,29 @@ impl Fortune {
         fate
     }
 
+    /// What becomes of a question while something ails the database.
+    async fn ail(&self) -> Option<Fate> {
+        let (ailment, from) = self.stage.scenario.ailment?;
+        let (now, until) = (self.stage.elapsed(), from + AILS);
+        if now < from || until <= now {
+            return None;
+        }
+        match ailment {
+            Ailment::Slow => elapse(self.stage.millis(SLOWLY)).await,
+            Ailment::ReadOnly => return Some(Fate::ReadOnly),
+            Ailment::Frozen | Ailment::Unreachable => elapse(until - now).await,
+        }
+        Some(if ailment == Ailment::Unreachable { Fate::Refused } else { Fate::Done })
+    }
+
     async fn decide(&mut self) -> Fate {
         self.asked += 1;
         if let Some((at, fate)) = self.doom {
             self.stage.asked.store(self.asked, Ordering::Relaxed);
             return if self.asked == at { self.die(fate) } else { Fate::Done };
+        }
+        if let Some(fate) = self.ail().await {
+            return fate;
         }
         let rate = self.stage.scenario.misfortunes;
         if rate == 0 || self.stage.calm.load(Ordering::Relaxed) {
@@ -257,7 +323,8 @@ async fn lives(stage: Arc<Stage>, number: usize) {
         let clock = Clock::new(move || played.now());
         let agents = Arc::new(Agents(stage.clone()));
         let dice = Dice::seeded(stage.roll(|dice| dice.u64(..)));
-        let daemon = Engine::new(store, agents, how(), clock, dice).owned_by(owner(&stage, name));
+        let daemon = Engine::new(store, agents, how(stage.scenario.limited), clock, dice)
+            .owned_by(owner(&stage, name));
         let mut running = tokio::spawn(daemon.run(asked.clone(), CancellationToken::new()));
         let _ = engine.set(running.abort_handle());
         let serving = tokio::spawn(serving);
@@ -288,7 +355,7 @@ fn owner(stage: &Arc<Stage>, name: String) -> Owner {
     Owner::named(name, move |other| stage.scenario.together && locked(&stage.gone).contains(other))
 }
 
-fn how() -> Settings {
+pub(crate) fn how(limited: bool) -> Settings {
     let retry = RetryPolicy {
         max_retries: u32::MAX,
         base: Duration::from_millis(20),
@@ -301,6 +368,10 @@ fn how() -> Settings {
         poll_interval: Duration::from_millis(300),
         lease: LEASE,
         shutdown_grace: Duration::from_millis(50),
+        gates: Arc::new(Gates {
+            projects: limited.then(|| ("sim".to_owned(), LIMIT)).into_iter().collect(),
+            ..Gates::default()
+        }),
         policy: Policy { retry, max_crashes: 1_000_000, ..Policy::default() },
         ..settings()
     }
@@ -321,14 +392,15 @@ async fn play(scenario: Scenario) -> Ended {
         scenario,
     });
     // What was accepted and is lost shows where it was accepted.
-    let plant = stage.scenario.plant.filter(|plant| *plant == Plant::LostCommit);
+    let plant = stage.scenario.plant.filter(|plant| matches!(plant, Plant::LostCommit | Plant::ForgottenKey));
     let (store, serving) = stage.world.daemon(Fair, plant);
     let serving = tokio::spawn(serving);
     let daemons: Vec<_> =
         (0..stage.scenario.daemons).map(|number| tokio::spawn(lives(stage.clone(), number))).collect();
-    let accepted = people(&stage, &store).await;
+    let mut crowd = Crowd::default();
+    crowd.gather(&stage, &store).await;
     stage.calm.store(true, Ordering::Relaxed);
-    let ended = until_ended(&store).await;
+    let ended = crowd.until_ended(&stage, &store).await;
     stage.over.cancel();
     for daemon in daemons {
         daemon.await.expect("no daemon breaks");
@@ -338,14 +410,16 @@ async fn play(scenario: Scenario) -> Ended {
         Some(since) if *since <= at => Ok(()),
         _ => Err("nothing was done".to_owned()),
     };
-    let mut audit = search(&store, &accepted, &excused).await.expect("readable");
+    let mut audit = search(&store, &crowd.accepted, &excused).await.expect("readable");
     if !ended {
         audit.violations.push(Violation::unended(CALM));
     }
     let mut violations: Vec<String> =
         audit.violations.iter().map(|one| serde_json::to_string(one).expect("JSON")).collect();
     violations.append(&mut locked(&stage.late));
-    let events = store.read(|tx| read::events(tx, None, 0, read::PAGE)).await.expect("readable");
+    let events = history(&store).await;
+    let limit = stage.scenario.limited.then_some(LIMIT as usize);
+    violations.extend(crowd.broken_promises(&events, limit));
     let history = events.iter().map(|event| {
         format!("{} {} {}", event.task_id, event.seq, serde_json::to_string(&event.entry).expect("JSON"))
     });
@@ -355,54 +429,15 @@ async fn play(scenario: Scenario) -> Ended {
     Ended { violations, history, completed: audit.completed, rescues: audit.rescues, asked }
 }
 
-/// People submit tasks, cancel some, change their minds, while things go wrong.
-async fn people(stage: &Stage, store: &Store) -> Vec<TaskId> {
-    let mut accepted = Vec::new();
-    let mut next = 1;
-    while stage.begin.elapsed() < TROUBLE {
-        if next <= stage.scenario.tasks {
-            let (id, now) = (TaskId::from_bits(next), stage.now());
-            let request = Request::new("An empty feature", "http://127.0.0.1/");
-            let new = NewTask { id: id.clone(), request, project: "sim".to_owned(), now, idempotency: None };
-            store.write(move |tx| submit(tx, &new)).await.expect("accepted");
-            accepted.push(id);
-            next += 1;
+/// The journal of all tasks.
+async fn history(store: &Store) -> Vec<read::Event> {
+    let mut events: Vec<read::Event> = Vec::new();
+    loop {
+        let last = events.last().map_or(0, |event| event.id);
+        let page = store.read(move |tx| read::events(tx, None, last, read::PAGE)).await.expect("readable");
+        if page.is_empty() {
+            return events;
         }
-        if stage.scenario.doom.is_none() {
-            whim(stage, store, &accepted).await;
-        }
-        elapse(stage.millis(400)).await;
+        events.extend(page);
     }
-    accepted
-}
-
-async fn whim(stage: &Stage, store: &Store, accepted: &[TaskId]) {
-    let (now, policy) = (stage.now(), how().policy);
-    let id = accepted[stage.roll(|dice| dice.usize(..accepted.len()))].clone();
-    // What is refused (it has ended, it has not) was worth trying.
-    match stage.roll(|dice| dice.u32(..12)) {
-        0 => drop(store.write(move |tx| steer::cancel(tx, &id, now, &policy)).await),
-        1 => {
-            let from = Phase::WORKING[stage.roll(|dice| dice.usize(..Phase::WORKING.len()))];
-            drop(store.write(move |tx| steer::requeue(tx, &id, from, now, &policy)).await);
-        }
-        2 => {
-            let priority = Priority::new(stage.roll(|dice| dice.i64(1..=10))).expect("a priority");
-            drop(store.write(move |tx| steer::set_priority(tx, &id, priority, now)).await);
-        }
-        _ => {}
-    }
-}
-
-/// Waits until every task has ended; false if that takes too long.
-async fn until_ended(store: &Store) -> bool {
-    let begin = Instant::now();
-    while begin.elapsed() < CALM {
-        let counts = store.read(read::counts).await.expect("readable");
-        if counts.queued + counts.running == 0 {
-            return true;
-        }
-        elapse(Duration::from_millis(100)).await;
-    }
-    false
 }
