@@ -188,3 +188,36 @@ pub(super) fn excuse(harmed: &mut Harmed, recoveries: &[Recovery]) {
         *harmed.done.entry(what).or_default() += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recovery(what: &'static str, milliseconds: Option<u64>) -> Recovery {
+        let (machine, from) = ("one".to_owned(), UnixMillis(0));
+        Recovery { what, machine, from, milliseconds, whole_after: Some(1), broken: None }
+    }
+
+    #[test]
+    fn what_takes_too_long_or_stays_broken_is_a_violation() {
+        assert_eq!(too_slow(&[recovery("kill", Some(15_000))]), []);
+        let broken =
+            Recovery { broken: Some("two does not follow".to_owned()), ..recovery("cut", Some(15_001)) };
+        let told: Vec<String> =
+            too_slow(&[recovery("kill", None), broken]).into_iter().map(|violation| violation.what).collect();
+        let expected = [
+            "after kill of one, work did not go on within 60s",
+            "after cut of one, work went on after 15001 ms",
+            "after cut of one: two does not follow",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn standstills_are_told_by_kind() {
+        let took = [("kill", 9_000), ("cut", 12_000), ("kill", 11_000), ("kill", 10_000)];
+        let recoveries: Vec<_> = took.iter().map(|(what, took)| recovery(what, Some(*took))).collect();
+        let told = "cut 1 times: 12.0 s, 12.0 s; kill 3 times: 10.0 s, 11.0 s";
+        assert_eq!(standstills(&recoveries), told);
+    }
+}
