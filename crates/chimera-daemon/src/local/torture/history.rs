@@ -65,9 +65,9 @@ impl History {
         self.open.is_empty()
     }
 
-    /// A task that runs, as far as is known, and that nobody asked to cancel.
-    pub(super) fn some_running(&self) -> Option<TaskId> {
-        self.running.first().cloned()
+    /// The tasks that run, as far as is known, and that nobody asked to cancel.
+    pub(super) fn running(&self) -> Vec<TaskId> {
+        self.running.iter().cloned().collect()
     }
 
     /// Removes the tasks that ended longer ago than they are kept for.

@@ -33,6 +33,8 @@ pub(super) struct People {
     /// What was not answered, or not that they know.
     unsure: Vec<Sent>,
     keys: u64,
+    /// Running tasks that they asked to cancel, and were promised so.
+    pub(super) wishes: u32,
     pub(super) pauses: Vec<Paused>,
     pub(super) done: BTreeMap<&'static str, u32>,
 }
@@ -53,6 +55,7 @@ impl People {
             accepted: Vec::new(),
             unsure: Vec::new(),
             keys: 0,
+            wishes: 0,
             pauses: Vec::new(),
             done: BTreeMap::new(),
         }
@@ -172,13 +175,17 @@ impl People {
     }
 
     /// Cancels a task, now and then: one that runs, if there is one, or waits, or has just ended.
-    pub(super) async fn cancel(&mut self, running: Option<TaskId>) {
+    pub(super) async fn cancel(&mut self, running: &[TaskId]) {
         if self.rng.u32(..WHIMS) > 0 {
             return;
         }
-        let Some(id) = running.filter(|_| self.rng.bool()).or_else(|| self.recent()) else { return };
+        let some_running = (!running.is_empty() && self.rng.u32(..4) > 0)
+            .then(|| running[self.rng.usize(..running.len())].clone());
+        let Some(id) = some_running.or_else(|| self.recent()) else { return };
         self.note("cancellations");
-        let _ = self.cancel_now(id).await;
+        if let Ok(steer::Cancel::Requested) = self.cancel_now(id).await {
+            self.wishes += 1;
+        }
     }
 
     async fn cancel_now(&self, id: TaskId) -> Result<steer::Cancel, StoreError> {

@@ -5,7 +5,7 @@
 //! as one that keeps its promises: what was synced is on it.) This needs root and Linux.
 
 use super::server::must;
-use super::verdict::{Audit, Violation, search};
+use super::verdict::{Violation, search};
 use super::{daemon::ACCEPTED, daemon::ENDED, site};
 use anyhow::{Context, Result, bail};
 use chimera_agent::scratch::Scratch;
@@ -27,6 +27,8 @@ const SIZE: u64 = 512 << 20;
 const WORK: std::ops::Range<u64> = 20..700;
 /// How long the first answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// After so many cuts, and after the last, the whole journal is searched.
+const WHOLE: u32 = 25;
 /// How long others may keep the file system after its power was cut, and the pause between two looks.
 const GONE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(20);
@@ -70,26 +72,46 @@ pub async fn cut_power(how: &PowerCuts) -> Result<AfterCuts> {
     let disk = Disk::make(dir.path())?;
     let mut rng = fastrand::Rng::with_seed(how.seed);
     let mut after = AfterCuts { seed: how.seed, ..AfterCuts::default() };
-    let (mut accepted, mut ended) = (BTreeSet::new(), BTreeSet::new());
+    let mut all = Answered::default();
     while after.cuts < how.cuts && after.violations.is_empty() {
         let work = Duration::from_millis(rng.u64(WORK));
-        let answers = disk.until_cut(how.plant, (rng.u64(..), work))?;
+        let new = Answered::of(disk.until_cut(how.plant, (rng.u64(..), work))?);
         after.cuts += 1;
-        for line in answers {
-            let known = |set: &mut BTreeSet<TaskId>, id: &str| set.extend(TaskId::parse(id));
+        all.accepted.extend(new.accepted.iter().cloned());
+        all.ended.extend(new.ended.iter().cloned());
+        // All of them take long in the end.
+        let whole = after.cuts == how.cuts || after.cuts.is_multiple_of(WHOLE);
+        match disk.look(if whole { &all } else { &new }, whole).await {
+            Ok(found) => after.violations.extend(found),
+            Err(err) => {
+                let what = format!("after the power was back: {err:#}: {}", disk.files());
+                after.violations.push(Violation::of_all(what));
+            }
+        }
+    }
+    (after.accepted, after.ended) = (all.accepted.len(), all.ended.len());
+    Ok(after)
+}
+
+/// What was answered before the power failed.
+#[derive(Default)]
+struct Answered {
+    accepted: BTreeSet<TaskId>,
+    ended: BTreeSet<TaskId>,
+}
+
+impl Answered {
+    fn of(lines: Vec<String>) -> Self {
+        let mut answered = Self::default();
+        for line in lines {
             match line.split_once(' ') {
-                Some((ACCEPTED, id)) => known(&mut accepted, id),
-                Some((ENDED, id)) => known(&mut ended, id),
+                Some((ACCEPTED, id)) => answered.accepted.extend(TaskId::parse(id)),
+                Some((ENDED, id)) => answered.ended.extend(TaskId::parse(id)),
                 _ => {}
             }
         }
-        if let Err(err) = disk.look(&accepted, &ended, &mut after.violations).await {
-            let files = disk.files();
-            after.violations.push(Violation::of_all(format!("after the power was back: {err:#}: {files}")));
-        }
+        answered
     }
-    (after.accepted, after.ended) = (accepted.len(), ended.len());
-    Ok(after)
 }
 
 /// A file system in a file, mounted.
@@ -168,41 +190,38 @@ impl Disk {
             .map_or_else(|err| err.to_string(), |listed| String::from_utf8_lossy(&listed.stdout).into_owned())
     }
 
-    /// Looks for what was answered and is not there.
-    async fn look(
-        &self,
-        accepted: &BTreeSet<TaskId>,
-        ended: &BTreeSet<TaskId>,
-        violations: &mut Vec<Violation>,
-    ) -> Result<()> {
+    /// Looks for what was answered and is not there; in the whole journal, too, or not.
+    async fn look(&self, answered: &Answered, whole: bool) -> Result<Vec<Violation>> {
         let copy = self.image.with_extension("copy");
         copy_file(&chimera_store::Database::from(self.at.join("tasks.db").as_path()), &copy)?;
         std::fs::remove_file(&copy)?;
         let store = site::open(&self.url(), &self.at, None)?;
-        let searched = self.compare(&store, accepted, ended).await;
+        let searched = compare(&store, answered, whole).await;
         store.close().await;
-        violations.extend(searched?);
-        Ok(())
+        searched
     }
+}
 
-    async fn compare(
-        &self,
-        store: &Store,
-        accepted: &BTreeSet<TaskId>,
-        ended: &BTreeSet<TaskId>,
-    ) -> Result<Vec<Violation>> {
-        let accepted: Vec<TaskId> = accepted.iter().cloned().collect();
+async fn compare(store: &Store, answered: &Answered, whole: bool) -> Result<Vec<Violation>> {
+    let mut violations = Vec::new();
+    if whole {
+        let accepted: Vec<TaskId> = answered.accepted.iter().cloned().collect();
         // Every daemon is cut off: nobody's lease is held against it.
-        let Audit { mut violations, .. } = search(store, &accepted, &|_, _| Ok(())).await?;
-        for id in ended.clone() {
-            let task = store.read(move |tx| read::task(tx, &id)).await?;
-            if let Some(task) = task.filter(|task| !task.status.is_end()) {
-                let what = format!("it is {}, although its end was told", task.status);
-                violations.push(Violation { task: Some(task.id), what });
-            }
-        }
-        Ok(violations)
+        violations.extend(search(store, &accepted, &|_, _| Ok(())).await?.violations);
     }
+    for id in answered.accepted.union(&answered.ended) {
+        let wanted = id.clone();
+        let task = store.read(move |tx| read::task(tx, &wanted)).await?;
+        let what = match task.map(|task| task.status) {
+            None => "accepted, and not there".to_owned(),
+            Some(status) if answered.ended.contains(id) && !status.is_end() => {
+                format!("it is {status}, although its end was told")
+            }
+            Some(_) => continue,
+        };
+        violations.push(Violation { task: Some(id.clone()), what });
+    }
+    Ok(violations)
 }
 
 impl Drop for Disk {
