@@ -28,17 +28,26 @@ const ROW_NUMBER: &str = "INTEGER PRIMARY KEY";
 const COUNTING: &str = "-- How the database counts.";
 const LANES: &str = "-- The lane of a waiting task.";
 
+/// The migration that made the table of the vocabulary.
+const WORDS_SINCE: i64 = 9;
 const WORDS: &str = "SELECT COALESCE(MAX(number), 0) FROM vocabulary";
 const NEW_WORDS: &str = "UPDATE vocabulary SET number = $1 WHERE number < $1";
 
 /// Refuses a database in whose JSON a newer version may have written words that this one does not know; otherwise says
 /// which ones this version may write.
 fn words(session: &dyn Session, place: &str) -> Result<(), StoreError> {
-    let found = session.query(WORDS, &[])?.first().map_or(Ok(0), |row| row.int(0))?;
-    if found > VOCABULARY {
-        return Err(StoreError::NewerWords { place: place.to_owned(), found, known: VOCABULARY });
-    }
+    known_words(session, place)?;
     session.execute(NEW_WORDS, &[VOCABULARY.into()]).map(drop)
+}
+
+/// Refuses words that this version does not know.
+fn known_words(session: &dyn Session, place: &str) -> Result<(), StoreError> {
+    match session.query(WORDS, &[])?.first().map_or(Ok(0), |row| row.int(0))? {
+        found if found > VOCABULARY => {
+            Err(StoreError::NewerWords { place: place.to_owned(), found, known: VOCABULARY })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The schema of this version.
@@ -61,6 +70,9 @@ pub(crate) fn version(session: &dyn Session, place: &str) -> Result<i64, StoreEr
         if applied.first().map(|row| row.text(0)).transpose()? != Some(checksum(sql).as_str()) {
             return Err(StoreError::Checksum { place: place.to_owned(), version });
         }
+    }
+    if found >= WORDS_SINCE {
+        known_words(session, place)?;
     }
     Ok(found)
 }

@@ -32,6 +32,12 @@ async fn words_of_a_newer_version_are_refused(house: House) {
     execute(&house.store, "UPDATE vocabulary SET number = 99 WHERE number <> 0 OR $1 = ''", "".into()).await;
     let err = house.refusal();
     assert!(matches!(err, StoreError::NewerWords { found: 99, .. }), "{err:?}");
+    let database = house.database.clone();
+    let looked = tokio::task::spawn_blocking(move || chimera_store::look(&database)).await.expect("no panic");
+    assert!(
+        matches!(looked, Err(StoreError::NewerWords { .. })),
+        "as one who only looks is told: {looked:?}"
+    );
     assert!(err.to_string().contains("use a newer chimera-daemon"), "{err}");
 }
 

@@ -88,7 +88,8 @@ impl Dispatcher {
         // Nothing could be claimed meanwhile.
         self.claim_wanted |= !self.context.lease.holds();
         self.context.lease.extend(asked, lease);
-        self.lease_told = false;
+        // An answer that comes later than the lease lasts changes nothing.
+        self.lease_told &= !self.context.lease.holds();
         let cancelled: HashSet<&TaskId> =
             held.iter().filter(|held| held.cancel_requested).map(|held| &held.id).collect();
         let held: HashSet<&TaskId> = held.iter().map(|held| &held.id).collect();
