@@ -22,6 +22,9 @@ use tokio::time::{Instant, timeout};
 const GOES_ON: Duration = Duration::from_secs(15);
 /// How long it is waited for at most, so that a run ends.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long tasks are kept that have ended. What ends during a fault bears the time of before it, and is seen only afterwards:
+/// it must not be removed before it was read.
+pub(super) const KEPT: Duration = Duration::from_secs(60);
 /// How far a daemon's clock may be ahead: what it recorded before the fault must not count.
 const CLOCKS: Duration = Duration::from_millis(500);
 /// How long the cluster may take to be whole again after a fault. The program that waits for it has a limit of its own, and

@@ -258,7 +258,8 @@ async fn busy(
         people.pause(false).await;
         if pruned_at.elapsed() > PRUNED_EVERY {
             pruned_at = Instant::now();
-            let _ = answered(history.prune(store, KEPT)).await;
+            let kept = harming.map_or(KEPT, |_| cluster::KEPT);
+            let _ = answered(history.prune(store, kept)).await;
         }
         if harming.is_none() {
             crew.strike().await?;
