@@ -60,8 +60,14 @@ impl Identity {
         self.start_time == 0 || start_time(self.pid).is_ok_and(|now| now != Some(self.start_time))
     }
 
+    /// A system that does not tell its boot or its namespace could be any: nobody is known to be here.
+    fn is_of(&self, boot: &str, namespace: &str) -> bool {
+        let told = !boot.is_empty() && !namespace.is_empty();
+        told && self.boot == boot && self.namespace == namespace
+    }
+
     fn is_here(&self) -> bool {
-        self.boot == boot() && self.namespace == namespace()
+        self.is_of(&boot(), &namespace())
     }
 }
 
@@ -120,7 +126,7 @@ fn namespace() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::seen;
+    use super::{Identity, seen};
     use rustix::io::Errno;
 
     #[test]
@@ -134,5 +140,14 @@ mod tests {
         let fields = "1 ".repeat(18);
         assert_eq!(seen(Ok(format!("7 (a) b) S {fields}42 0"))).expect("an answer"), Some(42));
         assert_eq!(seen(Ok(format!("7 (a) Z {fields}42 0"))).expect("an answer"), None, "only its remains");
+    }
+
+    #[test]
+    fn where_the_system_does_not_tell_its_boot_nobody_is_known_to_be_here() {
+        let of = |text: &str| Identity::parse(text).expect("an identity");
+        assert!(of("7:1:abcd:4026").is_of("abcd", "4026"));
+        for (boot, namespace) in [("", ""), ("abcd", ""), ("", "4026")] {
+            assert!(!of(&format!("7:1:{boot}:{namespace}")).is_of(boot, namespace), "{boot}:{namespace}");
+        }
     }
 }
