@@ -18,6 +18,8 @@ pub struct Clock {
 
 type Read = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 
+/// A clock that was wrong by more, in milliseconds, was set anew.
+const WRONG: u64 = 1_000;
 /// There is no other clock.
 const UNSET: i64 = i64::MIN;
 
@@ -69,13 +71,16 @@ impl Clock {
     }
 
     /// Sets this clock and its clones by another one, which showed `time` at some moment since `asked`: only if it is
-    /// proven wrong, so that an answer that took long makes it no worse. It is never put ahead of the other one.
-    pub fn correct(&self, time: UnixMillis, asked: UnixMillis) {
+    /// proven wrong, so that an answer that took long makes it no worse. It is never put ahead of the other one. True if
+    /// this clock was wrong by more than a second: what was decided by it just now may be wrong, too.
+    pub fn correct(&self, time: UnixMillis, asked: UnixMillis) -> bool {
+        let before = self.now();
         let least = time.0.saturating_sub((self.steady)().0);
         let most = time.0.saturating_sub(asked.0);
         if !(least..=most).contains(&self.ahead.load(Ordering::Relaxed)) {
             self.ahead.store(least, Ordering::Relaxed);
         }
+        self.now().0.abs_diff(before.0) > WRONG
     }
 }
 

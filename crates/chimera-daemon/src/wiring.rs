@@ -19,7 +19,7 @@ use chimera_agent::toolchain::{Overrides, Search};
 use chimera_agent::vault::Vault;
 use chimera_agent::workspace::Workspaces;
 use chimera_core::Scope;
-use chimera_store::{Database, Options, Store, StoreError, hold};
+use chimera_store::{Database, Options, Store, StoreError, heartbeat, hold};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,8 @@ use tokio_util::sync::CancellationToken;
 /// How long open requests may take to end at a shutdown.
 const API_GRACE: Duration = Duration::from_secs(5);
 
-/// How often the time of the database's server is asked for: clocks drift by less than a millisecond in that time.
+/// How often a process without an engine asks the database for what an engine hears at its heartbeats: clocks drift by less
+/// than a millisecond in that time.
 const FOLLOW: Duration = Duration::from_secs(10);
 
 /// Which parts of the daemon this process runs.
@@ -101,42 +102,52 @@ pub async fn serve(
         clock.set(time);
     }
     local::notice_restored(&config, &store, clock.now()).await?;
-    let following = tokio::spawn(follow(store.clone(), clock.clone()));
     if config.executor.start_paused {
         let (now, why) = (clock.now(), "started with --start-paused");
         store.write(move |tx| hold::pause(tx, &Scope::Queue, Some(why), now)).await?;
     }
-    let engine = if parts.engine {
-        Some(start_engine(&config, &store, &clock, &dice, &shutdown).await?)
+    let working = if parts.engine {
+        start_engine(&config, &store, &clock, &dice, &shutdown).await?
     } else {
-        None
+        tokio::spawn(follow(store.clone(), clock.clone(), shutdown.asked.clone()))
     };
     let app = web::App::new(store.clone(), &config, clock, dice).ending_with(shutdown.asked.clone());
     let app = app.with_engine(parts.engine).named(&Home::of(&config.data_dir, config.home_patience)?.name);
     let api =
         listener.map(|listener| tokio::spawn(web::serve(listener, web::router(app), shutdown.asked.clone())));
     ready(address);
-    match engine {
-        Some(engine) => engine.await.context("the engine broke")?,
-        None => shutdown.asked.cancelled().await,
-    }
+    let ended = working.await.context("the engine broke")?;
     if let Some(mut api) = api
         && tokio::time::timeout(API_GRACE, &mut api).await.is_err()
     {
         api.abort();
     }
     let sound = store.sound();
-    following.abort();
-    let _ = following.await;
     store.close().await;
-    Ok(sound?)
+    Ok(sound.and(ended)?)
 }
 
-/// Keeps a clock with that of the database's server, if it has one.
-async fn follow(store: Store, clock: Clock) {
-    tokio::time::sleep(FOLLOW).await;
-    while engine::set_clock(&store, &clock).await {
-        tokio::time::sleep(FOLLOW).await;
+/// Keeps a clock with that of the database's server, if it has one, until it is told to end, or must, because a newer version
+/// works on the database. Without an answer, the clock goes on evenly.
+async fn follow(store: Store, clock: Clock, shutdown: CancellationToken) -> Result<(), StoreError> {
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            () = tokio::time::sleep(FOLLOW) => (),
+        }
+        let asked = clock.uncorrected();
+        match store.read(heartbeat::facts).await {
+            Ok(facts) => {
+                if let Some(time) = facts.server_time {
+                    clock.correct(time, asked);
+                }
+                facts.understood().inspect_err(|newer| {
+                    tracing::error!(error = %newer, "a newer version works on the database: this process ends");
+                    shutdown.cancel();
+                })?;
+            }
+            Err(err) => tracing::debug!(error = %err, "the database does not tell its time"),
+        }
     }
 }
 
@@ -196,7 +207,7 @@ async fn start_engine(
     clock: &Clock,
     dice: &Dice,
     shutdown: &Shutdown,
-) -> Result<tokio::task::JoinHandle<()>> {
+) -> Result<tokio::task::JoinHandle<Result<(), StoreError>>> {
     let reaped = reap_orphans();
     if reaped > 0 {
         tracing::warn!(reaped, "ended processes that an earlier daemon left behind");
@@ -229,12 +240,13 @@ async fn start_engine(
     let (places, retention) = (local::places(config)?, config.retention);
     let grace = config.executor.shutdown_grace;
     Ok(tokio::spawn(async move {
-        tokio::select! {
-            () = engine.run(shutdown.asked.clone(), shutdown.now.clone()) => (),
-            () = staged::look_after((&changes, &bases), &store, &clock, &shutdown.asked) => (),
-            () = care::run(store.clone(), places, retention, clock.clone()) => (),
-        }
+        let ended = tokio::select! {
+            ended = engine.run(shutdown.asked.clone(), shutdown.now.clone()) => ended,
+            () = staged::look_after((&changes, &bases), &store, &clock, &shutdown.asked) => Ok(()),
+            () = care::run(store.clone(), places, retention, clock.clone()) => Ok(()),
+        };
         staged::end([&changes, &bases], grace, &shutdown.now).await;
+        ended
     }))
 }
 

@@ -136,9 +136,13 @@ pub fn close(tx: &mut Tx<'_>, scope: &Scope) -> Result<bool, StoreError> {
 /// # Errors
 /// The database's.
 pub fn forget(tx: &mut Tx<'_>, now: UnixMillis) -> Result<(), StoreError> {
-    let age = i64::try_from(FORGOTTEN.as_millis()).unwrap_or(i64::MAX);
     tx.later(FORGET_PAUSES, &[now.0.into()])?;
-    tx.later(FORGET, &[now.0.saturating_sub(age).into()])
+    tx.later(FORGET, &[forgotten_before(now).0.into()])
+}
+
+/// Failures before that time count no more.
+pub(crate) fn forgotten_before(now: UnixMillis) -> UnixMillis {
+    now.minus(FORGOTTEN)
 }
 
 /// The next time at which an open breaker lets somebody try, or a pause ends.

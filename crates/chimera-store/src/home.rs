@@ -3,6 +3,7 @@
 //! From its first commit on, a task stays with the home that has it. Before, and once a home has been silent for too
 //! long, any daemon may take it.
 
+use crate::commits::News;
 use crate::queue::{self, Claim};
 use crate::read::Reading;
 use crate::ready::{Ready, ready};
@@ -15,6 +16,9 @@ const READY: Ready = ready!(" AND (home IS NULL OR home = $2 OR phase = 'E2E_TES
 const BIND: &str = "UPDATE tasks SET home = $1 WHERE lease_owner = $2 AND status = 'running' AND (home IS NULL OR home <> $1)";
 const PRESENT: &str = "INSERT INTO homes (home, seen_at, expires_at) VALUES ($1, $2, $3) \
     ON CONFLICT (home) DO UPDATE SET seen_at = excluded.seen_at, expires_at = excluded.expires_at";
+/// Whether a home has been silent that has waiting tasks.
+const SILENT: &str = "SELECT 1 FROM homes WHERE seen_at < $1 \
+    AND EXISTS (SELECT 1 FROM tasks WHERE tasks.home = homes.home AND tasks.parked IS NOT NULL) LIMIT 1";
 const GIVE_UP: &str = "UPDATE tasks SET home = NULL WHERE home IS NOT NULL AND parked IS NOT NULL \
     AND home IN (SELECT home FROM homes WHERE seen_at < $1)";
 const AWAY: &str = "SELECT homes.home, homes.seen_at FROM tasks JOIN homes ON homes.home = tasks.home \
@@ -46,21 +50,31 @@ pub(crate) fn bind(tx: &mut Tx<'_>, owner: &str, home: &str) -> Result<(), Store
     tx.later(BIND, &[home.into(), owner.into()])
 }
 
-/// Says that a home is there, for `lease` from now on; gives up those that have been silent for longer than `patience`:
-/// their tasks may be taken by anybody.
+/// Says that a home is there, for `lease` from now on.
 ///
 /// # Errors
 /// The database's.
-pub fn present(
-    tx: &mut Tx<'_>,
-    home: &str,
-    now: UnixMillis,
-    lease: Duration,
-    patience: Duration,
-) -> Result<(), StoreError> {
-    tx.later(PRESENT, &[home.into(), now.0.into(), now.plus(lease).0.into()])?;
-    let silent = now.0.saturating_sub(i64::try_from(patience.as_millis()).unwrap_or(i64::MAX));
-    tx.later(GIVE_UP, &[silent.into()])
+pub fn present(tx: &mut Tx<'_>, home: &str, now: UnixMillis, lease: Duration) -> Result<(), StoreError> {
+    tx.later(PRESENT, &[home.into(), now.0.into(), now.plus(lease).0.into()])
+}
+
+/// Whether [`give_up`] would give up any home.
+///
+/// # Errors
+/// The database's.
+pub fn is_any_silent(tx: &Reading<'_>, since: UnixMillis) -> Result<bool, StoreError> {
+    Ok(tx.first(SILENT, &[since.0.into()])?.is_some())
+}
+
+/// Gives up homes that have been silent since that time: their tasks may be taken by anybody.
+///
+/// # Errors
+/// The database's.
+pub fn give_up(tx: &mut Tx<'_>, since: UnixMillis) -> Result<(), StoreError> {
+    if tx.execute(GIVE_UP, &[since.0.into()])? > 0 {
+        tx.tells(News::CLAIMABLE);
+    }
+    Ok(())
 }
 
 /// The silent home that a waiting task waits for, if it does.

@@ -22,7 +22,7 @@ const EXTEND: &str = "INSERT INTO daemons (owner, seen_at, expires_at, state) VA
 const LAST_BEAT: &str = "SELECT seen_at FROM daemons WHERE owner = $1";
 const HOLDS: &str = "SELECT 1 FROM tasks JOIN daemons ON daemons.owner = tasks.lease_owner WHERE tasks.task_id = $1 \
     AND tasks.lease_epoch = $2 AND tasks.attempt = $3 AND tasks.status = 'running' AND daemons.expires_at > $4";
-const HELD: &str =
+pub(crate) const HELD: &str =
     "SELECT task_id, lease_epoch, cancel_requested FROM tasks WHERE status = 'running' AND lease_owner = $1";
 const CANCELLATIONS: &str =
     "SELECT task_id FROM tasks WHERE status = 'running' AND lease_owner = $1 AND cancel_requested = 1";
@@ -106,13 +106,14 @@ pub fn last_beat(tx: &Reading<'_>, owner: &str) -> Result<Option<UnixMillis>, St
 /// # Errors
 /// The database's.
 pub fn held(tx: &Reading<'_>, owner: &str) -> Result<Vec<Held>, StoreError> {
-    tx.query(HELD, &[owner.into()])?
-        .iter()
-        .map(|row| {
-            let id = task_row::id(row.text(0)?)?;
-            Ok(Held { id, epoch: row.int(1)?, cancel_requested: row.int(2)? != 0 })
-        })
-        .collect()
+    tx.query(HELD, &[owner.into()])?.iter().map(Held::of).collect()
+}
+
+impl Held {
+    pub(crate) fn of(row: &crate::Row) -> Result<Self, StoreError> {
+        let id = task_row::id(row.text(0)?)?;
+        Ok(Self { id, epoch: row.int(1)?, cancel_requested: row.int(2)? != 0 })
+    }
 }
 
 /// The running tasks of an owner that somebody asked to cancel.

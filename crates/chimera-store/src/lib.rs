@@ -7,7 +7,7 @@
 //! holds them back, [`roster`] which daemons live, [`lease`] extends leases, asks whether they hold and rescues tasks from those that ran out, [`home`] keeps tasks where
 //! their branch is, [`steer`] is what people do to them, [`times`] ends those whose time is up, [`after`] makes them wait
 //! for each other, [`dead`] is about those that failed, [`prune`] removes what ended long ago, [`chores`] says whose turn that is, [`moved`] and [`transfer`]
-//! take a queue to another database, [`read`] answers questions, [`counts`] the one how many there are; `group` is one transaction of the writer, `job` what its callers want, `apart` the connection of heartbeats, `change` what
+//! take a queue to another database, [`read`] answers questions, [`counts`] the one how many there are; `group` is one transaction of the writer, `job` what its callers want, `apart` the connection of heartbeats, [`heartbeat`] what they do, `change` what
 //! many callers change by one statement, [`sim`] a database for simulations, [`past`] makes up ended tasks, `session` is
 //! what a backend has to be able to do, `sqlite` and `postgres` are the two, `migrate` the schema's history, `row` the values that cross the seam, `thread` what its threads are called. `commits` says what a commit is about. `unreadable` sets rows aside that cannot be read. [`look`] changes nothing.
 
@@ -23,6 +23,7 @@ mod database;
 pub mod dead;
 mod error;
 mod group;
+pub mod heartbeat;
 pub mod hold;
 pub mod home;
 mod job;

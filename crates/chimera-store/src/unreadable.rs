@@ -4,7 +4,7 @@
 //! and keeps what the row said in `set_aside`, for a person. Everything else in the same transaction goes on.
 
 use crate::task_row::{self, task as read_task};
-use crate::{Row, StoreError, Tx, journal};
+use crate::{Row, StoreError, Tx, heartbeat, journal};
 use chimera_core::{
     Entry, EntryKind, Outcome, Phase, Reason, Request, Setback, Task, UnixMillis, Usage, Workflow,
 };
@@ -29,6 +29,8 @@ pub(crate) fn read_or_set_aside(
     now: UnixMillis,
 ) -> Result<Option<Task>, StoreError> {
     match read_task(row) {
+        // Written by a newer version, before this one has noticed: that one can read it.
+        Err(StoreError::Corrupt(_)) if heartbeat::facts(tx)?.understood().is_err() => Ok(None),
         Err(StoreError::Corrupt(detail)) => set_aside(tx, row.text(0)?, &detail, now).map(|()| None),
         task => task.map(Some),
     }

@@ -74,6 +74,8 @@ pub(super) struct Dispatcher {
     poll_at: Instant,
     /// The queue was found closed, and that was told.
     moved: bool,
+    /// A newer version works on the database.
+    newer: Option<StoreError>,
 }
 
 impl Dispatcher {
@@ -110,10 +112,15 @@ impl Dispatcher {
             lull,
             poll_at: Instant::now() + lull,
             moved: false,
+            newer: None,
         }
     }
 
-    pub(super) async fn run(mut self, now: CancellationToken) {
+    /// Works until it is told to end, or must.
+    ///
+    /// # Errors
+    /// Why it must.
+    pub(super) async fn run(mut self, now: CancellationToken) -> Result<(), StoreError> {
         let shutdown = self.draining.clone();
         let mut changes = self.context.store.changes();
         let mut tools = self.context.tools.clone();
@@ -147,6 +154,7 @@ impl Dispatcher {
             }
         }
         self.drain(now, beat).await;
+        self.newer.map_or(Ok(()), Err)
     }
 
     fn settings(&self) -> &Settings {

@@ -29,7 +29,7 @@ use crate::seams::{Clock, Dice, Machine};
 use chimera_agent::runner::Runner;
 use chimera_core::gates::MissingTool;
 use chimera_core::{Gates, Phase, Policy};
-use chimera_store::Store;
+use chimera_store::{Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,28 +131,20 @@ impl Engine {
     /// Works until `shutdown` is cancelled, then gives running phases their grace and hands the rest back.
     /// Cancelling `now` ends the grace at once. On return every process of every attempt has ended and
     /// every task is settled or handed back, unless the store refused.
-    pub async fn run(self, shutdown: CancellationToken, now: CancellationToken) {
+    ///
+    /// # Errors
+    /// [`StoreError::NewerWords`] if a newer version has begun to work on the database: then this one cancels `shutdown` by
+    /// itself.
+    pub async fn run(self, shutdown: CancellationToken, now: CancellationToken) -> Result<(), StoreError> {
         // Before the first claim.
         self.context.runner.look_for_tools().await;
         let (ends, tools) = (ends::run(self.context.clone()), tools::run(self.context.clone()));
         let tidy = tidy::run(self.context.clone());
         tokio::select! {
-            () = dispatcher::Dispatcher::new(self.context, shutdown).run(now) => (),
-            () = ends => (),
-            () = tools => (),
-            () = tidy => (),
+            ended = dispatcher::Dispatcher::new(self.context, shutdown).run(now) => ended,
+            () = ends => Ok(()),
+            () = tools => Ok(()),
+            () = tidy => Ok(()),
         }
     }
-}
-
-/// Sets a clock by that of the database's server, which leases go by where several machines share one; false if the
-/// database has none. Without an answer, the clock goes on evenly.
-pub(crate) async fn set_clock(store: &Store, clock: &Clock) -> bool {
-    let asked = clock.uncorrected();
-    match store.server_time().await {
-        Ok(Some(time)) => clock.correct(time, asked),
-        Ok(None) => return false,
-        Err(err) => tracing::debug!(error = %err, "the server does not tell its time"),
-    }
-    true
 }

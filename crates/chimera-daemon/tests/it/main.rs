@@ -18,6 +18,7 @@ mod gates;
 mod held;
 mod http;
 mod logs;
+mod newer;
 mod notebook;
 mod playwright_test;
 mod product;

@@ -77,7 +77,7 @@ enum Place {
 pub(crate) struct Running {
     pub(crate) asked: CancellationToken,
     pub(crate) now: CancellationToken,
-    handle: tokio::task::JoinHandle<()>,
+    handle: tokio::task::JoinHandle<Result<(), chimera_store::StoreError>>,
 }
 
 impl Running {
@@ -89,7 +89,7 @@ impl Running {
 
     pub(crate) async fn stopped(self) {
         self.asked.cancel();
-        self.handle.await.expect("the engine ends without a panic");
+        self.handle.await.expect("the engine ends without a panic").expect("in order");
     }
 }
 

@@ -68,7 +68,7 @@ fn through_a_silence(phase: Phase, lasts: Duration) -> (Vec<(Duration, bool)>, T
         let task = until_ended(&people, &id).await;
         let events = people.read(move |tx| read::events(tx, Some(&id), 0, 100)).await.expect("readable");
         shutdown.cancel();
-        running.await.expect("no daemon breaks");
+        running.await.expect("no daemon breaks").expect("in order");
         serving.iter().for_each(tokio::task::JoinHandle::abort);
         let seen = seen.lock().expect("not poisoned");
         let seen = seen.iter().map(|(at, stopped)| (at.duration_since(begin), *stopped)).collect();
@@ -157,7 +157,7 @@ fn a_shutdown_ends_although_the_database_hangs() {
         tokio::time::sleep(2 * LEASE).await;
         let asked = Instant::now();
         shutdown.cancel();
-        running.await.expect("no daemon breaks");
+        running.await.expect("no daemon breaks").expect("in order");
         assert!(asked.elapsed() <= grace + Duration::from_secs(5), "{:?}", asked.elapsed());
         serving.abort();
     });

@@ -25,7 +25,12 @@ const CULPRITS: [u64; 2] = [2, 5];
 const CRASHES: usize = 2 + CULPRITS.len();
 
 /// A daemon under a name of its own, which knows that every other one is gone.
-fn start(house: &House, name: &str, runner: Arc<dyn Runner>, settings: Settings) -> JoinHandle<()> {
+fn start(
+    house: &House,
+    name: &str,
+    runner: Arc<dyn Runner>,
+    settings: Settings,
+) -> JoinHandle<Result<(), chimera_store::StoreError>> {
     let me = name.to_owned();
     let engine = Engine::new(house.store.clone(), runner, settings, Clock::system(), Dice::seeded(7));
     let engine = engine.owned_by(Owner::named(name, move |other| other != me));

@@ -10,10 +10,12 @@ use chimera_daemon::engine::{Engine, Owner, Settings};
 use chimera_daemon::seams::{Clock, Dice};
 use chimera_store::queue::{self, Claim};
 use chimera_store::settle::{self, Settlement};
-use chimera_store::{Store, lease, steer};
+use chimera_store::{Store, lease, roster, steer};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 conformance! {
@@ -23,6 +25,8 @@ conformance! {
     commits_that_make_nothing_claimable_cause_no_query_of_any_daemon,
     a_full_daemon_asks_for_nothing_when_tasks_come,
     a_cancellation_by_another_daemon_stops_a_task_at_once,
+    a_heartbeat_without_anything_to_do_is_two_transactions,
+    a_task_whose_worker_broke_is_taken_back_at_the_next_heartbeat,
 }
 
 const LONG: Duration = Duration::from_secs(24 * 3600);
@@ -31,7 +35,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Another daemon, whose lease lasts.
 const OTHER: &str = "elsewhere";
 /// Daemons in one test.
-const FLEET: u64 = 50;
+const FLEET: u64 = 20;
 
 fn unhurried() -> Settings {
     Settings { poll_interval: LONG, lease: 3 * LONG, ..settings() }
@@ -146,19 +150,19 @@ async fn commits_that_make_nothing_claimable_cause_no_query_of_any_daemon(house:
     );
     for (asked, running) in fleet {
         asked.cancel();
-        running.await.expect("the engine ends without a panic");
+        running.await.expect("the engine ends without a panic").expect("in order");
     }
 }
 
 /// What others submit is of no use to a daemon without a free slot.
 async fn a_full_daemon_asks_for_nothing_when_tasks_come(house: House) {
-    let go = Arc::new(Notify::new());
+    let go = Arc::new(Semaphore::new(0));
     let gate = go.clone();
     let waiting = Script::new(move |attempt: Attempt, _| {
         let gate = gate.clone();
         async move {
             if attempt.task.id == TaskId::from_bits(0) {
-                gate.notified().await;
+                gate.acquire().await.expect("it is there").forget();
             }
             pass(&attempt)
         }
@@ -177,12 +181,8 @@ async fn a_full_daemon_asks_for_nothing_when_tasks_come(house: House) {
     quiet(&house.store).await;
     let asked = house.store.transactions() - before;
     assert!(asked < 10, "20 submissions, {asked} transactions");
-    (0..5).for_each(|_| go.notify_one());
-    let last = TaskId::from_bits(20);
-    while house.task(&last).await.status != Status::Completed {
-        go.notify_one();
-        changes.changed().await.expect("the store lives");
-    }
+    go.add_permits(5);
+    house.until(&TaskId::from_bits(20), |task| task.status == Status::Completed).await;
     running.stopped().await;
 }
 
@@ -200,6 +200,62 @@ async fn a_cancellation_by_another_daemon_stops_a_task_at_once(house: House) {
     other.write_alone(cancel).await.expect("it may be cancelled");
     house.until(&id, |task| task.status == Status::Cancelled).await;
     running.stopped().await;
+}
+
+/// One that extends the lease and one that looks after others; nothing is written beside that.
+async fn a_heartbeat_without_anything_to_do_is_two_transactions(house: House) {
+    let idle = Script::new(|attempt, _| async move { pass(&attempt) });
+    let running = house.start(idle, Settings { lease: Duration::from_millis(900), ..unhurried() });
+    let (other, mut beats, mut last, mut before) = (house.second(), 0, None, 0);
+    let from = Instant::now();
+    while beats <= 10 {
+        assert!(from.elapsed() < LIMIT, "{beats} heartbeats");
+        let now = Clock::system().now().minus(LONG);
+        let seen = other.read(move |tx| roster::daemons(tx, now)).await.expect("readable");
+        let seen = seen.first().map(|daemon| daemon.seen_at);
+        if std::mem::replace(&mut last, seen) != seen {
+            beats += 1;
+            if beats == 2 {
+                before = house.store.transactions();
+            }
+        }
+        // tidy: polls: a heartbeat wakes nobody
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let asked = house.store.transactions() - before;
+    // Those of the first and the last one may be counted or not.
+    assert!(asked <= 9 * 2 + 3, "9 heartbeats, {asked} transactions");
+    running.stopped().await;
+}
+
+/// What is in no doubt needs no second heartbeat to be believed.
+async fn a_task_whose_worker_broke_is_taken_back_at_the_next_heartbeat(house: House) {
+    const LEASE: Duration = Duration::from_secs(6);
+    let (begun, mut begins) = mpsc::unbounded_channel();
+    let breaks = Arc::new(AtomicBool::new(false));
+    let arm = breaks.clone();
+    let script = Script::new(move |attempt: Attempt, _| {
+        let _ = begun.send((Instant::now(), attempt.task.workflow.crashes));
+        // Whoever asks for the time next is its worker.
+        arm.store(attempt.task.workflow.crashes == 0, Ordering::SeqCst);
+        async move { pass(&attempt) }
+    });
+    let clock = Clock::new(move || {
+        assert!(!breaks.swap(false, Ordering::SeqCst), "a bug in a worker");
+        Clock::system().now()
+    });
+    let settings = Settings { lease: LEASE, ..unhurried() };
+    let engine = Engine::new(house.store.clone(), script, settings, clock, Dice::seeded(1));
+    let asked = CancellationToken::new();
+    let running = tokio::spawn(engine.run(asked.clone(), CancellationToken::new()));
+    house.submit(1).await;
+    let (first, _) = next(&mut begins, 1).await;
+    let (second, crashes) = next(&mut begins, 2).await;
+    assert_eq!(crashes, 1, "as if the daemon had crashed");
+    let took = second - first;
+    assert!(took < LEASE / 2, "heartbeats come each third of the lease, it took {took:?}");
+    asked.cancel();
+    running.await.expect("the engine ends without a panic").expect("in order");
 }
 
 /// Tasks that another daemon has taken.

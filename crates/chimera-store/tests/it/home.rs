@@ -26,7 +26,15 @@ async fn claim(house: &House, owner: &'static str, home: &'static str, now: Unix
 }
 
 async fn beat(house: &House, home: &'static str, now: UnixMillis) {
-    house.store.write(move |tx| home::present(tx, home, now, LEASE, PATIENCE)).await.expect("heard");
+    let beat = move |tx: &mut chimera_store::Tx<'_>| {
+        home::present(tx, home, now, LEASE)?;
+        if home::is_any_silent(tx, now.minus(PATIENCE))? {
+            home::give_up(tx, now.minus(PATIENCE))
+        } else {
+            Ok(())
+        }
+    };
+    house.store.write(beat).await.expect("heard");
 }
 
 async fn away(house: &House, task: &TaskId, now: UnixMillis) -> Option<Away> {

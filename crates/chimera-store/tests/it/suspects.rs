@@ -158,7 +158,7 @@ async fn a_suspect_stays_with_the_home_that_has_its_branch(house: House) {
         let state = serde_json::to_string(&task.workflow)?;
         let sql = "UPDATE tasks SET home = 'there', phase = 'CODE_IMPLEMENTATION', workflow_state = $1";
         tx.execute(sql, &[state.into()])?;
-        home::present(tx, "there", NOW, LEASE, LEASE * 10)
+        home::present(tx, "there", NOW, LEASE)
     };
     house.store.write(move_on).await.expect("its branch is there");
     assert_eq!(house.ask_alone("one", NOW, Gates::default(), Some("here")).await, Turn::None);

@@ -15,7 +15,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 impl Dispatcher {
     /// Lets running phases end within their grace, then hands the tasks back.
-    pub(super) async fn drain(mut self, now: CancellationToken, mut beat: Interval) {
+    pub(super) async fn drain(&mut self, now: CancellationToken, mut beat: Interval) {
         tracing::info!(running = self.running.len(), "shutting down: no new phase begins");
         (self.claim_wanted, self.next_ready) = (false, None);
         let grace = self.settings().shutdown_grace;

@@ -4,12 +4,11 @@
 //! of their own: what is wrong with a stranger's task does not cost this daemon its lease.
 
 use super::{Dispatcher, Stop};
+use crate::engine::Context;
 use crate::engine::written::REMEMBERED;
-use crate::engine::{Context, set_clock};
 use chimera_agent::process::reap_orphans;
 use chimera_core::TaskId;
-use chimera_store::lease::{self, Held};
-use chimera_store::{StoreError, Tx, hold, home, suspects};
+use chimera_store::{ReadTx, StoreError, Tx, heartbeat, home, lease, suspects};
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -18,7 +17,14 @@ use tokio::time::Instant;
 pub(super) struct Beat {
     /// When it began.
     asked: Instant,
-    held: Result<Vec<Held>, StoreError>,
+    found: Result<Found, StoreError>,
+}
+
+/// What it found.
+struct Found {
+    beat: heartbeat::Beat,
+    /// This daemon's clock was wrong: the lease was extended to a wrong time.
+    late: bool,
 }
 
 /// What the heartbeats have shown.
@@ -30,6 +36,8 @@ pub(super) struct Seen {
     idle: HashSet<TaskId>,
     /// When the last one was taken in.
     at: Option<Instant>,
+    /// The last one went by a wrong clock.
+    late: bool,
 }
 
 /// What a look at what others have left has shown.
@@ -55,24 +63,27 @@ impl Dispatcher {
         }
         let (context, state, asked) = (self.context.clone(), self.state(), Instant::now());
         self.beating.begin(async move {
-            set_clock(&context.store, &context.clock).await;
             let (store, lease) = (context.store.clone(), context.settings.lease);
             let beat = move |tx: &mut Tx<'_>| {
                 // Here, not before: while this waited for its turn, the lease would have run down.
-                let now = context.clock.now();
+                let (now, asked) = (context.clock.now(), context.clock.uncorrected());
                 context.written.goes_on(lease::last_beat(tx, context.owner.as_str())?, now)?;
-                lease::extend(tx, context.owner.as_str(), &state, now, lease)?;
-                lease::held(tx, context.owner.as_str())
+                let beat = heartbeat::beat(tx, context.owner.as_str(), &state, now, lease)?;
+                let late = beat.facts.server_time.is_some_and(|time| context.clock.correct(time, asked));
+                if let Some(home) = &context.home {
+                    home::present(tx, &home.name, context.clock.now(), lease)?;
+                }
+                Ok(Found { beat, late })
             };
-            Beat { asked, held: store.write_apart(beat).await }
+            Beat { asked, found: store.write_apart(beat).await }
         });
     }
 
     /// Takes in a heartbeat.
-    pub(super) fn beaten(&mut self, Beat { asked, held }: Beat) {
+    pub(super) fn beaten(&mut self, Beat { asked, found }: Beat) {
         let lease = self.settings().lease;
-        let held = match held {
-            Ok(held) => held,
+        let Found { beat: heartbeat::Beat { held, facts }, late } = match found {
+            Ok(found) => found,
             Err(StoreError::Moved) => return self.moved(),
             Err(err) => {
                 self.seen.answering = None;
@@ -81,6 +92,13 @@ impl Dispatcher {
         };
         self.beats.over();
         self.context.written.recorded();
+        if let Err(newer) = facts.understood() {
+            self.outgrown(newer);
+        }
+        if late && !std::mem::replace(&mut self.seen.late, late) {
+            return self.beat();
+        }
+        self.seen.late = false;
         if asked.elapsed() > lease / 3 {
             self.seen.answering = None;
         }
@@ -100,20 +118,34 @@ impl Dispatcher {
         self.look_after_others(idle);
     }
 
-    /// The tasks that have been held without a worker since the last heartbeat at least. What a claim has taken that is
-    /// still under way is not among them.
+    /// A newer version works on the database: this daemon begins nothing more, hands back what it runs, and ends.
+    fn outgrown(&mut self, newer: StoreError) {
+        if self.newer.is_none() {
+            tracing::error!(error = %newer, "a newer version works on the database: this daemon hands its tasks back and ends");
+            self.newer = Some(newer);
+            self.draining.cancel();
+        }
+    }
+
+    /// The tasks whose worker broke, and those that have been held without a worker since the last heartbeat at least. What a
+    /// claim has taken that is still under way is not among them.
     fn idle(&mut self, held: &HashSet<&TaskId>) -> Idle {
         let working: HashSet<&TaskId> = self.running.values().map(|running| &running.task).collect();
         let now: HashSet<TaskId> =
             held.iter().filter(|id| !working.contains(*id)).map(|id| (*id).clone()).collect();
         let claimed_since = self.claiming.is_idle() || self.claim_began > self.seen.at;
+        let unheard = |id: &&TaskId| claimed_since && self.seen.idle.contains(*id);
         let mut idle = Idle::default();
-        if claimed_since {
-            let mut both: Vec<TaskId> = now.intersection(&self.seen.idle).cloned().collect();
-            // In an order that a simulation finds again.
-            both.sort();
-            (idle.broken, idle.unheard) = both.into_iter().partition(|id| self.broken.contains(id));
+        for id in &now {
+            if self.broken.contains(id) {
+                idle.broken.push(id.clone());
+            } else if unheard(&id) {
+                idle.unheard.push(id.clone());
+            }
         }
+        // In an order that a simulation finds again.
+        idle.broken.sort();
+        idle.unheard.sort();
         self.broken.retain(|id| now.contains(id));
         (self.seen.idle, self.seen.at) = (now, Some(Instant::now()));
         idle
@@ -149,40 +181,51 @@ impl Dispatcher {
 /// Looks after what daemons that are gone have left; `answering` says whether they would have been able to extend their
 /// leases.
 async fn care(context: &Arc<Context>, answering: bool, idle: Idle) -> Result<Cared, StoreError> {
-    let Idle { broken, unheard } = idle;
-    let context_too = context.clone();
-    let keep = move |tx: &mut Tx<'_>| {
-        let (context, now) = (&context_too, context_too.clock.now());
-        if let Some(home) = &context.home {
-            home::present(tx, &home.name, now, context.settings.lease, home.patience)?;
-        }
-        hold::forget(tx, now)?;
-        lease::forget(tx, now.minus(REMEMBERED))?;
-        let mut taken = lease::forsake(tx, context.owner.as_str(), &broken, now, &context.settings.policy)?;
-        taken.extend(lease::hand_back(tx, context.owner.as_str(), &unheard, now)?);
-        Ok(taken)
-    };
-    told(&context.store.write(keep).await?);
     let now = context.clock.now();
-    let owners = context.store.read_apart(move |tx| lease::owners(tx, now)).await?;
+    let (gone_before, silent_since) =
+        (now.minus(REMEMBERED), context.home.as_ref().map(|home| now.minus(home.patience)));
+    let look = move |tx: &ReadTx<'_>| {
+        let forgettable = heartbeat::is_anything_forgettable(tx, now, gone_before)?;
+        let silent = silent_since.map_or(Ok(false), |since| home::is_any_silent(tx, since))?;
+        Ok((lease::owners(tx, now)?, suspects::wait(tx)?, forgettable, silent))
+    };
+    let (owners, suspects, forgettable, silent) = context.store.read_apart(look).await?;
+    let mut taken_back = false;
+    if forgettable || silent || !idle.broken.is_empty() || !idle.unheard.is_empty() {
+        let context_too = context.clone();
+        let keep = move |tx: &mut Tx<'_>| {
+            let (owner, now) = (context_too.owner.as_str(), context_too.clock.now());
+            heartbeat::forget(tx, now, gone_before)?;
+            if let Some(since) = silent_since.filter(|_| silent) {
+                home::give_up(tx, since)?;
+            }
+            let mut taken = lease::forsake(tx, owner, &idle.broken, now, &context_too.settings.policy)?;
+            taken.extend(lease::hand_back(tx, owner, &idle.unheard, now)?);
+            Ok(taken)
+        };
+        let taken = context.store.write(keep).await?;
+        told(&taken);
+        taken_back |= !taken.is_empty();
+    }
     let mut died_here = false;
     for owner in owners {
         let gone = context.owner.knows_gone(&owner.name);
         died_here |= gone;
         if gone || (owner.expired && answering && owner.name != context.owner.as_str()) {
-            take_over(context, owner.name, gone).await?;
+            taken_back |= take_over(context, owner.name, gone).await?;
         }
     }
     if died_here {
         end_orphans();
     }
-    let suspects = context.store.read_apart(suspects::wait).await?;
+    // What has just been taken back may be one.
+    let suspects = if taken_back { context.store.read_apart(suspects::wait).await? } else { suspects };
     Ok(Cared { suspects })
 }
 
-/// Takes all tasks from an owner, a few at a time.
-async fn take_over(context: &Arc<Context>, owner: String, gone: bool) -> Result<(), StoreError> {
-    loop {
+/// Takes all tasks from an owner, a few at a time; false if there were none.
+async fn take_over(context: &Arc<Context>, owner: String, gone: bool) -> Result<bool, StoreError> {
+    for round in 0.. {
         let (context_too, owner) = (context.clone(), owner.clone());
         let rescue = move |tx: &mut Tx<'_>| {
             // Here, not before: nobody is gone at a time at which the heartbeat was still seen.
@@ -195,10 +238,11 @@ async fn take_over(context: &Arc<Context>, owner: String, gone: bool) -> Result<
         };
         let taken = context.store.write(rescue).await?;
         if taken.is_empty() {
-            return Ok(());
+            return Ok(round > 0);
         }
         told(&taken);
     }
+    Ok(true)
 }
 
 fn told(taken: &[TaskId]) {

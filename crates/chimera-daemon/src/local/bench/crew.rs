@@ -55,7 +55,7 @@ pub async fn run_hand(hand: &Hand) -> Result<()> {
         asked.cancel();
     });
     writeln!(std::io::stdout(), "ready")?;
-    engine.run(shutdown.asked, shutdown.now).await;
+    engine.run(shutdown.asked, shutdown.now).await?;
     store.close().await;
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::engine::{self, Engine, Settings, Throttle};
 use crate::seams::{Clock, Dice};
 use anyhow::{Context, Result};
 use chimera_core::Policy;
-use chimera_store::Store;
+use chimera_store::{Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(super) struct Flow {
     pub(super) ends: mpsc::UnboundedReceiver<()>,
     dice: Dice,
     shutdown: CancellationToken,
-    running: JoinHandle<()>,
+    running: JoinHandle<Result<(), StoreError>>,
 }
 
 /// Idle, and one task at a time.
@@ -105,7 +105,7 @@ impl Flow {
 
     pub(super) async fn stop(self) -> Result<()> {
         self.shutdown.cancel();
-        self.running.await.context("the engine broke")
+        Ok(self.running.await.context("the engine broke")??)
     }
 
     /// From the call of submit to the start of the first phase, one task at a time.

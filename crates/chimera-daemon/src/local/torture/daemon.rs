@@ -103,7 +103,7 @@ pub async fn run_daemon(life: &Incarnation) -> Result<()> {
     let runner =
         Arc::new(Moment { rng: Mutex::new(fastrand::Rng::with_seed(life.seed)), tells: life.submits });
     let engine = Engine::new(store.clone(), runner, settings, clock, Dice::seeded(life.seed));
-    engine.run(shutdown.asked, shutdown.now).await;
+    engine.run(shutdown.asked, shutdown.now).await?;
     store.close().await;
     Ok(())
 }

@@ -9,7 +9,7 @@ use chimera_core::gates::DaemonState;
 use chimera_core::{Gates, UnixMillis};
 use chimera_store::queue::{self, Claim};
 use chimera_store::submit::submit;
-use chimera_store::{Database, Options, Store, StoreError, Tx, lease, raw};
+use chimera_store::{Database, Options, Store, StoreError, Tx, heartbeat, raw};
 use std::time::Duration;
 
 /// Tasks that the daemon runs.
@@ -49,8 +49,7 @@ pub(super) async fn measure(database: &Database) -> Result<Vec<Figure>> {
 
 /// What the engine does at each heartbeat to keep its tasks.
 fn beat(tx: &mut Tx<'_>, now: UnixMillis) -> Result<(), StoreError> {
-    lease::extend(tx, OWNER, &DaemonState::default(), now, LEASE)?;
-    lease::held(tx, OWNER).map(drop)
+    heartbeat::beat(tx, OWNER, &DaemonState::default(), now, LEASE).map(drop)
 }
 
 /// Bytes written so far: into the server's log, or by this process, which is the only one that has the file open.
