@@ -255,7 +255,9 @@ async fn busy(
         people.submit(queued).await;
         let _ = answered(history.follow(store)).await;
         people.cancel(&history.running()).await;
-        people.pause(false).await;
+        if harming.is_none() {
+            people.pause(false).await; // Otherwise nothing may hold work up but the fault.
+        }
         if pruned_at.elapsed() > PRUNED_EVERY {
             pruned_at = Instant::now();
             let kept = harming.map_or(KEPT, |_| cluster::KEPT);
