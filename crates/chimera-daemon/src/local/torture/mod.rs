@@ -214,8 +214,7 @@ async fn judged(
     let excused = |worker: &str, by| harmed.excuses(worker, by);
     let mut audit = verdict::judge(store, history, &people.accepted, &excused).await?;
     if !history.is_whole(store).await? {
-        let what = "who reads the journal while it is written sees another one";
-        audit.violations.push(Violation::of_all(what));
+        audit.violations.push(Violation::of_all("who reads the journal as it is written sees another"));
     }
     // What agents of another version leave is not known here.
     if how.other_binary.is_none() {
@@ -223,7 +222,8 @@ async fn judged(
     }
     let limited = how.has_limits();
     let agree = |at| harmed.jumped.is_none_or(|jumped| at < jumped);
-    let begun = gated::let_through(&history.events, &audit.projects, limited, &people.pauses, agree);
+    let pauses = if how.database.is_none() { &people.pauses[..] } else { &[] };
+    let begun = gated::let_through(&history.events, &audit.projects, limited, pauses, agree);
     audit.violations.extend(begun);
     Ok(audit)
 }
@@ -244,8 +244,8 @@ async fn busy(
         Some(harming) => !harming.is_finished(),
         None => {
             // A bug that shows itself by what people do needs some of that.
-            let owed = crew.plant == Some(Plant::ForgottenCancel) && people.wishes < WISHES;
-            let missing = crew.owed().is_some() || owed;
+            let wishes = crew.plant != Some(Plant::ForgottenCancel) || people.wishes >= WISHES;
+            let missing = !wishes || crew.owed().is_some();
             Instant::now() < until || (missing && Instant::now() < until + OVERTIME)
         }
     };
