@@ -104,7 +104,7 @@ pub async fn serve(
     local::notice_restored(&config, &store, clock.now()).await?;
     if config.executor.start_paused {
         let (now, why) = (clock.now(), "started with --start-paused");
-        store.write(move |tx| hold::pause(tx, &Scope::Queue, Some(why), now)).await?;
+        store.write_alone(move |tx| hold::pause(tx, &Scope::Queue, Some(why), now)).await?;
     }
     let working = if parts.engine {
         start_engine(&config, &store, &clock, &dice, &shutdown).await?

@@ -4,6 +4,7 @@ use crate::change::{self, Statement};
 use crate::commits::News;
 use crate::job::{Answer, Job, Turn};
 use crate::session::Session;
+use crate::tx::heed_pauses;
 use crate::{StoreError, Tx, Value, journal};
 use chimera_core::TaskId;
 use std::collections::{HashMap, HashSet};
@@ -190,7 +191,8 @@ impl<'a> Group<'a> {
         let ended = match (self.clean, keep) {
             (true, true) => Ok(()),
             (true, false) => {
-                session.batch("ROLLBACK").and_then(|()| session.later(session.dialect().begin_write, &[]))
+                let again = || session.later(session.dialect().begin_write, &[]);
+                session.batch("ROLLBACK").and_then(|()| again()).and_then(|()| heed_pauses(session))
             }
             (false, true) => session.later("RELEASE part", &[]),
             (false, false) => session.batch("ROLLBACK TO part; RELEASE part"),

@@ -63,7 +63,10 @@ const STAGINGS: &str = concat!(
 const STAGE: &str = "INSERT INTO stagings (place, task_id, since) VALUES ($1, $2, $3) \
     ON CONFLICT (place) DO UPDATE SET task_id = excluded.task_id, since = excluded.since";
 
-/// Pauses something until a person ends that; what is paused so already stays so, with its time and reason.
+/// Pauses something until a person ends that; what is paused so already stays so, with its time and reason. Once this is
+/// committed, nothing of it begins: claims and steps that have not seen the pause are committed by then.
+///
+/// A transaction of its own.
 ///
 /// # Errors
 /// The database's.
@@ -73,6 +76,7 @@ pub fn pause(
     reason: Option<&str>,
     now: UnixMillis,
 ) -> Result<Pause, StoreError> {
+    tx.outwait_those_who_heed_pauses()?;
     let pause = Pause { scope: scope.clone(), since: now, until: None, reason: reason.map(str::to_owned) };
     put(tx, &pause)?;
     let paused = pauses(tx)?.into_iter().find(|pause| pause.scope == *scope);

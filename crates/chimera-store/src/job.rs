@@ -14,6 +14,8 @@ pub(crate) struct Job {
     pub(crate) run: Box<dyn FnOnce(Turn<'_, '_>) -> Ran + Send>,
     /// Shares its transaction with nobody.
     pub(crate) alone: bool,
+    /// Wants nothing but a look for commits of others.
+    pub(crate) looks: bool,
 }
 
 /// What came of a job's turn.
@@ -63,13 +65,14 @@ where
         });
         Ran { failed, answer }
     });
-    (Job { deadline, change, run, alone: false }, receiver)
+    (Job { deadline, change, run, alone: false, looks: false }, receiver)
 }
 
 impl Job {
-    /// One that wants nothing: a transaction begins, and ends.
-    pub(crate) fn nothing() -> Self {
-        job(Patience::Prompt.deadline(), None, |_| Ok(())).0
+    /// One that has the writer look for commits of others, unless it is about to do so anyway.
+    pub(crate) fn look() -> Self {
+        let (nothing, _) = job(Patience::Prompt.deadline(), None, |_| Ok(()));
+        Self { looks: true, ..nothing }
     }
 
     /// Answers without a transaction.

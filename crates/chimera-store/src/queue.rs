@@ -54,6 +54,7 @@ pub(crate) fn claim_from(
     ready: &Ready,
     home: Option<&str>,
 ) -> Result<Vec<Task>, StoreError> {
+    tx.heed_pauses()?;
     ready::unpark(tx, claim.now)?;
     let params = [Some(i64::from(claim.limit).into()), home.map(Value::from)];
     let params: Vec<Value> = params.into_iter().flatten().collect();

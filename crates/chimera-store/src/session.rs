@@ -36,8 +36,7 @@ pub(crate) trait Session: Send {
     /// Rows changed since the connection was opened.
     fn written(&self) -> u64;
 
-    /// A number that changes when somebody else has committed, seen from within a transaction; nothing where commits of
-    /// others are told in another way.
+    /// A number that changes when somebody else has committed; nothing where commits of others are told in another way.
     fn version_of_others(&self) -> Option<i64> {
         None
     }
@@ -74,6 +73,9 @@ pub(crate) struct Dialect {
     pub(crate) order_commits: Option<&'static str>,
     /// Run before a claim that counts what other daemons run, so that they do not claim at once.
     pub(crate) order_claims: Option<&'static str>,
+    /// Run before a claim or a step looks for pauses, and before somebody pauses: the latter waits until all that looked
+    /// before have committed, and those who look after that see it.
+    pub(crate) order_pauses: Option<[&'static str; 2]>,
     /// Run before migrations, so that two daemons do not migrate at once.
     pub(crate) order_migrations: Option<&'static str>,
     /// The server's time in milliseconds, where the server is another machine.

@@ -97,6 +97,7 @@ pub enum Onward {
 /// written then.
 pub fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Onward, StoreError> {
     let transition = &*settlement.transition;
+    tx.heed_pauses()?;
     if transition.next != Next::Run {
         if let Some(pause) = settlement.pause() {
             tx.in_turn()?;

@@ -145,9 +145,24 @@ impl<'a> Tx<'a> {
         self.first(&format!("{sql}{}", self.read.session.dialect().lock_rows_now), params)
     }
 
+    /// Has those who pause something wait for the commit: to be called before pauses are looked for, and before any other
+    /// lock. A shared transaction has begun with it.
+    pub(crate) fn heed_pauses(&mut self) -> Result<(), StoreError> {
+        if self.alone { heed_pauses(self.read.session) } else { Ok(()) }
+    }
+
+    /// Waits for the commits of all that looked for pauses and may not have found one that follows. It must be alone,
+    /// and without any lock: those for whom it waits may wait for it otherwise.
+    pub(crate) fn outwait_those_who_heed_pauses(&mut self) -> Result<(), StoreError> {
+        self.must_be_alone()?;
+        let session = self.read.session;
+        session.dialect().order_pauses.map_or(Ok(()), |[_, pause]| session.later(pause, &[]))
+    }
+
     /// Waits until no other transaction is between this and its commit, so that what was counted stays true.
     pub(crate) fn in_turn(&mut self) -> Result<(), StoreError> {
         self.must_be_alone()?;
+        self.heed_pauses()?;
         let session = self.read.session;
         session.dialect().order_claims.map_or(Ok(()), |sql| session.later(sql, &[]))
     }
@@ -166,6 +181,11 @@ impl<'a> Tx<'a> {
     pub(crate) fn into_parts(self) -> (Vec<Vec<Value>>, News) {
         (self.journal, self.news)
     }
+}
+
+/// As [`Tx::heed_pauses`].
+pub(crate) fn heed_pauses(session: &dyn Session) -> Result<(), StoreError> {
+    session.dialect().order_pauses.map_or(Ok(()), |[look, _]| session.later(look, &[]))
 }
 
 impl<'a> Deref for Tx<'a> {

@@ -5,6 +5,7 @@ use crate::group::Group;
 use crate::job::Job;
 use crate::session::{Connect, Session};
 use crate::sqlite::Files;
+use crate::tx::heed_pauses;
 use crate::{StoreError, counts, thread};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,6 +50,8 @@ impl Gathering<'_> {
         let mut until = None;
         while group.size() < GROUP && group.is_open() {
             match self.queue.try_recv() {
+                // While this transaction is open, nobody else commits; it looked when it began.
+                Ok(job) if job.looks => {}
                 Ok(job) if job.needs_its_own(session) => {
                     *self.next = Some(job);
                     return None;
@@ -78,6 +81,10 @@ impl Writer {
         thread::start("store-writer", move || {
             let (mut last, mut next) = (0, None);
             while let Some(first) = next.take().or_else(|| queue.blocking_recv()) {
+                if first.looks {
+                    self.look();
+                    continue;
+                }
                 let expected = if last < CROWD { 0 } else { last };
                 last = self.group(first, Gathering { queue: &mut queue, expected, next: &mut next });
             }
@@ -118,8 +125,12 @@ impl Writer {
             }
         };
         let session = &*self.session;
-        let mut group = Group::new(session);
         let alone = first.needs_its_own(session);
+        if !alone && let Err(err) = heed_pauses(session) {
+            first.refuse(err);
+            return 0;
+        }
+        let mut group = Group::new(session);
         let mut next = Some(first);
         while let Some(job) = next {
             group.add(job);
@@ -144,10 +155,15 @@ impl Writer {
     fn begin(&mut self) -> Result<u64, StoreError> {
         self.renew()?;
         self.session.later(self.session.dialect().begin_write, &[])?;
+        self.look();
+        Ok(self.session.written())
+    }
+
+    /// Tells of the commits of others since the last look, where the database tells them from those of this connection.
+    fn look(&mut self) {
         let version = self.session.version_of_others();
         if std::mem::replace(&mut self.version, version) != version {
             tell(&self.changes, News::ANY);
         }
-        Ok(self.session.written())
     }
 }

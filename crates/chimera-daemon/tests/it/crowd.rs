@@ -115,7 +115,7 @@ impl Crowd {
                 drop(store.write(move |tx| steer::set_priority(tx, &id, priority, now)).await);
             }
             3 if self.pauses.last().is_none_or(|(.., until)| until.is_some()) => {
-                store.write(move |tx| hold::pause(tx, &Scope::Queue, None, now)).await.expect("paused");
+                store.write_alone(move |tx| hold::pause(tx, &Scope::Queue, None, now)).await.expect("paused");
                 self.pauses.push((stage.now(), newest(store).await, None));
             }
             _ => self.resume(store).await,

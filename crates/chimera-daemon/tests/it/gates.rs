@@ -129,7 +129,7 @@ async fn one_deployment_at_a_time_is_at_a_shared_place(house: House) {
 
 async fn pause(house: &House, scope: &Scope) {
     let (scope, now) = (scope.clone(), chimera_daemon::seams::Clock::system().now());
-    house.store.write(move |tx| hold::pause(tx, &scope, None, now)).await.expect("paused");
+    house.store.write_alone(move |tx| hold::pause(tx, &scope, None, now)).await.expect("paused");
 }
 
 async fn resume(house: &House, scope: &Scope) {

@@ -35,6 +35,10 @@ static DIALECT: Dialect = Dialect {
     // never ask for 7 again. The numbers mean nothing; every daemon takes the same ones.
     order_commits: Some("SELECT pg_advisory_xact_lock(7163375929571)"),
     order_claims: Some("SELECT pg_advisory_xact_lock(7163375929573)"),
+    order_pauses: Some([
+        "SELECT pg_advisory_xact_lock_shared(7163375929574)",
+        "SELECT pg_advisory_xact_lock(7163375929574)",
+    ]),
     order_migrations: Some("SELECT pg_advisory_xact_lock(7163375929572)"),
     server_time: Some("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"),
     log_bytes: Some("SELECT CAST(pg_current_wal_insert_lsn() - CAST('0/0' AS pg_lsn) AS BIGINT)"),

@@ -24,9 +24,8 @@ const RECONNECT: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(5);
 /// How often the server is asked whether it is still there, if there is nothing else to tell it.
 const ALIVE: Duration = Duration::from_secs(10);
-/// A session that idles is one that listens. A notification is not for the disk, whose turn others wait for.
-const SETTINGS: &str =
-    "SET idle_session_timeout = 0; SET statement_timeout = '5s'; SET synchronous_commit = off";
+/// A session that idles is one that listens.
+const SETTINGS: &str = "SET idle_session_timeout = 0; SET statement_timeout = '5s'";
 
 /// Starts the thread, which ends with the writer. Returns once it hears of others' commits.
 ///

@@ -41,6 +41,7 @@ static DIALECT: Dialect = Dialect {
     lock_rows_now: "",
     order_commits: None,
     order_claims: None,
+    order_pauses: None,
     order_migrations: None,
     server_time: None,
     log_bytes: None,

@@ -45,13 +45,13 @@ pub(crate) struct Tell {
 }
 
 impl Tell {
-    /// Something was committed, by this process or another one. The writer finds out: with its next transaction, which
-    /// begins at once if none is under way.
+    /// Something was committed, by this process or another one. The writer finds out, at the latest with its next
+    /// transaction.
     fn commit(&self) {
         tell(&self.changes, News::JOURNAL);
         if let Some(writer) = self.writer.upgrade() {
             // A queue that is full is one of transactions.
-            let _ = writer.try_send(Job::nothing());
+            let _ = writer.try_send(Job::look());
         }
     }
 }

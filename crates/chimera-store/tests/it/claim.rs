@@ -147,7 +147,7 @@ fn served_before_the_least_urgent(arrivals: &[(u64, i64)], held: u64) -> usize {
         }
         if held > 0 {
             let pause = |tx: &mut Tx<'_>| hold::pause(tx, &Scope::Project("held".into()), None, NOW);
-            house.store.write(pause).await.expect("paused");
+            house.store.write_alone(pause).await.expect("paused");
         }
         let (mut next, mut at) = (0, 0);
         for minute in 0..arrivals.len() {

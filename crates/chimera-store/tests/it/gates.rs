@@ -10,7 +10,7 @@ use chimera_store::queue::{self, Claim};
 use chimera_store::settle::{self, Onward, Settlement};
 use chimera_store::submit::{NewTask, submit};
 use chimera_store::{Options, Store, StoreError, hold, lanes, lease, roster};
-use std::sync::Arc;
+use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
 conformance! {
@@ -27,6 +27,7 @@ conformance! {
     failures_that_were_of_another_time_are_forgotten,
     daemons_say_how_they_are_and_leave,
     two_daemons_never_exceed_a_limit,
+    a_pause_waits_for_claims_that_have_not_seen_it,
 }
 
 const POLICY: BreakerPolicy = BreakerPolicy { failures: 2, cool_down: Duration::from_secs(60) };
@@ -40,7 +41,7 @@ fn trouble() -> Outcome {
 }
 
 async fn pause(house: &House, scope: Scope) {
-    house.store.write(move |tx| hold::pause(tx, &scope, Some("lunch"), NOW)).await.expect("paused");
+    house.store.write_alone(move |tx| hold::pause(tx, &scope, Some("lunch"), NOW)).await.expect("paused");
 }
 
 async fn resume(house: &House, scope: Scope) -> bool {
@@ -388,4 +389,37 @@ async fn a_pause_that_names_its_end_ends_by_itself_and_the_longer_one_stands(hou
     tried(Some(60), later(3600)).await;
     house.store.write(move |tx| hold::forget(tx, later(3660))).await.expect("forgotten");
     assert_eq!(house.store.read(hold::pauses).await.expect("readable"), []);
+}
+
+/// A claim that found nothing paused takes its tasks all the same, but before the pause is acknowledged.
+async fn a_pause_waits_for_claims_that_have_not_seen_it(house: House) {
+    if house.is_file() {
+        return; // One transaction at a time.
+    }
+    let second = house.second();
+    for number in 0..5 {
+        house.submit(new_task(2 * number)).await;
+        house.submit(new_task(2 * number + 1)).await;
+        let (looked, (paused, hears)) = (Arc::new(Barrier::new(2)), mpsc::channel());
+        let looked_too = looked.clone();
+        let claim = move |tx: &mut chimera_store::Tx<'_>| {
+            let claim = Claim { owner: "one", now: NOW, limit: 1, gates: &Gates::default() };
+            let taken = queue::claim(tx, &claim)?.len();
+            looked_too.wait();
+            // As long as a slow server might take for the rest.
+            Ok((taken, hears.recv_timeout(Duration::from_millis(100)).is_ok()))
+        };
+        let pausing = async {
+            tokio::task::block_in_place(|| looked.wait());
+            let pause = |tx: &mut chimera_store::Tx<'_>| hold::pause(tx, &Scope::Queue, None, NOW);
+            second.write_alone(pause).await.expect("paused");
+            // The claim may be over.
+            let _ = paused.send(());
+        };
+        let (claimed, ()) = tokio::join!(house.store.write(claim), pausing);
+        assert_eq!(claimed.expect("claimed"), (1, false), "what was not committed yet outran the pause");
+        assert!(house.claim("two", NOW, 9).await.is_empty(), "paused");
+        assert!(resume(&house, Scope::Queue).await);
+        house.claim("two", NOW, 9).await;
+    }
 }

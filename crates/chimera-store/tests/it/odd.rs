@@ -77,7 +77,11 @@ async fn every_text_is_kept_and_found_again(house: House) {
 
         let (scope, reason) = (Scope::Agent(format!("agent {text}")), text.clone());
         let paused = scope.clone();
-        house.store.write(move |tx| hold::pause(tx, &paused, Some(&reason), NOW)).await.expect("paused");
+        house
+            .store
+            .write_alone(move |tx| hold::pause(tx, &paused, Some(&reason), NOW))
+            .await
+            .expect("paused");
         assert_eq!(house.store.read(hold::pauses).await.expect("readable").len(), 1);
         assert!(house.store.write(move |tx| hold::resume(tx, &scope)).await.expect("resumed"), "{text:?}");
     }

@@ -107,7 +107,7 @@ async fn what_holds_other_tasks_back_holds_suspects_back(house: House) {
     suspect(&house, 1).await;
     let shop = Scope::Project("shop".to_owned());
     let scope = shop.clone();
-    house.store.write(move |tx| hold::pause(tx, &scope, None, NOW)).await.expect("paused");
+    house.store.write_alone(move |tx| hold::pause(tx, &scope, None, NOW)).await.expect("paused");
     house.submit(new_task(2)).await;
     assert_eq!(ask(&house, "one").await, Turn::None, "nobody makes room for what may not start");
     house.store.write(move |tx| hold::resume(tx, &shop)).await.expect("resumed");

@@ -169,7 +169,7 @@ async fn restless(store: Store) {
         let pause = move |tx: &mut Tx<'_>| {
             hold::pause(tx, &Scope::Agent(now.0.to_string()), Some(&"why".repeat(5_000)), now)
         };
-        match store.write(pause).await {
+        match store.write_alone(pause).await {
             Ok(_) => tokio::time::sleep(REPORT / 5).await,
             Err(err) => tracing::error!(error = %err, "nothing can be recorded"),
         }

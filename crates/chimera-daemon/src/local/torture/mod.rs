@@ -222,8 +222,7 @@ async fn judged(
     }
     let limited = how.has_limits();
     let agree = |at| harmed.jumped.is_none_or(|jumped| at < jumped);
-    let pauses = if how.database.is_none() { &people.pauses[..] } else { &[] };
-    let begun = gated::let_through(&history.events, &audit.projects, limited, pauses, agree);
+    let begun = gated::let_through(&history.events, &audit.projects, limited, &people.pauses, agree);
     audit.violations.extend(begun);
     Ok(audit)
 }
