@@ -63,8 +63,9 @@ const OVERTIME: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(5);
 /// How long the tasks may take to end once the torture is over.
 const CALM: Duration = Duration::from_secs(30);
-/// How long tasks are kept that have ended, and how often the others are removed.
-const KEPT: Duration = Duration::from_secs(4);
+/// How long tasks are kept that have ended, and how often the others are removed. An end bears the time at which it was
+/// decided; an ailment may delay its commit for some seconds, and it must be read before it is removed.
+const KEPT: Duration = Duration::from_secs(12);
 const PRUNED_EVERY: Duration = Duration::from_secs(1);
 
 /// How to torture.
