@@ -25,6 +25,8 @@ pub enum Plant {
     RepeatedResult,
     /// A result counts although somebody was told that the task will be cancelled, and nobody looks for such wishes.
     ForgottenCancel,
+    /// Claims and steps do not see what is paused.
+    ForgottenPause,
     /// Now and then a change of status is counted twice.
     Miscount,
     /// A task that ends, waits or is handed back keeps the state that it had before.
@@ -39,7 +41,7 @@ pub enum Plant {
 
 impl Plant {
     /// Every planted bug.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NoFence,
         Self::DoubleClaim,
         Self::RescueAlive,
@@ -48,6 +50,7 @@ impl Plant {
         Self::LostCommit,
         Self::RepeatedResult,
         Self::ForgottenCancel,
+        Self::ForgottenPause,
         Self::Miscount,
         Self::StaleState,
         Self::ForgottenKey,
@@ -66,6 +69,7 @@ impl Plant {
             Self::LostCommit => "lost-commit",
             Self::RepeatedResult => "repeated-result",
             Self::ForgottenCancel => "forgotten-cancel",
+            Self::ForgottenPause => "forgotten-pause",
             Self::Miscount => "miscount",
             Self::StaleState => "stale-state",
             Self::ForgottenKey => "forgotten-key",
@@ -110,6 +114,10 @@ impl Plant {
                 (" AND tasks.cancel_requested = 0", ""),
                 ("lease_owner = $1 AND cancel_requested = 1", "lease_owner = $1 AND cancel_requested = 2"),
                 ("lease_epoch, cancel_requested FROM tasks", "lease_epoch, CAST(0 AS BIGINT) FROM tasks"),
+            ],
+            Self::ForgottenPause => &[
+                (" AND NOT EXISTS (SELECT 1 FROM pauses)", ""),
+                ("ends_at FROM pauses ORDER", "ends_at FROM pauses WHERE since < 0 ORDER"),
             ],
             Self::StaleState => &[(
                 "workflow_state = given.column3, seq = seq + 1, ready_at",

@@ -19,12 +19,13 @@ const SECONDS: &str = "6";
 /// The same where a bug is planted.
 const SECONDS_FOR_A_BUG: &str = "4";
 /// The bugs that show themselves whatever moments come.
-const SURE: [&str; 9] = [
+const SURE: [&str; 10] = [
     "double-claim",
     "lost-journal",
     "lost-commit",
     "repeated-result",
     "forgotten-cancel",
+    "forgotten-pause",
     "miscount",
     "stale-state",
     "forgotten-key",
