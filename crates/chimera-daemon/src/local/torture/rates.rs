@@ -60,6 +60,15 @@ impl Ledger {
         spells: &[(Ailment, Instant, Instant)],
         idle_since: Option<Instant>,
     ) -> Vec<Violation> {
+        self.until(spells, idle_since, Instant::now())
+    }
+
+    fn until(
+        &self,
+        spells: &[(Ailment, Instant, Instant)],
+        idle_since: Option<Instant>,
+        now: Instant,
+    ) -> Vec<Violation> {
         let reports = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut found = Vec::new();
         for (ailment, from, until) in spells {
@@ -72,7 +81,7 @@ impl Ledger {
         }
         if let Some(since) = idle_since {
             let limits = Limits { transactions: IDLE, lines: LINES };
-            found.extend(limits.exceeded(&reports, since + REPORT, Instant::now(), "nothing to do"));
+            found.extend(limits.exceeded(&reports, since + REPORT, now, "nothing to do"));
         }
         found
     }
@@ -146,5 +155,46 @@ impl Write for Counted {
 
     fn flush(&mut self) -> std::io::Result<()> {
         std::io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ailment, Duration, Instant, Ledger, REPORT, Report};
+
+    /// A daemon that makes so many transactions per second.
+    fn busy(per_second: u64) -> (Ledger, Instant) {
+        let (ledger, began) = (Ledger::default(), Instant::now());
+        let reports = (0..8u32).map(|n| {
+            // Two reports a second.
+            let transactions = u64::from(n) * per_second / 2;
+            Report { daemon: 1, at: began + REPORT * n, transactions, lines: 0 }
+        });
+        ledger.0.lock().expect("not poisoned").extend(reports);
+        (ledger, began)
+    }
+
+    fn found(per_second: u64, ailment: Ailment) -> usize {
+        let (ledger, began) = busy(per_second);
+        ledger.too_much(&[(ailment, began, began + Duration::from_secs(4))], None).len()
+    }
+
+    #[test]
+    fn a_daemon_that_asks_again_and_again_is_found_while_nothing_can_be_done() {
+        assert_eq!(found(90, Ailment::Frozen), 0);
+        assert!(found(110, Ailment::Frozen) > 0);
+        assert!(found(110, Ailment::ReadOnly) > 0);
+        assert_eq!(found(110, Ailment::Slow), 0, "there is work to do");
+    }
+
+    #[test]
+    fn a_daemon_that_asks_while_there_is_nothing_to_do_is_found() {
+        for (per_second, is_found) in [(30, false), (50, true)] {
+            let (ledger, began) = busy(per_second);
+            // As if all of it were over: until now counts.
+            let since = began.checked_sub(REPORT * 8).expect("the machine is up for longer");
+            let found = ledger.until(&[], Some(since), began + REPORT * 8);
+            assert_eq!(!found.is_empty(), is_found, "{per_second} per second");
+        }
     }
 }
