@@ -24,7 +24,7 @@ usage: cargo xtask <task>
                        run a command with a PostgreSQL server for the tests, such as `cargo test -p chimera-store`
   with-patroni <command ..>
                        run a command with a cluster of three: its URL is CHIMERA_DATABASE_URL, and the program
-                       CHIMERA_CLUSTER_CONTROL kills and cuts off machines; as root";
+                       CLUSTER_CONTROL kills and cuts off machines; as root";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);

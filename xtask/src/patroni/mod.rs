@@ -91,7 +91,7 @@ impl Running {
 
     /// Tells a command where it is, and how to do something to it.
     pub(crate) fn tell(&self, command: &mut Command) {
-        command.env("CHIMERA_DATABASE_URL", self.url()).env("CHIMERA_CLUSTER_CONTROL", self.control_path());
+        command.env("CHIMERA_DATABASE_URL", self.url()).env("CLUSTER_CONTROL", self.control_path());
     }
 
     /// As daemons are given it: whichever machine takes changes.

@@ -24,6 +24,8 @@ const LEASE: Duration = Duration::from_secs(1);
 const LIMIT: u32 = 1;
 /// When something begins to ail the database at the latest, and for how long it does.
 const AILS: Duration = Duration::from_millis(1_500);
+/// Within what time a daemon that is asked to end does so while the database takes nothing.
+const GOODBYE: Duration = Duration::from_secs(3);
 /// How much longer everything takes when it is slow.
 const SLOWLY: u64 = 250;
 /// When the simulated time begins, in milliseconds.
@@ -159,6 +161,12 @@ impl Stage {
 
     pub(crate) fn now(&self) -> UnixMillis {
         UnixMillis(BEGIN).plus(self.begin.elapsed())
+    }
+
+    /// Whether something ails the database before that much time has passed.
+    fn ails_within(&self, time: Duration) -> bool {
+        let now = self.elapsed();
+        self.scenario.ailment.is_some_and(|(_, from)| now < from + AILS && from < now + time)
     }
 
     fn harm(&self, name: &str) {
@@ -324,7 +332,7 @@ async fn lives(stage: Arc<Stage>, number: usize) {
         let agents = Arc::new(Agents(stage.clone()));
         let dice = Dice::seeded(stage.roll(|dice| dice.u64(..)));
         let daemon = Engine::new(store, agents, how(stage.scenario.limited), clock, dice)
-            .owned_by(owner(&stage, name));
+            .owned_by(owner(&stage, name.clone()));
         let mut running = tokio::spawn(daemon.run(asked.clone(), CancellationToken::new()));
         let _ = engine.set(running.abort_handle());
         let serving = tokio::spawn(serving);
@@ -335,6 +343,10 @@ async fn lives(stage: Arc<Stage>, number: usize) {
             () = dead.cancelled() => {}
             // Asked to end, like by SIGTERM.
             () = elapse(life) => {}
+        }
+        if stage.ails_within(GOODBYE) {
+            // What it works on may have to be left to the others, who see no more than that it is gone.
+            stage.harm(&name);
         }
         asked.cancel();
         tokio::select! {
