@@ -5,6 +5,11 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How long a phase may take to begin.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Every agent of the task in one script: in the phase named in `hold` it says so through a pipe and goes on with
 /// the script `held`, which by default never ends; otherwise it does its work.
@@ -85,8 +90,13 @@ pub(crate) fn wait_until_inside(site: &Path, daemon: &Daemon, task: &str, phase:
         // No agent runs there; the browser takes its time once the phase has begun.
         assert!(daemon.follow(task, |event| event["to"] == phase), "the task reaches {phase}");
     } else {
+        let (entered, pipe) = (site.join("entered"), mpsc::channel());
         // Blocks until the held process opens the pipe.
-        std::fs::read_to_string(site.join("entered")).expect("the held process speaks");
+        std::thread::spawn(move || pipe.0.send(std::fs::read_to_string(entered)));
+        let log = || std::fs::read_to_string(site.join("daemon.log")).unwrap_or_default();
+        let spoken =
+            pipe.1.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("nobody is in {phase}:\n{}", log()));
+        spoken.expect("the held process speaks");
     }
 }
 
