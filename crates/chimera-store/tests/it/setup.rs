@@ -60,7 +60,7 @@ async fn a_server_that_became_read_only_is_left_at_once() {
         tx.query("SET TRANSACTION READ WRITE", &[])?;
         tx.query(&sql, &[]).map(drop)
     };
-    house.store.write(reset).await.expect("reset");
+    house.store.write_alone(reset).await.expect("reset");
     // That session began before; the call that is refused leaves it.
     accept(house.store.clone(), 3).await.expect_err("an old session");
     accept(house.store.clone(), 4).await.expect("accepted by a new one");
