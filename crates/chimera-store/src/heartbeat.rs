@@ -1,10 +1,11 @@
 //! The heartbeat of a daemon: one transaction that extends its lease and tells it what it has to know, in two round trips.
 
 use crate::lease::{self, HELD, Held};
+use crate::migrate::{self, WORDS};
 use crate::read::Reading;
 use crate::{Row, StoreError, Tx, hold};
+use chimera_core::UnixMillis;
 use chimera_core::gates::DaemonState;
-use chimera_core::{UnixMillis, VOCABULARY};
 use std::time::Duration;
 
 const SET_VOCABULARY: &str = "UPDATE vocabulary SET number = $1";
@@ -27,8 +28,7 @@ impl Facts {
     /// # Errors
     /// [`StoreError::NewerWords`].
     pub fn understood(&self) -> Result<(), StoreError> {
-        let (found, known, place) = (self.vocabulary, VOCABULARY, "the database".to_owned());
-        if found > known { Err(StoreError::NewerWords { place, found, known }) } else { Ok(()) }
+        migrate::must_be_known(self.vocabulary, "the database")
     }
 
     fn of(row: &Row) -> Result<Self, StoreError> {
@@ -89,7 +89,7 @@ pub fn set_vocabulary(tx: &mut Tx<'_>, number: i64) -> Result<(), StoreError> {
 /// A row like those of [`HELD`].
 fn facts_of(tx: &Reading<'_>) -> String {
     let time = tx.dialect().server_time.map_or("CAST(NULL AS BIGINT)".to_owned(), |sql| format!("({sql})"));
-    format!("SELECT '', (SELECT COALESCE(MAX(number), 0) FROM vocabulary), {time}")
+    format!("SELECT '', ({WORDS}), {time}")
 }
 
 /// Whether [`forget`] has anything to do.

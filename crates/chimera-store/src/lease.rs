@@ -101,14 +101,6 @@ pub fn last_beat(tx: &Reading<'_>, owner: &str) -> Result<Option<UnixMillis>, St
     tx.first(LAST_BEAT, &[owner.into()])?.map(|row| row.int(0).map(UnixMillis)).transpose()
 }
 
-/// The tasks that an owner holds.
-///
-/// # Errors
-/// The database's.
-pub fn held(tx: &Reading<'_>, owner: &str) -> Result<Vec<Held>, StoreError> {
-    tx.query(HELD, &[owner.into()])?.iter().map(Held::of).collect()
-}
-
 impl Held {
     pub(crate) fn of(row: &crate::Row) -> Result<Self, StoreError> {
         let id = task_row::id(row.text(0)?)?;

@@ -30,7 +30,8 @@ const LANES: &str = "-- The lane of a waiting task.";
 
 /// The migration that made the table of the vocabulary.
 const WORDS_SINCE: i64 = 9;
-const WORDS: &str = "SELECT COALESCE(MAX(number), 0) FROM vocabulary";
+/// The vocabulary that the database may have words of.
+pub(crate) const WORDS: &str = "SELECT COALESCE(MAX(number), 0) FROM vocabulary";
 const NEW_WORDS: &str = "UPDATE vocabulary SET number = $1 WHERE number < $1";
 
 /// Refuses a database in whose JSON a newer version may have written words that this one does not know; otherwise says
@@ -42,12 +43,13 @@ fn words(session: &dyn Session, place: &str) -> Result<(), StoreError> {
 
 /// Refuses words that this version does not know.
 fn known_words(session: &dyn Session, place: &str) -> Result<(), StoreError> {
-    match session.query(WORDS, &[])?.first().map_or(Ok(0), |row| row.int(0))? {
-        found if found > VOCABULARY => {
-            Err(StoreError::NewerWords { place: place.to_owned(), found, known: VOCABULARY })
-        }
-        _ => Ok(()),
-    }
+    must_be_known(session.query(WORDS, &[])?.first().map_or(Ok(0), |row| row.int(0))?, place)
+}
+
+/// Refuses the words of a vocabulary that this version does not know.
+pub(crate) fn must_be_known(found: i64, place: &str) -> Result<(), StoreError> {
+    let known = VOCABULARY;
+    if found > known { Err(StoreError::NewerWords { place: place.to_owned(), found, known }) } else { Ok(()) }
 }
 
 /// The schema of this version.

@@ -11,7 +11,7 @@ use chimera_store::read::{self, PAGE};
 use chimera_store::settle::{self, Onward, Settlement};
 use chimera_store::submit::{IdempotencyKey, NewTask, submit};
 use chimera_store::suspects::{self, Turn};
-use chimera_store::{Database, Options, Store, StoreError, lease};
+use chimera_store::{Database, Options, Store, StoreError, heartbeat, lease};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -248,8 +248,7 @@ impl House {
     /// Extends the lease of an owner, and gives what it holds.
     pub(crate) async fn beat(&self, owner: &'static str, now: UnixMillis) -> Vec<lease::Held> {
         let beat = move |tx: &mut chimera_store::Tx<'_>| {
-            lease::extend(tx, owner, &DaemonState::default(), now, LEASE)?;
-            lease::held(tx, owner)
+            Ok(heartbeat::beat(tx, owner, &DaemonState::default(), now, LEASE)?.held)
         };
         self.store.write_apart(beat).await.expect("extended")
     }

@@ -225,7 +225,8 @@ async fn care(context: &Arc<Context>, answering: bool, idle: Idle) -> Result<Car
 
 /// Takes all tasks from an owner, a few at a time; false if there were none.
 async fn take_over(context: &Arc<Context>, owner: String, gone: bool) -> Result<bool, StoreError> {
-    for round in 0.. {
+    let mut any = false;
+    loop {
         let (context_too, owner) = (context.clone(), owner.clone());
         let rescue = move |tx: &mut Tx<'_>| {
             // Here, not before: nobody is gone at a time at which the heartbeat was still seen.
@@ -238,11 +239,11 @@ async fn take_over(context: &Arc<Context>, owner: String, gone: bool) -> Result<
         };
         let taken = context.store.write(rescue).await?;
         if taken.is_empty() {
-            return Ok(round > 0);
+            return Ok(any);
         }
         told(&taken);
+        any = true;
     }
-    Ok(true)
 }
 
 fn told(taken: &[TaskId]) {
